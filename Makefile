@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# vmm: bhyve's virtual machine monitor for Linux. `make help` lists the targets.
+
+KERNELS ?= 6.1 6.12
+VMM_CACHE ?= $(HOME)/.cache/vmm
+export VMM_CACHE
+
+CC = gcc
+CLANG = clang
+O := build
+
+# Called with V=1 every command is shown; otherwise one short line per result.
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n'
+endif
+MAKEFLAGS += --no-print-directory
+
+# As many jobs as there are processors, unless the command line says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+.PHONY: all
+all: programs modules
+
+include mk/user.mk
+include mk/module.mk
+include mk/tests.mk
+
+.PHONY: setup-build setup-lab setup-check
+setup-build setup-lab setup-check: setup-%:
+	@lab/setup $*
+
+# The main job: an emulated AMD host, vmm.ko in it, and a Linux guest on that.
+.PHONY: run
+run: programs $(O)/module/$(word 1,$(KERNELS))/vmm.ko | setup-lab
+	@lab/run-guest --host $(or $(HOST),amd) --kernel $(word 1,$(KERNELS))
+
+.PHONY: clean
+clean:
+	rm -rf $(O)
+
+.PHONY: help
+help:
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: make              build the commands, the library and the module (Debian's 6.1 and 6.12)
+#: make run          boot a Linux guest on vmm.ko in an emulated AMD host
+#: make check        run all tests; the last line is "N passed, N failed"
+#: make check-unit   the portable parts of the module in a process, under ASan and UBSan
+#: make check-fuzz   fuzz them, FUZZ_SECONDS (10) for each target
+#: make check-guest  small guests that assert one fact each, on an emulated host
+#: make check-host   the module in an emulated host: load, permissions, life cycle, a Linux guest
+#: make check-style  formatting and static analysis
+#: make native       build for the kernel of this machine (wants its headers)
+#: make install      install what "make native" built (DESTDIR, PREFIX)
+#: make clean        remove build/
+#:
+#: HOST=amd          the emulated host that run, check-guest and check-host use
+#: KERNELS="6.1"     the kernels to build for; the first is the one that `make run` boots
+#: V=1               show each command

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
+# lines in $(O)/results/LAYER; tests/summary adds them up.
+
+LAYERS := style unit fuzz guest host
+HOST ?= amd
+
+# Every layer runs even if one before it failed.
+.PHONY: check
+check: | setup-check
+	@rm -rf $(O)/results
+	@for layer in $(LAYERS); do $(MAKE) run-$$layer || tests/layer-failed $$layer; done
+	@tests/summary $(LAYERS)
+
+.PHONY: $(LAYERS:%=check-%)
+$(LAYERS:%=check-%): check-%: | setup-check
+	@$(MAKE) run-$* || tests/layer-failed $*
+	@tests/summary $*
+
+.PHONY: $(LAYERS:%=run-%)
+run-style:
+	@tests/layer style tests/style/run
+
+# The portable parts of the module as ordinary code. They are compiled twice:
+# for the unit tests by gcc and for the fuzzers by clang.
+PORTABLE_SRCS := $(foreach room,core x86 dev ppt os/user,$(wildcard module/$(room)/*.c))
+PORTABLE_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread -D_GNU_SOURCE \
+	-Wall -Wextra -Werror -Imodule -Imodule/os/user -Iinclude -Ilib/vmmapi -MMD -MP
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# After a build that failed: what is not up to date must not be taken for new.
+remove_stale = for program in $(1); do $(MAKE) $$program >/dev/null 2>&1 || rm -f $$program; done
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELPERS := $(patsubst %.c,$(O)/unit/obj/%.o, \
+	$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+$(O)/unit/obj/%.o: %.c | setup-check
+	$(say) CC "$< (unit)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PORTABLE_CFLAGS) -Itests/unit $(SANITIZE) -c -o $@ $<
+
+$(O)/unit/portable.a: $(PORTABLE_SRCS:%.c=$(O)/unit/obj/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/unit/test_%: $(O)/unit/obj/tests/unit/test_%.o $(UNIT_HELPERS) $(O)/unit/portable.a
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^ -lm
+
+.PHONY: unit-programs run-unit
+unit-programs: $(UNIT_TESTS)
+run-unit:
+	@$(MAKE) -k unit-programs || $(call remove_stale,$(UNIT_TESTS))
+	@tests/layer unit tests/unit/run $(UNIT_TESTS)
+
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELPERS := $(patsubst %.c,$(O)/fuzz/obj/%.o, \
+	$(filter-out tests/fuzz/fuzz_%,$(wildcard tests/fuzz/*.c)))
+
+$(O)/fuzz/obj/%.o: %.c | setup-check
+	$(say) CLANG "$< (fuzz)"
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(PORTABLE_CFLAGS) -Itests/fuzz -Itests/unit -fsanitize=fuzzer-no-link \
+		$(SANITIZE) -c -o $@ $<
+
+$(O)/fuzz/portable.a: $(PORTABLE_SRCS:%.c=$(O)/fuzz/obj/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/portable.a
+	$(say) LD $@
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+
+.PHONY: fuzz-programs run-fuzz
+fuzz-programs: $(FUZZERS)
+run-fuzz:
+	@$(MAKE) -k fuzz-programs || $(call remove_stale,$(FUZZERS))
+	@tests/layer fuzz tests/fuzz/run $(FUZZERS)
+
+# These two have runners of their own, which call lab/run.
+run-guest run-host: run-%: programs modules
+	@tests/layer $* tests/$*/run $(HOST)
+
+-include $(shell find $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
