@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory: segments that belong to the VM, and the map that says where in
+ * guest-physical space pieces of them appear.
+ *
+ * A segment is cut into 2 MiB chunks. A chunk is backed, at its first touch,
+ * by one 2 MiB page or, where the host's memory is fragmented or the segment's
+ * tail is short, by single pages. Backing once given stays until the segment
+ * is freed, so a lookup needs no lock once it has found a page.
+ */
+#ifndef CORE_MEMORY_H
+#define CORE_MEMORY_H
+
+#include <vmm/vmm.h>
+#include <vmm/vmm_dev.h>
+#include "os/os.h"
+
+struct vm;
+struct vcpu;
+
+#define MEMSEG_MAX 16 /* segments of a VM */
+#define MEMMAP_MAX 64 /* pieces of the map */
+#define CHUNK_SIZE 0x200000ull
+#define CHUNK_PAGES 512
+
+struct memseg; /* core/memory.c */
+
+struct memmap_entry {
+	uint64_t gpa;
+	uint64_t len;
+	uint64_t segoff;
+	struct memseg *seg;
+	int segid;
+	int prot; /* VM_PROT_* */
+	int flags; /* VM_MEMMAP_F_* */
+};
+
+struct memory {
+	struct memseg *seg[MEMSEG_MAX]; /* (f) by segid */
+	struct memmap_entry map[MEMMAP_MAX]; /* (f) sorted by gpa */
+	unsigned int map_count; /* (f) */
+};
+
+/* Segments; vm->lock held, and all vCPUs frozen where they change the map. */
+int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *name);
+int memory_map(struct vm *vm, const struct vm_memmap *map);
+int memory_unmap(struct vm *vm, uint64_t gpa, uint64_t len);
+/* The first piece at or after map->gpa. -ENOENT when there is none. */
+int memory_getnext(struct vm *vm, struct vm_memmap *map);
+/* Unmap and free everything. VM frozen. */
+void memory_free(struct vm *vm);
+
+/* A segment by number or (device memory) by name; NULL. vm->lock or an owner. */
+struct memseg *memory_segment(struct vm *vm, int segid);
+struct memseg *memory_segment_by_name(struct vm *vm, const char *name);
+uint64_t memseg_len(const struct memseg *seg);
+const char *memseg_name(const struct memseg *seg); /* "" is system memory */
+/* For os/<host>'s device node of a segment. */
+void memseg_set_host_state(struct memseg *seg, void *state);
+void *memseg_host_state(const struct memseg *seg);
+
+/*
+ * The host page that holds byte 'offset' of a segment, given backing if it has
+ * none. NULL with *error = -ENOMEM or -EINVAL (outside). 'huge', if not NULL,
+ * tells whether the page is part of a 2 MiB page. sleep, no lock needed while the
+ * VM is referenced and not destroyed (os layer: under vm->lock).
+ */
+void *memseg_page(struct memseg *seg, uint64_t offset, bool *huge, int *error);
+
+/* What is at a guest-physical address: the entry, or NULL. Owner of a vCPU. */
+const struct memmap_entry *memory_lookup(struct vm *vm, uint64_t gpa);
+/*
+ * Host address of guest RAM that is mapped with 'prot' and already backed; at most
+ * to the end of the page. NULL otherwise: not RAM, or not backed yet. Owner; any context.
+ */
+void *memory_hva(struct vm *vm, uint64_t gpa, int prot);
+/* Give backing to the page at gpa. 0, -ENOMEM, -EFAULT (no memory there). Owner; sleep. */
+int memory_populate(struct vm *vm, uint64_t gpa);
+
+/*
+ * A nested page fault: 0 when the guest may go on; -EFAULT when nothing (or
+ * nothing with that permission) is mapped there, so that it is a device access;
+ * -EAGAIN when it has to be done again by the sleeping half; -ENOMEM.
+ * _fast: inner loop; _slow: outer loop. Owner.
+ */
+int memory_fault_fast(struct vcpu *vcpu, uint64_t gpa, int prot);
+int memory_fault_slow(struct vcpu *vcpu, uint64_t gpa, int prot);
+
+#endif

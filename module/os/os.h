@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything the hypervisor may ask of its host. Implemented twice: os/linux in
+ * the kernel, os/user in a process for unit tests and fuzzers. "os_types.h" is
+ * found through the include path; it defines the structs named here, the inline
+ * functions marked [inline], and the helpers both kernels of thought share:
+ * fixed-size integers, errno names, memcpy and friends, snprintf, ARRAY_SIZE,
+ * container_of, likely, unlikely, READ_ONCE, WRITE_ONCE, min, max, BIT_ULL.
+ *
+ * Contexts: "any" may be called with interrupts off; "sleep" may block.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include "os_types.h"
+#include <vmm/types.h>
+
+#define OS_PAGE_SIZE 4096ul
+#define OS_PAGE_SHIFT 12
+
+struct vm;
+struct memseg;
+
+/* --- memory ------------------------------------------------------------- */
+
+/* Zeroed kernel memory, charged to the caller's cgroup. NULL when there is none. sleep */
+void *os_alloc(size_t size);
+/* Frees what os_alloc gave; NULL is nothing. sleep */
+void os_free(void *ptr);
+
+/* One zeroed, page-aligned page, charged like os_alloc. NULL when none. sleep */
+void *os_page_alloc(void);
+void os_page_free(void *page);
+/* 2^order contiguous zeroed pages for permission maps and the like. sleep */
+void *os_pages_alloc(unsigned int order);
+void os_pages_free(void *pages, unsigned int order);
+
+/*
+ * Guest RAM: 2^order zeroed contiguous pages (order 0 or 9) that a process may
+ * map and pin. Charged; never wakes the OOM killer; NULL when there is none.
+ * Freeing drops the VM's reference: a page pinned by a process or a device
+ * lives until that is gone. sleep
+ */
+void *os_ram_alloc(unsigned int order);
+void os_ram_free(void *ram, unsigned int order);
+
+/* Between a page's address in the host and its physical address. any [inline] */
+static inline vm_paddr_t os_virt_to_phys(const void *ptr);
+static inline void *os_phys_to_virt(vm_paddr_t hpa);
+
+/* Between a program's memory and ours: 0 or -EFAULT. sleep */
+int os_copyin(const void *user, void *kernel, size_t len);
+int os_copyout(const void *kernel, void *user, size_t len);
+
+/* --- locks -------------------------------------------------------------- */
+
+/* A spinlock that also turns interrupts off: device state shared with timers. any [inline] */
+static inline void os_spin_init(struct os_spinlock *lock);
+static inline unsigned long os_spin_lock(struct os_spinlock *lock);
+static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags);
+
+/* A sleeping lock. _killable gives up with -EINTR when the caller is being killed. */
+void os_mutex_init(struct os_mutex *mutex);
+void os_mutex_lock(struct os_mutex *mutex);
+int os_mutex_lock_killable(struct os_mutex *mutex);
+bool os_mutex_trylock(struct os_mutex *mutex);
+void os_mutex_unlock(struct os_mutex *mutex);
+
+/* --- waiting ------------------------------------------------------------ */
+
+/*
+ * os_wait_event(wq, cond) [macro]: sleep until cond holds, evaluated after every
+ * os_wake(). 0, or -EINTR when a signal is pending. os_wait_event_killable: only
+ * a fatal signal ends it.
+ */
+void os_waitq_init(struct os_waitq *wq);
+void os_wake(struct os_waitq *wq); /* any */
+
+/* Where a vCPU's thread is, so that another can be interrupted in the guest. */
+void os_thread_attach(struct os_thread *thread); /* the caller runs it from now on */
+void os_thread_detach(struct os_thread *thread);
+/* Make the thread's physical CPU take an interrupt, if it is on one. any */
+void os_thread_kick(struct os_thread *thread);
+
+/* --- time --------------------------------------------------------------- */
+
+uint64_t os_now_ns(void); /* monotonic nanoseconds. any */
+int64_t os_wall_seconds(void); /* seconds since 1970, UTC. any */
+static inline uint64_t os_rdtsc(void); /* any [inline] */
+uint32_t os_tsc_khz(void); /* frequency of os_rdtsc. any */
+
+/*
+ * A one-shot timer on os_now_ns()'s clock. The callback runs in interrupt
+ * context, on any CPU; it may start the timer again (os_timer_start).
+ */
+typedef void (*os_timer_fn)(struct os_timer *timer);
+void os_timer_init(struct os_timer *timer, os_timer_fn fn);
+void os_timer_start(struct os_timer *timer, uint64_t expires_ns); /* any; moves it if armed */
+/* Not armed and not running afterwards. Not from the callback, nor under a lock it takes. */
+void os_timer_cancel(struct os_timer *timer);
+/* Like cancel but does not wait: false when the callback is running. any */
+bool os_timer_try_cancel(struct os_timer *timer);
+
+/* --- processors --------------------------------------------------------- */
+
+unsigned int os_cpu_id(void); /* meaningful with preemption off. any */
+unsigned int os_cpu_possible(void); /* one more than the highest CPU number */
+unsigned int os_cpu_online(void);
+/* Run fn(arg) on every online CPU with interrupts off; the first error, or 0. sleep */
+int os_each_cpu(int (*fn)(void *arg), void *arg);
+
+static inline void os_irq_disable(void); /* [inline] */
+static inline void os_irq_enable(void); /* [inline] */
+
+/*
+ * Edges of the inner loop. Between begin and end: preemption is off, the FPU's
+ * registers are the caller's to fill (the process's are saved), no sleeping.
+ */
+void os_run_begin(void);
+void os_run_end(void);
+/* Something on this CPU wants the thread: signal, reschedule, soft interrupt. any [inline] */
+static inline bool os_run_should_leave(void);
+bool os_signal_pending(void);
+void os_yield(void); /* let others run if they should. sleep */
+
+/* Privileged instructions. In a process they work on a simulated CPU. any [inline] */
+static inline uint64_t os_rdmsr(uint32_t msr);
+static inline int os_rdmsr_safe(uint32_t msr, uint64_t *value); /* -EIO on #GP */
+static inline void os_wrmsr(uint32_t msr, uint64_t value);
+static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+static inline uint64_t os_xgetbv(uint32_t index);
+static inline void os_xsetbv(uint32_t index, uint64_t value);
+static inline uint64_t os_read_cr0(void);
+static inline uint64_t os_read_cr3(void);
+static inline uint64_t os_read_cr4(void);
+static inline uint64_t os_read_dr(unsigned int index);
+static inline void os_write_dr(unsigned int index, uint64_t value);
+/* Run the host's NMI handler for an NMI that ended the guest (VMX). Interrupts off. */
+void os_host_nmi(void);
+
+/* How careful the host asks us to be with speculation (its mitigations= setting). */
+struct os_mitigations {
+	bool ibpb; /* predictor barrier between vCPUs of different VMs */
+	bool spec_ctrl; /* the guest may own SPEC_CTRL */
+	bool rsb_fill; /* fill the return stack after an exit */
+	bool clear_cpu_buffers; /* MDS: VERW before entry */
+	bool flush_l1d; /* L1TF: flush before entry */
+};
+const struct os_mitigations *os_mitigations(void);
+
+/* --- the rest ------------------------------------------------------------ */
+
+/* Kernel log: printf format, no newline, prefixed "vmm: ". any */
+void os_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void os_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* rate limited */
+
+/*
+ * A device-memory segment has come (make /dev/vmm.io/NAME.SEG) or is going.
+ * Called under the VM's lock. publish: 0 or a negative errno. sleep
+ */
+int os_memseg_publish(struct vm *vm, struct memseg *seg);
+void os_memseg_withdraw(struct vm *vm, struct memseg *seg);
+/* Take every process's mapping of the VM's memory away; later touches are SIGBUS. sleep */
+void os_vm_unmap_programs(struct vm *vm);
+
+/* One exit happened: for the tracepoint. Costs a no-op while tracing is off. [inline] */
+static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
+				 uint64_t info1, uint64_t info2);
+
+#endif
