@@ -118,6 +118,7 @@ struct vcpu {
 	uint64_t fault_gpa; /* (o) for the deferred half of a nested page fault */
 	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
 	int error; /* (o) negative errno that VM_RUN fails with, else 0 */
+	uint64_t resume_rip; /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
 
 	/* An access to a device of the program. */
 	bool reply_mode; /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
