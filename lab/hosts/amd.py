@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An AMD host: QEMU's software emulation of an EPYC with SVM and nested paging.
+
+It lacks next-RIP save, decode assists and clean bits. With no_timer_check the
+kernel trusts the timer interrupt, whose check fails now and then in emulation,
+and with tsc=reliable the TSC, which QEMU keeps in step on all processors but
+does not announce as invariant.
+"""
+
+DESCRIPTION = "AMD EPYC under QEMU"
+KERNEL_LINE = "edd=off no_timer_check tsc=reliable"
+
+
+def command(machine):
+    """Returns the emulator's command line.
+
+    MACHINE has: kernel (see labkit.kernels), initrd (path), kernel_line, smp,
+    mem (MiB), devices (more arguments), ports (one per serial port: "file:PATH",
+    or "fd:N" for a connected socket).
+    """
+    arguments = [
+        "qemu-system-x86_64",
+        "-accel", "tcg,thread=multi",
+        "-machine", "q35",
+        "-cpu", "EPYC,+svm,+npt",
+        "-smp", str(machine.smp),
+        "-m", str(machine.mem),
+        "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
+        "-no-reboot",
+        "-kernel", machine.kernel.vmlinux,
+        "-initrd", machine.initrd,
+        "-append", machine.kernel_line,
+    ]
+    for number, port in enumerate(machine.ports):
+        kind, _, where = port.partition(":")
+        backend = f"file,path={where}" if kind == "file" else f"socket,fd={where}"
+        arguments += ["-chardev", f"{backend},id=port{number}"]
+        arguments += ["-serial", f"chardev:port{number}"]
+    return arguments + machine.devices
