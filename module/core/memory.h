@@ -36,10 +36,14 @@ struct memmap_entry {
 };
 
 struct memory {
-	struct memseg *seg[MEMSEG_MAX]; /* (f) by segid */
+	struct os_mutex lock; /* innermost: seg[] and the giving of backing */
+	struct memseg *seg[MEMSEG_MAX]; /* (f) and memory.lock; by segid */
 	struct memmap_entry map[MEMMAP_MAX]; /* (f) sorted by gpa */
 	unsigned int map_count; /* (f) */
 };
+
+/* Life of an empty memory; the VM is not visible yet, or not any more. */
+void memory_init(struct vm *vm);
 
 /* Segments; vm->lock held, and all vCPUs frozen where they change the map. */
 int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *name);
@@ -60,12 +64,12 @@ void memseg_set_host_state(struct memseg *seg, void *state);
 void *memseg_host_state(const struct memseg *seg);
 
 /*
- * The host page that holds byte 'offset' of a segment, given backing if it has
- * none. NULL with *error = -ENOMEM or -EINVAL (outside). 'huge', if not NULL,
- * tells whether the page is part of a 2 MiB page. sleep, no lock needed while the
- * VM is referenced and not destroyed (os layer: under vm->lock).
+ * The host page that holds byte 'offset' of segment 'segid', given backing if it
+ * has none, with a reference of its own (os_ram_get) for a program's mapping.
+ * NULL with *error = -ENOMEM, -EINVAL (outside) or -ENXIO (VM destroyed). Takes
+ * no lock but memory.lock, so it may be called from a page fault anywhere. sleep
  */
-void *memseg_page(struct memseg *seg, uint64_t offset, bool *huge, int *error);
+void *memory_page_get(struct vm *vm, int segid, uint64_t offset, int *error);
 
 /* What is at a guest-physical address: the entry, or NULL. Owner of a vCPU. */
 const struct memmap_entry *memory_lookup(struct vm *vm, uint64_t gpa);

@@ -95,6 +95,7 @@ struct vcpu {
 	bool intr_shadow; /* (o) STI or MOV SS blocks interrupts for one instruction */
 	bool halted; /* (o) waits for an event in HLT */
 	bool wait_sipi; /* (o) waits for a start-up IPI */
+	bool debug_reported; /* (o) the program knows of VM_SUSPEND_CPU */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
 	uint32_t mode; /* (a) enum vcpu_mode; written by the owner */
@@ -152,7 +153,9 @@ struct vm {
 	uint32_t references; /* (a) open files and the name; vm_get, vm_put */
 	uint32_t max_vcpus; /* (c) bound on vCPU ids */
 
-	struct os_mutex lock;
+	struct vm *next; /* list of all VMs; core/host.c's lock */
+
+	struct os_mutex lock; /* taken before any vCPU's mutex */
 	bool destroyed; /* (f) every ioctl answers ENXIO */
 	uint32_t suspend; /* (a) enum vm_suspend_how */
 	struct vcpu **vcpu; /* (v) to add; an entry once published stays */
@@ -189,7 +192,13 @@ void vmm_fini(void);
 /* Hotplug: a CPU has come up or is going down; on that CPU, interrupts off. */
 int vmm_cpu_online(void);
 void vmm_cpu_offline(void);
-/* Reboot, kexec, suspend: leave this CPU clean, whatever is running. Interrupts off. */
+/*
+ * Reboot, kexec, suspend to RAM: no vCPU enters a guest any more (VM_RUN waits
+ * or fails with ENXIO) and virtualization is off everywhere. vmm_resume undoes it. sleep
+ */
+void vmm_quiesce(void);
+void vmm_resume(void);
+/* Panic: turn virtualization off on this CPU, whatever is running. any */
 void vmm_cpu_emergency(void);
 
 /* --- life of a VM ------------------------------------------------------- */

@@ -43,6 +43,8 @@ void os_pages_free(void *pages, unsigned int order);
  */
 void *os_ram_alloc(unsigned int order);
 void os_ram_free(void *ram, unsigned int order);
+/* One more reference to the page at this address of guest RAM, for a mapping. any */
+void os_ram_get(void *page);
 
 /* Between a page's address in the host and its physical address. any [inline] */
 static inline vm_paddr_t os_virt_to_phys(const void *ptr);
