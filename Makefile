@@ -3,6 +3,7 @@
 # vmm: bhyve's virtual machine monitor for Linux. `make help` lists the targets.
 
 KERNELS ?= 6.1 6.12
+HOST ?= amd
 VMM_CACHE ?= $(HOME)/.cache/vmm
 export VMM_CACHE
 
@@ -43,7 +44,7 @@ setup-build setup-lab setup-check: setup-%:
 # The main job: an emulated AMD host, vmm.ko in it, and a Linux guest on that.
 .PHONY: run
 run: programs $(O)/module/$(word 1,$(KERNELS))/vmm.ko | setup-lab
-	@lab/run-guest --host $(or $(HOST),amd) --kernel $(word 1,$(KERNELS))
+	@lab/run --no-build --host $(HOST) --kernel $(word 1,$(KERNELS)) -- /lab/boot-guest
 
 .PHONY: clean
 clean:

@@ -4,7 +4,6 @@
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
 LAYERS := style unit fuzz guest host
-HOST ?= amd
 
 # Every layer runs even if one before it failed.
 .PHONY: check

@@ -14,6 +14,8 @@ class Archive:
         self._parts = []
         self._known = {""}
         self._inode = 0
+        # The root folder itself, which would be writable for all.
+        self._entry(".", stat.S_IFDIR | 0o755)
 
     def _entry(self, path, mode, data=b"", device=(0, 0)):
         self._inode += 1
