@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Emulation of one instruction of a vCPU: what the guest does to device memory,
+ * and string I/O. The engine itself, which knows no vCPU, is emulate_insn.h.
+ *
+ * Replay: every finished access to a device is noted in a log. When an access has
+ * to be answered by the program, the vCPU leaves; once the answer is there, the
+ * same decoded instruction runs again from its start with logged accesses taken
+ * from the log. Registers change only when it completes (for REP: when an iteration
+ * does), so there is no half-done state to save, and giving up is always possible.
+ */
+#ifndef X86_EMULATE_H
+#define X86_EMULATE_H
+
+#include "core/backend.h"
+#include "os/os.h"
+
+struct vcpu;
+struct x86_io;
+
+/* Make and free vcpu->emulation. 0 or -ENOMEM. vCPU being made or freed; sleep. */
+int emulation_create(struct vcpu *vcpu);
+void emulation_destroy(struct vcpu *vcpu);
+/* Forget an instruction in progress (reset, or registers set by the program). Owner. */
+void emulation_reset(struct vcpu *vcpu);
+
+/*
+ * Emulate the instruction at RIP, which made a nested page fault at 'gpa' where
+ * there is a device; 'prot' is the kind of access as VM_PROT_* (READ, WRITE). What cannot be
+ * emulated is counted and becomes #UD in the guest. Owner; inner or outer loop.
+ */
+enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
+
+/*
+ * Emulate the INS or OUTS at RIP, after an intercept of it. 'io' may be NULL: the
+ * instruction is decoded anyway. Owner; inner or outer loop.
+ */
+enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
+
+/*
+ * The program has answered the access that emulation asked for (vcpu->access,
+ * 'replied' set): go on. Owner; outer loop.
+ */
+enum exit_action emulate_resume(struct vcpu *vcpu);
+
+/* Whether an emulated instruction waits for the program's answer. Owner. */
+bool emulate_pending(const struct vcpu *vcpu);
+
+/*
+ * After an instruction was skipped or emulated: if RFLAGS.TF was set in 'rflags'
+ * (their value before it), the guest takes the single-step #DB (APM vol. 2, 13.1.4).
+ * Owner; any context.
+ */
+void emulate_single_step(struct vcpu *vcpu, uint64_t rflags);
+
+#endif

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Files of the module that libvmmapi is built from as well: paths below module/.
+X86_SHARED_SRCS :=
