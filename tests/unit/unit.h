@@ -43,30 +43,29 @@ void unit_fail(const char *file, int line, const char *format, ...)
 /* Ends the running test at once; it has failed if anything was noted. */
 void unit_end(void) __attribute__((noreturn));
 
-#define TEST(test_name)                                                                     \
-	static void test_name(void);                                                        \
-	static struct unit_test unit_test_##test_name = { #test_name, __FILE__, test_name,  \
-							  NULL };                           \
-	static void __attribute__((constructor)) unit_register_##test_name(void)            \
-	{                                                                                   \
-		unit_register(&unit_test_##test_name);                                      \
-	}                                                                                   \
+#define TEST(test_name)                                                                            \
+	static void test_name(void);                                                               \
+	static struct unit_test unit_test_##test_name = { #test_name, __FILE__, test_name, NULL }; \
+	static void __attribute__((constructor)) unit_register_##test_name(void)                   \
+	{                                                                                          \
+		unit_register(&unit_test_##test_name);                                             \
+	}                                                                                          \
 	static void test_name(void)
 
 /* Fails the test, with the condition as the reason, but carries on. */
-#define CHECK(condition)                                                                    \
-	do {                                                                                \
-		if (!(condition))                                                           \
-			unit_fail(__FILE__, __LINE__, "%s", #condition);                    \
+#define CHECK(condition)                                                 \
+	do {                                                             \
+		if (!(condition))                                        \
+			unit_fail(__FILE__, __LINE__, "%s", #condition); \
 	} while (0)
 
 /* As CHECK, but ends the test: for what later lines rely on. */
-#define REQUIRE(condition)                                                                  \
-	do {                                                                                \
-		if (!(condition)) {                                                         \
-			unit_fail(__FILE__, __LINE__, "%s", #condition);                    \
-			unit_end();                                                         \
-		}                                                                           \
+#define REQUIRE(condition)                                               \
+	do {                                                             \
+		if (!(condition)) {                                      \
+			unit_fail(__FILE__, __LINE__, "%s", #condition); \
+			unit_end();                                      \
+		}                                                        \
 	} while (0)
 
 /*
@@ -91,7 +90,7 @@ void unit_end(void) __attribute__((noreturn));
 	} while (0)
 
 /* Compares LENGTH bytes and names the first that differs. */
-#define CHECK_MEM(actual, expected, length)                                                 \
+#define CHECK_MEM(actual, expected, length) \
 	unit_check_mem(__FILE__, __LINE__, #actual, actual, expected, length)
 void unit_check_mem(const char *file, int line, const char *what, const void *actual,
 		    const void *expected, size_t length);
