@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a test or a fuzzer steers the simulated host of os/user. All of these
+ * may be called from any thread that holds no lock of the hypervisor's.
+ */
+#ifndef OS_USER_OS_USER_H
+#define OS_USER_OS_USER_H
+
+#include "os/os.h"
+
+/*
+ * Put everything back to where a process begins: clock at 1 s, 2 processors
+ * as after a boot, no failures scripted. Aborts if a timer is still armed.
+ */
+void os_user_reset(void);
+
+/* --- memory --- */
+
+/* Make the n-th allocation from now fail, once (1 is the next one; 0: none). */
+void os_user_fail_alloc(unsigned int n);
+/* Make every allocation of 2 MiB of guest RAM fail, as if memory were fragmented. */
+void os_user_fragment_memory(bool fragmented);
+/* Allocations of all kinds since the process began, and those not yet freed. */
+uint64_t os_user_alloc_count(void);
+uint64_t os_user_alloc_outstanding(void);
+/* Bytes not yet freed. */
+uint64_t os_user_alloc_bytes(void);
+
+/* --- time --- */
+
+/* Let time pass. Timers that expire run in order, each at its own instant. */
+void os_user_clock_advance(uint64_t ns);
+/* When the first armed timer expires; UINT64_MAX if none is armed. */
+uint64_t os_user_clock_next(void);
+/* Timers armed now. */
+unsigned int os_user_timers(void);
+/*
+ * When on, a thread that waits lets the clock jump to the next timer; if none is
+ * armed the wait ends with -EINTR. For tests with a single thread. Default off.
+ */
+void os_user_idle_advances(bool on);
+/* What os_wall_seconds() answers now; it goes on from there with the clock. */
+void os_user_set_wall(int64_t seconds);
+/* Ticks of os_rdtsc() per millisecond; 2000000 at first. */
+void os_user_set_tsc_khz(uint32_t khz);
+
+/* --- threads --- */
+
+/* The calling thread's n-th os_run_should_leave() from now, and later ones until
+ * the inner loop is left, answer true. 0: never. */
+void os_user_leave_after(unsigned int n);
+/* A signal is pending for every thread: none, an ordinary one, a fatal one. */
+enum os_user_signal { OS_USER_SIGNAL_NONE, OS_USER_SIGNAL_PENDING, OS_USER_SIGNAL_FATAL };
+void os_user_set_signal(enum os_user_signal signal);
+
+/* --- processors --- */
+
+#define OS_USER_MAX_CPUS 16
+/* How many there are (1..OS_USER_MAX_CPUS), all online. */
+void os_user_set_cpus(unsigned int count);
+/* The calling thread goes on on this one. */
+void os_user_move_to_cpu(unsigned int cpu);
+/* Registers of one, to look at or change. */
+struct os_user_cpu *os_user_cpu(unsigned int cpu);
+/* Set an MSR on every CPU, as the firmware might have. */
+void os_user_set_msr(uint32_t msr, uint64_t value);
+/* Answer this leaf and subleaf with regs (EAX, EBX, ECX, EDX) instead of the default. */
+void os_user_set_cpuid(uint32_t leaf, uint32_t subleaf, const uint32_t regs[4]);
+/* What os_mitigations() says. */
+void os_user_set_mitigations(const struct os_mitigations *mitigations);
+/* NMIs handed to the host. */
+unsigned int os_user_host_nmis(void);
+
+/* --- the rest --- */
+
+/* The last line logged, without a newline; "" if none. */
+const char *os_user_last_log(void);
+/* Make the next os_memseg_publish() fail with this errno (negative). */
+void os_user_fail_publish(int error);
+/* Segments published and not withdrawn; calls of os_vm_unmap_programs(). */
+unsigned int os_user_published(void);
+unsigned int os_user_unmaps(void);
+/* Exits traced since the reset. */
+uint64_t os_user_exits(void);
+
+#endif
