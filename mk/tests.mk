@@ -41,7 +41,7 @@ $(O)/unit/obj/%.o: %.c | setup-check
 	$(Q)$(CC) $(PORTABLE_CFLAGS) -Itests/unit $(SANITIZE) -c -o $@ $<
 
 $(O)/unit/portable.a: $(PORTABLE_SRCS:%.c=$(O)/unit/obj/%.o)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(O)/unit/test_%: $(O)/unit/obj/tests/unit/test_%.o $(UNIT_HELPERS) $(O)/unit/portable.a
 	$(say) LD $@
@@ -64,7 +64,7 @@ $(O)/fuzz/obj/%.o: %.c | setup-check
 		$(SANITIZE) -c -o $@ $<
 
 $(O)/fuzz/portable.a: $(PORTABLE_SRCS:%.c=$(O)/fuzz/obj/%.o)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/portable.a
 	$(say) LD $@
