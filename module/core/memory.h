@@ -58,6 +58,7 @@ void memory_free(struct vm *vm);
 struct memseg *memory_segment(struct vm *vm, int segid);
 struct memseg *memory_segment_by_name(struct vm *vm, const char *name);
 uint64_t memseg_len(const struct memseg *seg);
+int memseg_id(const struct memseg *seg);
 const char *memseg_name(const struct memseg *seg); /* "" is system memory */
 /* For os/<host>'s device node of a segment. */
 void memseg_set_host_state(struct memseg *seg, void *state);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The module and the processors it runs on: choosing the back end, turning
+ * virtualization on when the first VM comes and off when the last has gone,
+ * and leaving every CPU clean at hotplug, reboot and panic.
+ */
+#include "core/host.h"
+
+#include "core/vm.h"
+
+const struct vmm_backend *backend;
+
+static struct {
+	struct os_mutex lock;
+	struct vm *vms; /* lock */
+	unsigned int users; /* lock; VMs that need virtualization on */
+	uint32_t wanted; /* atomic; CPUs are to have virtualization on */
+	uint32_t quiesced; /* atomic; no vCPU may enter a guest */
+	bool *enabled; /* one per CPU; that CPU, interrupts off */
+} host;
+
+static int cpu_enable(void *unused)
+{
+	unsigned int cpu = os_cpu_id();
+	int error;
+
+	(void)unused;
+	if (host.enabled[cpu])
+		return 0;
+	error = backend->cpu_enable();
+	host.enabled[cpu] = error == 0;
+	return error;
+}
+
+static int cpu_disable(void *unused)
+{
+	unsigned int cpu = os_cpu_id();
+
+	(void)unused;
+	if (host.enabled[cpu])
+		backend->cpu_disable();
+	host.enabled[cpu] = false;
+	return 0;
+}
+
+/*
+ * 'wanted' is set before the CPUs are visited: one that comes up meanwhile is
+ * enabled by vmm_cpu_online, or by the visit, whichever is first.
+ */
+static int host_enable(void)
+{
+	int error;
+
+	__atomic_store_n(&host.wanted, 1, __ATOMIC_SEQ_CST);
+	error = os_each_cpu(cpu_enable, NULL);
+	if (!error)
+		return 0;
+	__atomic_store_n(&host.wanted, 0, __ATOMIC_SEQ_CST);
+	(void)os_each_cpu(cpu_disable, NULL);
+	return error;
+}
+
+static void host_disable(void)
+{
+	__atomic_store_n(&host.wanted, 0, __ATOMIC_SEQ_CST);
+	(void)os_each_cpu(cpu_disable, NULL);
+}
+
+int host_get(struct vm *vm)
+{
+	int error = 0;
+
+	os_mutex_lock(&host.lock);
+	if (host.quiesced)
+		error = -ENXIO;
+	else if (host.users == 0)
+		error = host_enable();
+	if (!error) {
+		host.users++;
+		vm->next = host.vms;
+		host.vms = vm;
+	}
+	os_mutex_unlock(&host.lock);
+	return error;
+}
+
+void host_put(struct vm *vm)
+{
+	struct vm **link;
+
+	os_mutex_lock(&host.lock);
+	for (link = &host.vms; *link != vm; link = &(*link)->next)
+		;
+	*link = vm->next;
+	if (--host.users == 0 && !host.quiesced)
+		host_disable();
+	os_mutex_unlock(&host.lock);
+}
+
+bool host_quiesced(void)
+{
+	return __atomic_load_n(&host.quiesced, __ATOMIC_SEQ_CST);
+}
+
+/* Once through each vCPU's lock: whoever was in the guest has seen 'quiesced'. */
+static void quiesce_vm(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu) {
+			vcpu_lock_always(vcpu);
+			vcpu_unlock(vcpu);
+		}
+	}
+}
+
+void vmm_quiesce(void)
+{
+	os_mutex_lock(&host.lock);
+	__atomic_store_n(&host.quiesced, 1, __ATOMIC_SEQ_CST);
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		quiesce_vm(vm);
+	if (host.users)
+		host_disable();
+	os_mutex_unlock(&host.lock);
+}
+
+void vmm_resume(void)
+{
+	os_mutex_lock(&host.lock);
+	if (host.users && host_enable())
+		os_warn("virtualization could not be turned on again: guests stay stopped");
+	else
+		__atomic_store_n(&host.quiesced, 0, __ATOMIC_SEQ_CST);
+	os_mutex_unlock(&host.lock);
+}
+
+int vmm_cpu_online(void)
+{
+	return __atomic_load_n(&host.wanted, __ATOMIC_SEQ_CST) ? cpu_enable(NULL) : 0;
+}
+
+void vmm_cpu_offline(void)
+{
+	(void)cpu_disable(NULL);
+}
+
+void vmm_cpu_emergency(void)
+{
+	if (backend && host.enabled)
+		(void)cpu_disable(NULL);
+}
+
+/* The first back end that fits; else the reason of the last one asked. */
+static int choose_backend(const struct vmm_backend *const *candidates)
+{
+	const char *why = "no back end for this processor";
+	char facts[160] = "";
+	int error = -ENODEV;
+
+	for (; *candidates && error; candidates++) {
+		error = (*candidates)->probe(&why, facts, sizeof(facts));
+		if (!error)
+			backend = *candidates;
+	}
+	if (error)
+		os_warn("cannot run here: %s", why);
+	else
+		os_info("%s: %s", backend->name, facts);
+	return error;
+}
+
+int vmm_init(const struct vmm_backend *const *candidates)
+{
+	int error = choose_backend(candidates);
+
+	if (error)
+		return error;
+	os_mutex_init(&host.lock);
+	host.enabled = os_alloc(os_cpu_possible() * sizeof(host.enabled[0]));
+	if (!host.enabled)
+		return -ENOMEM;
+	error = backend->init();
+	if (error) {
+		os_free(host.enabled);
+		host.enabled = NULL;
+	}
+	return error;
+}
+
+void vmm_fini(void)
+{
+	backend->fini();
+	os_free(host.enabled);
+	host.enabled = NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between vm.c and host.c: which VMs need the processors' virtualization. */
+#ifndef CORE_HOST_H
+#define CORE_HOST_H
+
+#include "os/os.h"
+
+struct vm;
+
+/* A VM is born: virtualization on. -EBUSY, -ENXIO (host going down). sleep */
+int host_get(struct vm *vm);
+/* It is gone; the last one turns virtualization off. Not under vm->lock. sleep */
+void host_put(struct vm *vm);
+/* The host is going down or asleep: do not enter a guest. any */
+bool host_quiesced(void);
+
+#endif

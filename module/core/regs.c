@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Registers by bhyve's names. */
+#include "core/vm.h"
+#include "x86/exits.h"
+#include "x86/regs.h"
+
+/* Place in gpr[], plus one so that zero means "not a general register". */
+static const uint8_t gpr_index[VM_REG_LAST] = {
+	[VM_REG_GUEST_RAX] = GPR_RAX + 1, [VM_REG_GUEST_RBX] = GPR_RBX + 1,
+	[VM_REG_GUEST_RCX] = GPR_RCX + 1, [VM_REG_GUEST_RDX] = GPR_RDX + 1,
+	[VM_REG_GUEST_RSI] = GPR_RSI + 1, [VM_REG_GUEST_RDI] = GPR_RDI + 1,
+	[VM_REG_GUEST_RBP] = GPR_RBP + 1, [VM_REG_GUEST_RSP] = GPR_RSP + 1,
+	[VM_REG_GUEST_R8] = GPR_R8 + 1,	  [VM_REG_GUEST_R9] = GPR_R9 + 1,
+	[VM_REG_GUEST_R10] = GPR_R10 + 1, [VM_REG_GUEST_R11] = GPR_R11 + 1,
+	[VM_REG_GUEST_R12] = GPR_R12 + 1, [VM_REG_GUEST_R13] = GPR_R13 + 1,
+	[VM_REG_GUEST_R14] = GPR_R14 + 1, [VM_REG_GUEST_R15] = GPR_R15 + 1,
+};
+
+/* Reserved bits of RFLAGS: 3, 5, 15 and everything from 22 up (APM vol. 2, 3.1.6). */
+#define RFLAGS_WRITABLE 0x003f7fd5ull
+
+int vcpu_get_register(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	if (reg < 0 || reg >= VM_REG_LAST)
+		return -EINVAL;
+	if (gpr_index[reg]) {
+		*value = vcpu->gpr[gpr_index[reg] - 1];
+		return 0;
+	}
+	switch (reg) {
+	case VM_REG_GUEST_RIP:
+		*value = vcpu->rip;
+		return 0;
+	case VM_REG_GUEST_RFLAGS:
+		*value = vcpu->rflags;
+		return 0;
+	case VM_REG_GUEST_CR2:
+		*value = vcpu->cr2;
+		return 0;
+	case VM_REG_GUEST_INTR_SHADOW:
+		*value = vcpu->intr_shadow;
+		return 0;
+	case VM_REG_GUEST_ENTRY_INST_LENGTH:
+		*value = vcpu->next_rip ? vcpu->next_rip - vcpu->rip : 0;
+		return 0;
+	default:
+		return backend->get_reg(vcpu, reg, value);
+	}
+}
+
+static int set_rflags(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->rflags = (value & RFLAGS_WRITABLE) | REG_RFLAGS_FIXED1;
+	return 0;
+}
+
+/* A new RIP is where the next VM_RUN starts, and gives up a pending access. */
+static int set_rip(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->rip = value;
+	vcpu->resume_rip = value;
+	vcpu->access_pending = false;
+	return 0;
+}
+
+int vcpu_set_register(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	if (reg < 0 || reg >= VM_REG_LAST)
+		return -EINVAL;
+	if (gpr_index[reg]) {
+		vcpu->gpr[gpr_index[reg] - 1] = value;
+		return 0;
+	}
+	switch (reg) {
+	case VM_REG_GUEST_RIP:
+		return set_rip(vcpu, value);
+	case VM_REG_GUEST_RFLAGS:
+		return set_rflags(vcpu, value);
+	case VM_REG_GUEST_CR2:
+		vcpu->cr2 = value;
+		return 0;
+	case VM_REG_GUEST_INTR_SHADOW:
+		vcpu->intr_shadow = value & 1;
+		return 0;
+	case VM_REG_GUEST_ENTRY_INST_LENGTH:
+		return -EINVAL;
+	default:
+		return backend->set_reg(vcpu, reg, value);
+	}
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Life of a vCPU, who owns it, and what others ask of it. */
+#include "core/vm.h"
+
+#include "dev/lapic.h"
+#include "x86/context.h"
+#include "x86/cpuid.h"
+#include "x86/emulate.h"
+#include "x86/msr.h"
+#include "x86/regs.h"
+
+struct vcpu *vm_vcpu(struct vm *vm, int id)
+{
+	if (id < 0 || (uint32_t)id >= vm->max_vcpus)
+		return NULL;
+	return __atomic_load_n(&vm->vcpu[id], __ATOMIC_ACQUIRE);
+}
+
+/* --- making and freeing ---------------------------------------------------- */
+
+static void vcpu_free_stats(struct vcpu *vcpu)
+{
+	os_free(vcpu->stats);
+}
+
+static int vcpu_create_stats(struct vcpu *vcpu)
+{
+	vcpu->stats = os_alloc(stats_count() * sizeof(vcpu->stats[0]));
+	return vcpu->stats ? 0 : -ENOMEM;
+}
+
+static int vcpu_backend_init(struct vcpu *vcpu)
+{
+	return backend->vcpu_init(vcpu);
+}
+
+static void vcpu_backend_cleanup(struct vcpu *vcpu)
+{
+	backend->vcpu_cleanup(vcpu);
+}
+
+/* The parts of a vCPU, made in this order and freed in reverse. */
+static const struct vcpu_part {
+	int (*create)(struct vcpu *vcpu);
+	void (*destroy)(struct vcpu *vcpu);
+} vcpu_parts[] = {
+	{ vcpu_create_stats, vcpu_free_stats },
+	{ context_create, context_destroy },
+	{ emulation_create, emulation_destroy },
+	{ lapic_create, lapic_destroy },
+	{ vcpu_backend_init, vcpu_backend_cleanup },
+};
+
+static void vcpu_destroy_parts(struct vcpu *vcpu, size_t count)
+{
+	while (count-- > 0)
+		vcpu_parts[count].destroy(vcpu);
+}
+
+static int vcpu_create_parts(struct vcpu *vcpu)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(vcpu_parts); i++) {
+		int error = vcpu_parts[i].create(vcpu);
+
+		if (error) {
+			vcpu_destroy_parts(vcpu, i);
+			return error;
+		}
+	}
+	return 0;
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+	npt_cache_free(&vcpu->npt_cache);
+	vcpu_destroy_parts(vcpu, ARRAY_SIZE(vcpu_parts));
+	os_free(vcpu);
+}
+
+static int vcpu_create(struct vm *vm, int id, struct vcpu **result)
+{
+	struct vcpu *vcpu = os_alloc(sizeof(*vcpu));
+	int error;
+
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->last_cpu = -1;
+	os_mutex_init(&vcpu->mutex);
+	os_waitq_init(&vcpu->waitq);
+	error = vcpu_create_parts(vcpu);
+	if (error) {
+		os_free(vcpu);
+		return error;
+	}
+	vcpu_reset(vcpu, false);
+	*result = vcpu;
+	return 0;
+}
+
+int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu)
+{
+	int error = 0;
+
+	*vcpu = vm_vcpu(vm, id);
+	if (*vcpu)
+		return 0;
+	if (id < 0 || (uint32_t)id >= vm->max_vcpus)
+		return -EINVAL;
+
+	os_mutex_lock(&vm->lock);
+	*vcpu = vm->vcpu[id];
+	if (vm->destroyed)
+		error = -ENXIO;
+	else if (!*vcpu)
+		error = vcpu_create(vm, id, vcpu);
+	if (!error)
+		__atomic_store_n(&vm->vcpu[id], *vcpu, __ATOMIC_RELEASE);
+	os_mutex_unlock(&vm->lock);
+	return error;
+}
+
+/* --- reset ------------------------------------------------------------------- */
+
+/* MSRs that INIT leaves alone (APM vol. 2, 14.1.3). */
+static void vcpu_reset_msrs(struct vcpu *vcpu)
+{
+	vcpu->tsc_adjust = 0;
+	vcpu->tsc_offset = vcpu->vm->tsc_offset;
+	backend->set_tsc_offset(vcpu, vcpu->tsc_offset);
+	msr_reset(vcpu);
+}
+
+static void vcpu_reset_events(struct vcpu *vcpu)
+{
+	vcpu->exception = 0;
+	vcpu->exitintinfo = 0;
+	vcpu->intr_shadow = false;
+	vcpu->halted = false;
+	vcpu->access_pending = false;
+	__atomic_store_n(&vcpu->nmi_pending, 0, __ATOMIC_SEQ_CST);
+	emulation_reset(vcpu);
+}
+
+/* RDX holds the processor's signature (APM vol. 2, 14.1.3; SDM vol. 3, 9.1.1). */
+void vcpu_reset(struct vcpu *vcpu, bool init)
+{
+	uint32_t signature[4];
+
+	cpuid_query(vcpu, 1, 0, signature);
+	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu->gpr[GPR_RDX] = signature[0];
+	vcpu->rip = 0xfff0;
+	vcpu->resume_rip = vcpu->rip;
+	vcpu->rflags = REG_RFLAGS_FIXED1;
+	vcpu->cr2 = 0;
+	vcpu_reset_events(vcpu);
+	backend->vcpu_reset(vcpu, init);
+	lapic_reset(vcpu, init);
+	if (!init) {
+		context_reset(vcpu);
+		vcpu_reset_msrs(vcpu);
+	}
+	vcpu->wait_sipi = vcpu->id != 0;
+}
+
+/* --- ownership --------------------------------------------------------------- */
+
+static void vcpu_announce(struct vcpu *vcpu)
+{
+	__atomic_fetch_add(&vcpu->waiters, 1, __ATOMIC_SEQ_CST);
+	vcpu_request(vcpu, VCPU_REQ_YIELD);
+}
+
+static void vcpu_announce_done(struct vcpu *vcpu)
+{
+	if (__atomic_sub_fetch(&vcpu->waiters, 1, __ATOMIC_SEQ_CST) == 0)
+		os_wake(&vcpu->waitq);
+}
+
+int vcpu_lock(struct vcpu *vcpu)
+{
+	int error;
+
+	if (os_mutex_trylock(&vcpu->mutex))
+		return 0;
+	vcpu_announce(vcpu);
+	error = os_mutex_lock_killable(&vcpu->mutex);
+	vcpu_announce_done(vcpu);
+	return error;
+}
+
+void vcpu_lock_always(struct vcpu *vcpu)
+{
+	vcpu_announce(vcpu);
+	os_mutex_lock(&vcpu->mutex);
+	vcpu_announce_done(vcpu);
+}
+
+void vcpu_unlock(struct vcpu *vcpu)
+{
+	os_mutex_unlock(&vcpu->mutex);
+}
+
+/*
+ * Step aside until every waiter has had its turn. The bit is cleared before
+ * 'waiters' is read again, so a waiter that comes in between is not missed.
+ */
+void vcpu_let_pass(struct vcpu *vcpu)
+{
+	vcpu_unlock(vcpu);
+	os_wait_event_killable(&vcpu->waitq,
+			       __atomic_load_n(&vcpu->waiters, __ATOMIC_SEQ_CST) == 0);
+	os_mutex_lock(&vcpu->mutex);
+	__atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_YIELD, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->waiters, __ATOMIC_SEQ_CST))
+		vcpu_request(vcpu, VCPU_REQ_YIELD);
+}
+
+static void thaw_below(struct vm *vm, uint32_t count)
+{
+	while (count-- > 0) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)count);
+
+		if (vcpu)
+			vcpu_unlock(vcpu);
+	}
+}
+
+int vm_freeze(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+		int error = vcpu ? vcpu_lock(vcpu) : 0;
+
+		if (error) {
+			thaw_below(vm, i);
+			return error;
+		}
+	}
+	return 0;
+}
+
+void vm_freeze_always(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu)
+			vcpu_lock_always(vcpu);
+	}
+}
+
+void vm_thaw(struct vm *vm)
+{
+	thaw_below(vm, vm->max_vcpus);
+}
+
+/* --- requests ------------------------------------------------------------------ */
+
+/*
+ * The bit is set before 'mode' is read; the owner sets 'mode' before it reads
+ * the bits: one of the two always sees the other.
+ */
+void vcpu_request(struct vcpu *vcpu, uint32_t bits)
+{
+	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	switch (__atomic_load_n(&vcpu->mode, __ATOMIC_SEQ_CST)) {
+	case VCPU_IN_GUEST:
+		os_thread_kick(&vcpu->thread);
+		break;
+	case VCPU_SLEEPING:
+		os_wake(&vcpu->waitq);
+		break;
+	default:
+		break;
+	}
+}
