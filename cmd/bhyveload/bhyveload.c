@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * bhyveload: puts a kernel into a VM and its first vCPU at the kernel's entry, and
+ * leaves the VM for bhyve. It may be run again on a VM whose guest has stopped.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vmmapi.h>
+
+#include "load.h"
+#include "target.h"
+
+#define DEFAULT_MEMORY (256 * MIB)
+
+#define USAGE                                                             \
+	"usage: bhyveload [-CS] [-m SIZE] [-i INITRD] [-a COMMAND-LINE] " \
+	"[-M MODULE[=ARGUMENTS]]... -k KERNEL VM"
+
+struct options {
+	size_t memory;
+	int memflags;
+	const char *kernel;
+	const char *initrd;
+	const char *command_line;
+	char *modules[MOST_MODULES]; /* "FILE=ARGUMENTS", in argv */
+	unsigned int module_count;
+	const char *vm;
+};
+
+static int parse_memory(struct options *options, const char *text, struct failure *failure)
+{
+	if (vm_parse_memsize(text, &options->memory))
+		return fail(failure, "-m %s: not a size", text);
+	if (options->memory == 0)
+		return fail(failure, "-m %s: a VM needs memory", text);
+	return 0;
+}
+
+static int add_module(struct options *options, char *text, struct failure *failure)
+{
+	/* One place is the initrd's. */
+	if (options->module_count == MOST_MODULES - 1)
+		return fail(failure, "-M %s: more than %d modules", text, MOST_MODULES - 1);
+	options->modules[options->module_count++] = text;
+	return 0;
+}
+
+static int parse_option(struct options *options, int letter, char *argument,
+			struct failure *failure)
+{
+	switch (letter) {
+	case 'm':
+		return parse_memory(options, argument, failure);
+	case 'M':
+		return add_module(options, argument, failure);
+	case 'k':
+		options->kernel = argument;
+		return 0;
+	case 'i':
+		options->initrd = argument;
+		return 0;
+	case 'a':
+		options->command_line = argument;
+		return 0;
+	case 'C':
+		options->memflags |= VM_MEM_F_INCORE;
+		return 0;
+	case 'S':
+		options->memflags |= VM_MEM_F_WIRED;
+		return 0;
+	case ':':
+		return fail(failure, "-%c: needs a value; %s", optopt, USAGE);
+	default:
+		return fail(failure, "-%c: no such option; %s", optopt, USAGE);
+	}
+}
+
+static int parse_options(struct options *options, int argc, char **argv, struct failure *failure)
+{
+	int letter;
+
+	*options = (struct options){ .memory = DEFAULT_MEMORY, .command_line = "" };
+	while ((letter = getopt(argc, argv, ":CSm:k:i:a:M:")) != -1)
+		if (parse_option(options, letter, optarg, failure))
+			return -1;
+	if (optind != argc - 1)
+		return fail(failure, "%s; %s",
+			    optind == argc ? "no VM is named" : "too many arguments", USAGE);
+	if (!options->kernel)
+		return fail(failure, "no kernel is named (-k); %s", USAGE);
+	options->vm = argv[optind];
+	return 0;
+}
+
+static int open_module(struct load_request *request, const char *path, const char *args,
+		       struct failure *failure)
+{
+	struct module *module = &request->modules[request->module_count];
+
+	if (image_open(&module->image, path, failure))
+		return -1;
+	module->args = args;
+	request->module_count++;
+	return 0;
+}
+
+/* Opens all files, so that what is missing is known before there is a VM. */
+static int open_files(struct load_request *request, struct options *options,
+		      struct failure *failure)
+{
+	memset(request, 0, sizeof(*request));
+	request->command_line = options->command_line;
+	if (image_open(&request->kernel, options->kernel, failure))
+		return -1;
+	if (options->initrd) {
+		request->has_initrd = true;
+		if (open_module(request, options->initrd, "", failure))
+			return -1;
+	}
+	for (unsigned int i = 0; i < options->module_count; i++) {
+		char *path = options->modules[i];
+		char *equals = strchr(path, '=');
+
+		if (equals)
+			*equals = '\0';
+		if (open_module(request, path, equals ? equals + 1 : "", failure))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Signals that would end us wait until the VM is complete or gone: a VM that is
+ * half loaded would be left behind otherwise.
+ */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static bool interrupted(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) ||
+					 sigismember(&set, SIGHUP));
+}
+
+static int fill(struct target *target, const struct load_request *request,
+		const struct kernel_format *format, struct failure *failure)
+{
+	static struct guest guest;
+	struct boot_state state;
+
+	if (target_guest(target, &guest) || format->load(request, &guest, &state)) {
+		*failure = guest.failure;
+		return -1;
+	}
+	if (target_set_state(target, &state, failure))
+		return -1;
+	return interrupted() ? fail(failure, "interrupted") : 0;
+}
+
+static int load(struct options *options, struct failure *failure)
+{
+	static struct load_request request;
+	const struct kernel_format *format;
+	struct target target;
+	int error;
+
+	if (open_files(&request, options, failure))
+		return -1;
+	format = load_find_format(&request.kernel, failure);
+	if (!format)
+		return -1;
+	hold_signals();
+	if (target_open(&target, options->vm, options->memory, options->memflags, failure))
+		return -1;
+	error = fill(&target, &request, format, failure);
+	target_close(&target, error != 0);
+	return error;
+}
+
+int main(int argc, char **argv)
+{
+	struct failure failure;
+	struct options options;
+
+	if (parse_options(&options, argc, argv, &failure) || load(&options, &failure)) {
+		fprintf(stderr, "bhyveload: %s\n", failure.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
