@@ -3,7 +3,7 @@
 # Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
-LAYERS := style unit fuzz guest host
+LAYERS := style lab unit fuzz guest host
 
 # Every layer runs even if one before it failed.
 .PHONY: check
@@ -76,7 +76,9 @@ run-fuzz:
 	@$(MAKE) -k fuzz-programs || $(call remove_stale,$(FUZZERS))
 	@tests/layer fuzz tests/fuzz/run $(FUZZERS)
 
-# These two have runners of their own, which call lab/run.
+# These have runners of their own, which call lab/run.
+run-lab: | setup-lab
+	@tests/layer lab tests/lab/run $(HOST)
 run-guest run-host: run-%: programs modules
 	@tests/layer $* tests/$*/run $(HOST)
 

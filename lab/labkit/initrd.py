@@ -95,12 +95,21 @@ def _settings(options):
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in options.items())
 
 
-def host_initrd(kernel, guest_kernel, command, settings, modules=(), vmm=None, with_folder=None):
+def host_initrd(
+    kernel,
+    guest_kernel,
+    command,
+    settings,
+    modules=(),
+    vmm=None,
+    with_folder=None,
+    guest_elf=False,
+):
     """Returns the root file system of an emulated host.
 
     COMMAND is a list of words, SETTINGS the variables of files/host-init, MODULES
     names of modules from the kernel's package, VMM the path of vmm.ko or None,
-    WITH_FOLDER what is seen as /with.
+    WITH_FOLDER what is seen as /with. GUEST_ELF adds the guest's kernel uncompressed.
     """
     archive = Archive()
     archive.file("init", os.path.join(LAB, "files", "host-init"), 0o755)
@@ -120,6 +129,8 @@ def host_initrd(kernel, guest_kernel, command, settings, modules=(), vmm=None, w
         binaries.append(library)
     archive.file("lab/boot-guest", os.path.join(LAB, "files", "boot-guest"), 0o755)
     archive.file("guest/vmlinuz", guest_kernel.vmlinuz)
+    if guest_elf:
+        archive.file("guest/vmlinux", guest_kernel.vmlinux)
     archive.blob("guest/initrd", guest_initrd())
     if with_folder:
         archive.tree("with", with_folder)
