@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What both vendors' exits come down to. A back end's table of handlers decodes
+ * what its hardware reports and calls one of these; each is called with the guest
+ * stopped at the instruction, in the inner loop, and says what is next.
+ *
+ * vcpu->next_rip is the address past the instruction or 0 where the hardware
+ * does not report it; then the handlers find the length themselves (skip.h).
+ */
+#ifndef X86_EXITS_H
+#define X86_EXITS_H
+
+#include "core/vm.h"
+
+/* --- instructions --------------------------------------------------------- */
+
+enum exit_action x86_exit_cpuid(struct vcpu *vcpu);
+/* VM_EXITCODE_RDMSR and _WRMSR for registers that only the program may know. */
+enum exit_action x86_exit_rdmsr(struct vcpu *vcpu);
+enum exit_action x86_exit_wrmsr(struct vcpu *vcpu);
+enum exit_action x86_exit_hlt(struct vcpu *vcpu);
+enum exit_action x86_exit_pause(struct vcpu *vcpu);
+enum exit_action x86_exit_xsetbv(struct vcpu *vcpu);
+/* INVD, WBINVD: nothing to do, caches are coherent. */
+enum exit_action x86_exit_invd(struct vcpu *vcpu);
+enum exit_action x86_exit_wbinvd(struct vcpu *vcpu);
+enum exit_action x86_exit_rdtsc(struct vcpu *vcpu);
+enum exit_action x86_exit_rdtscp(struct vcpu *vcpu);
+enum exit_action x86_exit_rdpmc(struct vcpu *vcpu); /* #GP: no counters are offered */
+/* INVLPG of 'address', where it is intercepted: forgets all translations. */
+enum exit_action x86_exit_invlpg(struct vcpu *vcpu, uint64_t address);
+/* VMCALL, VMMCALL: none is offered, #UD. */
+enum exit_action x86_exit_hypercall(struct vcpu *vcpu);
+/* Any instruction of a feature the guest is not shown: VMRUN, MONITOR, SKINIT ... #UD. */
+enum exit_action x86_exit_undefined(struct vcpu *vcpu);
+/* Triple fault: suspends the VM with VM_SUSPEND_TRIPLEFAULT. */
+enum exit_action x86_exit_triple_fault(struct vcpu *vcpu);
+/* #BP of a vCPU with VM_CAP_BPT_EXIT: to the program. Others never come here. */
+enum exit_action x86_exit_breakpoint(struct vcpu *vcpu);
+
+/* --- I/O ports --------------------------------------------------------------- */
+
+/*
+ * An IN, OUT, INS or OUTS. Permission (IOPL, TSS bitmap) has been checked by the
+ * hardware: those faults come before the exit (APM vol. 2, 15.10.1 and 15.7;
+ * SDM vol. 3, 26.1.1 and 26.1.3).
+ */
+struct x86_io {
+	uint16_t port;
+	uint8_t size; /* 1, 2 or 4 bytes */
+	bool in;
+	bool string;
+	bool rep;
+	uint8_t address_size; /* of a string operand: 2, 4, 8 bytes; 0 not reported */
+	int segment; /* VM_REG_GUEST_ES.. of an OUTS operand; -1 not reported */
+};
+
+enum exit_action x86_exit_io(struct vcpu *vcpu, const struct x86_io *io);
+
+/* --- memory ------------------------------------------------------------------ */
+
+/*
+ * The nested table does not allow an access (VM_PROT_*) at gpa: memory is mapped,
+ * in the inner loop when its backing exists, else in the outer; what is not memory
+ * is a device, and the instruction is emulated.
+ */
+enum exit_action x86_exit_nested_fault(struct vcpu *vcpu, uint64_t gpa, int prot);
+
+/*
+ * The program has answered vcpu->access (vcpu->access.replied): finish the
+ * instruction. The core calls it before it enters the guest again. Outer loop.
+ */
+enum exit_action x86_finish_access(struct vcpu *vcpu);
+
+/* --- control and debug registers --------------------------------------------- */
+
+/* MOV to or from CR0, CR2, CR3, CR4, CR8 with a general register (enum gpr). */
+enum exit_action x86_exit_cr_access(struct vcpu *vcpu, unsigned int cr, bool write,
+				    unsigned int gpr);
+enum exit_action x86_exit_clts(struct vcpu *vcpu);
+/* LMSW with the operand's value, where the hardware reports it (VMX). */
+enum exit_action x86_exit_lmsw(struct vcpu *vcpu, uint16_t value);
+/* MOV to or from a debug register. */
+enum exit_action x86_exit_dr_access(struct vcpu *vcpu, unsigned int dr, bool write,
+				    unsigned int gpr);
+/*
+ * The same where the hardware reports no operands (SVM without decode assists, or
+ * LMSW and SMSW with them): fetches and decodes the instruction at RIP. #UD into
+ * the guest if another processor has changed it meanwhile.
+ */
+enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu);
+enum exit_action x86_exit_dr_instruction(struct vcpu *vcpu);
+
+/*
+ * May the guest put this value into the register, given its others? 0 or -EINVAL
+ * (#GP). The cr0, cr4 and efer are whole new values. CR3 without bit 63. Owner.
+ */
+int x86_check_cr0(struct vcpu *vcpu, uint64_t value);
+int x86_check_cr3(struct vcpu *vcpu, uint64_t value);
+int x86_check_cr4(struct vcpu *vcpu, uint64_t value);
+int x86_check_efer(struct vcpu *vcpu, uint64_t value);
+int x86_check_xcr0(struct vcpu *vcpu, uint64_t value);
+
+/*
+ * A guest's write: checked, carried out with what follows from it (EFER.LMA, the
+ * PAE directory pointers, forgotten translations). 0 or -EINVAL (#GP), with nothing
+ * changed. Owner.
+ */
+int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
+int x86_write_cr3(struct vcpu *vcpu, uint64_t value);
+int x86_write_cr4(struct vcpu *vcpu, uint64_t value);
+int x86_write_efer(struct vcpu *vcpu, uint64_t value);
+
+/* --- tasks ---------------------------------------------------------------------- */
+
+/*
+ * A task switch that the hardware leaves to us, RIP at the instruction that caused
+ * it (for TSR_IDT_GATE from an exception or interrupt: at the interrupted one).
+ */
+struct x86_task_switch {
+	uint16_t selector; /* of the TSS to switch to */
+	enum task_switch_reason reason;
+	bool has_error_code;
+	uint32_t error_code;
+	/* TSR_IDT_GATE: what was being delivered, as VM_INTINFO_* */
+	uint64_t intinfo;
+};
+
+enum exit_action x86_exit_task_switch(struct vcpu *vcpu, const struct x86_task_switch *task);
+
+#endif
