@@ -37,7 +37,7 @@ $(O)/obj/cmd/%.o: EXTRA_CFLAGS = -I$(O)/gen $(MODULE_USER_CFLAGS)
 $(O)/lib/libvmmapi.a: $(LIB_OBJS)
 	$(say) AR $@
 	@mkdir -p $(@D)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 	$(say) LD $@
