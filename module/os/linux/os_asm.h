@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What assembly in the back ends needs of the kernel it is linked into: function
+ * frames that objtool understands, and the kernel's ways with returns.
+ */
+#ifndef OS_LINUX_OS_ASM_H
+#define OS_LINUX_OS_ASM_H
+
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+#include <asm/asm.h>
+#include <asm/cpufeatures.h>
+#include <asm/nospec-branch.h>
+
+#define OS_FUNC_START(name) SYM_FUNC_START(name)
+#define OS_FUNC_END(name) SYM_FUNC_END(name)
+
+/* Return; the kernel may turn it into a jump to a thunk. */
+#define OS_RETURN RET
+
+/*
+ * Fill the return stack buffer (32 entries) with returns to a trap. Each turn makes
+ * two calls and drops what they pushed. Clobbers RAX and flags.
+ */
+.macro OS_FILL_RSB
+	mov	$16, %eax
+.Lfill_\@:
+	ANNOTATE_INTRA_FUNCTION_CALL
+	call	.Lfirst_\@
+	int3
+.Lfirst_\@:
+	ANNOTATE_INTRA_FUNCTION_CALL
+	call	.Lsecond_\@
+	int3
+.Lsecond_\@:
+	add	$16, %rsp
+	dec	%eax
+	jnz	.Lfill_\@
+	lfence
+.endm
+
+/*
+ * Retbleed and its relatives: make returns safe after the guest has trained their
+ * predictor. Nothing where the processor does not need it. Clobbers RAX, RCX, RDX.
+ */
+#ifdef UNTRAIN_RET_VM
+#define OS_UNTRAIN_RETURNS UNTRAIN_RET_VM
+#else
+#define OS_UNTRAIN_RETURNS UNTRAIN_RET
+#endif
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The world switch and other privileged instructions, in enter.S. */
+#ifndef SVM_SWITCH_H
+#define SVM_SWITCH_H
+
+#include "os/os.h"
+
+#define SVM_SWITCH_FILL_RSB 0x1u /* overwrite the return stack buffer after the exit */
+
+/*
+ * Run the guest of the VMCB at guest_pa until its next exit. gpr[]: RCX, RDX, RBX,
+ * RBP, RSI, RDI, R8-R15 in and out, in the processors' order; RAX and RSP are in the
+ * VMCB. host_pa: where svm_save_host() has put this CPU's state. Interrupts off before
+ * and after; one that comes while the guest runs ends it and stays pending.
+ */
+void svm_world_switch(uint64_t guest_pa, uint64_t *gpr, uint64_t host_pa, uint32_t flags);
+
+/* VMSAVE of this CPU's FS, GS, TR, LDTR and system call MSRs. Preemption off. */
+void svm_save_host(uint64_t host_pa);
+
+/* The LDT's selector on this CPU. any */
+uint16_t svm_read_ldtr(void);
+
+/* Set the global interrupt flag; EFER.SVME must be set. Interrupts off. */
+void svm_set_gif(void);
+
+/* Run the host's machine-check handler for one that ended the guest. Interrupts off. */
+void svm_host_machine_check(void);
+
+#endif
