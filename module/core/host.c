@@ -16,6 +16,7 @@ static struct {
 	unsigned int users; /* lock; VMs that need virtualization on */
 	uint32_t wanted; /* atomic; CPUs are to have virtualization on */
 	uint32_t quiesced; /* atomic; no vCPU may enter a guest */
+	struct os_waitq waitq; /* vCPUs waiting for the end of that */
 	bool *enabled; /* one per CPU; that CPU, interrupts off */
 } host;
 
@@ -72,7 +73,7 @@ int host_get(struct vm *vm)
 
 	os_mutex_lock(&host.lock);
 	if (host.quiesced)
-		error = -ENXIO;
+		error = -EBUSY;
 	else if (host.users == 0)
 		error = host_enable();
 	if (!error) {
@@ -100,6 +101,11 @@ void host_put(struct vm *vm)
 bool host_quiesced(void)
 {
 	return __atomic_load_n(&host.quiesced, __ATOMIC_SEQ_CST);
+}
+
+int host_wait(void)
+{
+	return os_wait_event(&host.waitq, !host_quiesced());
 }
 
 /* Once through each vCPU's lock: whoever was in the guest has seen 'quiesced'. */
@@ -134,6 +140,7 @@ void vmm_resume(void)
 	else
 		__atomic_store_n(&host.quiesced, 0, __ATOMIC_SEQ_CST);
 	os_mutex_unlock(&host.lock);
+	os_wake(&host.waitq);
 }
 
 int vmm_cpu_online(void)
@@ -178,6 +185,7 @@ int vmm_init(const struct vmm_backend *const *candidates)
 	if (error)
 		return error;
 	os_mutex_init(&host.lock);
+	os_waitq_init(&host.waitq);
 	host.enabled = os_alloc(os_cpu_possible() * sizeof(host.enabled[0]));
 	if (!host.enabled)
 		return -ENOMEM;

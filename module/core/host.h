@@ -13,5 +13,7 @@ int host_get(struct vm *vm);
 void host_put(struct vm *vm);
 /* The host is going down or asleep: do not enter a guest. any */
 bool host_quiesced(void);
+/* Sleep until that is over: 0 or -EINTR. sleep */
+int host_wait(void);
 
 #endif

@@ -290,7 +290,7 @@ static enum exit_action vcpu_enter(struct vcpu *vcpu)
 
 	os_irq_disable();
 	(void)__atomic_exchange_n(&vcpu->mode, VCPU_IN_GUEST, __ATOMIC_SEQ_CST);
-	if (unlikely(os_run_should_leave() || host_quiesced()))
+	if (unlikely(os_run_should_leave()))
 		action = EXIT_OUTER;
 	else if (unlikely(requests(vcpu)))
 		action = take_inner_requests(vcpu);
@@ -332,6 +332,17 @@ static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 	return deferred(vcpu);
 }
 
+/* The host is asleep, or going down: without the vCPU's lock, so that nobody waits for us. */
+static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
+{
+	int error;
+
+	vcpu_unlock(vcpu);
+	error = host_wait();
+	os_mutex_lock(&vcpu->mutex);
+	return error ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+}
+
 /* One turn; EXIT_PROGRAM ends it. */
 static enum exit_action vcpu_turn(struct vcpu *vcpu)
 {
@@ -341,13 +352,12 @@ static enum exit_action vcpu_turn(struct vcpu *vcpu)
 		return vcpu_deferred(vcpu);
 	if (os_signal_pending())
 		return vcpu_exit_error(vcpu, -EINTR);
-	if (host_quiesced())
-		return vcpu_exit_error(vcpu, -ENXIO);
 	os_yield();
-	action = requests(vcpu) || vcpu->halted || vcpu->wait_sipi ? take_requests(vcpu) :
-								     EXIT_RESUME;
+	action = take_requests(vcpu);
 	if (action == EXIT_OUTER)
 		return vcpu_sleep(vcpu);
+	if (unlikely(host_quiesced()))
+		return vcpu_wait_host(vcpu);
 	return action == EXIT_RESUME ? vcpu_inner_loop(vcpu) : action;
 }
 

@@ -4,6 +4,7 @@
 #include "core/host.h"
 #include "core/private.h"
 #include "dev/device.h"
+#include "dev/lapic.h"
 #include "x86/cpuid.h"
 #include "x86/regs.h"
 
@@ -176,6 +177,16 @@ int vm_suspend(struct vm *vm, enum vm_suspend_how how)
 	return 0;
 }
 
+static void stop_timers(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu)
+			lapic_stop(vcpu);
+	}
+}
+
 /*
  * With every vCPU frozen and 'destroyed' set nobody runs the guest or adds to
  * its memory again; programs' mappings go before the memory does.
@@ -195,6 +206,7 @@ void vm_destroy(struct vm *vm)
 	WRITE_ONCE(vm->destroyed, true);
 	os_mutex_unlock(&vm->memory.lock);
 	device_stop_all(vm);
+	stop_timers(vm);
 	os_vm_unmap_programs(vm);
 	npt_unmap(&vm->npt, 0, 1ull << 47);
 	memory_free(vm);

@@ -151,6 +151,11 @@ void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
 int lapic_pending(struct vcpu *vcpu);
 /* The highest vector requested at all, whatever the priority; -1 if none. */
 int lapic_highest_request(struct vcpu *vcpu);
+/*
+ * The highest vector that only CR8 (the TPR's class) holds back: it becomes
+ * deliverable when the guest lowers CR8, which it does without an exit; -1 if none.
+ */
+int lapic_blocked_by_tpr(struct vcpu *vcpu);
 /* Anything requested, whatever the priority. */
 bool lapic_has_work(struct vcpu *vcpu);
 /* 'vector' is being delivered: from IRR to ISR. */
