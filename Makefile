@@ -3,6 +3,7 @@
 # vmm: bhyve's virtual machine monitor for Linux. `make help` lists the targets.
 
 KERNELS ?= 6.1 6.12
+RUN_KERNEL := $(word 1,$(KERNELS))
 HOST ?= amd
 VMM_CACHE ?= $(HOME)/.cache/vmm
 export VMM_CACHE
@@ -37,14 +38,17 @@ include mk/user.mk
 include mk/module.mk
 include mk/tests.mk
 
+# Order-only prerequisites of what needs them: they cost little when all is there.
 .PHONY: setup-build setup-lab setup-check
 setup-build setup-lab setup-check: setup-%:
-	@lab/setup $*
+	@lab/setup $* $(KERNELS)
+$(KERNELS:%=setup-kernel-%): setup-kernel-%:
+	@lab/setup lab $*
 
 # The main job: an emulated AMD host, vmm.ko in it, and a Linux guest on that.
 .PHONY: run
-run: programs $(O)/module/$(word 1,$(KERNELS))/vmm.ko | setup-lab
-	@lab/run --no-build --host $(HOST) --kernel $(word 1,$(KERNELS)) -- /lab/boot-guest
+run: programs $(O)/module/$(RUN_KERNEL)/vmm.ko
+	@lab/run --no-build --host $(HOST) --kernel $(RUN_KERNEL) -- /lab/boot-guest
 
 .PHONY: clean
 clean:

@@ -10,7 +10,7 @@ step() {
 	_log=$(mktemp)
 	_start=$(date +%s)
 	[ ! -t 2 ] || printf '  %s ...' "$_what" >&2
-	if "$@" >"$_log" 2>&1 </dev/null; then
+	if "$@" >"$_log" 2>&1 </dev/null 9>&-; then
 		[ ! -t 2 ] || printf '\r  %s: %d s\n' "$_what" $(($(date +%s) - _start)) >&2
 		rm -f "$_log"
 		return 0

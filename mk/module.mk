@@ -8,7 +8,7 @@ MODULES := $(if $(wildcard module/*/*.c),$(KERNELS:%=$(O)/module/%/vmm.ko))
 .PHONY: modules
 modules: $(MODULES)
 
-$(O)/module/%/vmm.ko: $(MODULE_SRCS) mk/build-module | setup-lab
+$(O)/module/%/vmm.ko: $(MODULE_SRCS) mk/build-module | setup-kernel-%
 	$(say) MODULE $@
 	$(Q)mk/build-module $* $(O)/module/$*
 

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots an emulated host with vmm.ko in it and runs a command there.
+
+lab/run [OPTIONS] [-- COMMAND...]
+"""
+
+EPILOG = """\
+The host has vmm.ko loaded, our commands and library, busybox, a guest's kernel
+and root file system in /guest, and DIR as /with. Its users are root, alice and
+bob (in the group vmm), and mallory (not in it): `su alice -c ...`.
+
+COMMAND's output is passed on byte by byte and its exit status is returned.
+Without COMMAND there is a shell. On a terminal, what is typed goes to the
+command; Ctrl-A x ends the host at once, Ctrl-A Ctrl-A sends a Ctrl-A.
+
+Exit status: COMMAND's; 124 if the time is over; 125 if the host failed: it did
+not boot, panicked, or its kernel log tells of a bug, warning or lockup.
+"""
+
+import argparse
+import fcntl
+import importlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+LAB = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(LAB)
+sys.path.insert(0, LAB)
+
+from labkit import hostlog, initrd, kernels  # noqa: E402
+from labkit.machine import Machine, Quit, Terminal, TimedOut  # noqa: E402
+
+TIMED_OUT = 124
+LAB_FAILED = 125
+
+
+class LabError(Exception):
+    """A run that failed for a reason other than its command."""
+
+
+class Progress:
+    """Says on a terminal, or if told to, what is done and how long it took."""
+
+    def __init__(self, shown):
+        self.shown = shown
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        if self.shown:
+            print(f"  {text}: {time.monotonic() - self.begin:.1f} s", file=sys.stderr, flush=True)
+        self.begin = time.monotonic()
+
+    def hint(self, text):
+        if self.shown:
+            print(f"  ({text})", file=sys.stderr, flush=True)
+
+
+def host_names():
+    names = os.listdir(os.path.join(LAB, "hosts"))
+    return sorted(name[:-3] for name in names if name.endswith(".py"))
+
+
+def parse(arguments):
+    command = None
+    if "--" in arguments:
+        split = arguments.index("--")
+        arguments, command = arguments[:split], arguments[split + 1 :]
+    parser = argparse.ArgumentParser(
+        prog="lab/run",
+        usage="%(prog)s [OPTIONS] [-- COMMAND...]",
+        description=__doc__.splitlines()[0],
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--host", default="amd", choices=host_names(), help="the kind of host (default: amd)")
+    add("--kernel", default="6.1", choices=kernels.VERSIONS, help="the host's kernel (6.1)")
+    add("--guest-kernel", choices=kernels.VERSIONS, help="the kernel in /guest (the host's)")
+    add("--guest-elf", action="store_true", help="the guest's kernel as /guest/vmlinux, too (60 MiB)")
+    add("--smp", type=int, default=2, metavar="N", help="processors (2)")
+    add("--mem", type=int, default=2048, metavar="MIB", help="memory (2048)")
+    add("--module-args", default="", metavar="ARGS", help="parameters of vmm.ko")
+    add("--no-module", action="store_true", help="do not load vmm.ko, nor build it")
+    add("--modules", default="", metavar="NAMES", help="load modules of the kernel's package first")
+    add("--device", action="append", default=[], metavar="QEMU-ARGS", help="more emulator arguments")
+    add("--append", default="", metavar="LINE", help="more kernel parameters")
+    add("--with", dest="with_folder", metavar="DIR", help="a folder to be seen as /with")
+    add("--timeout", type=float, metavar="S", help="seconds (900; none on a terminal)")
+    add("--log", metavar="FILE", help="keep the host's kernel log in FILE")
+    add("--no-build", action="store_true", help="use what is in build/ as it is")
+    add("--verbose", action="store_true", help="show progress although not on a terminal")
+    options = parser.parse_args(arguments)
+    if options.with_folder and not os.path.isdir(options.with_folder):
+        parser.error(f"--with {options.with_folder}: no such folder")
+    if options.smp < 1 or options.mem < 256:
+        parser.error("a host has at least 1 processor and 256 MiB")
+    options.command = command or None
+    return options
+
+
+def build(options, progress):
+    """Brings the commands and the module up to date, one lab/run at a time."""
+    targets = ["programs"]
+    if not options.no_module:
+        targets.append(f"build/module/{options.kernel}/vmm.ko")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    os.makedirs(initrd.BUILD, exist_ok=True)
+    with open(os.path.join(initrd.BUILD, ".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run(
+            ["make", "-C", TOP, "--no-print-directory"] + targets,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr if progress.shown else subprocess.PIPE,
+            stderr=None if progress.shown else subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    if result.returncode != 0:
+        raise LabError(f"the build failed\n{result.stdout or ''}".rstrip())
+    progress.say("built")
+
+
+def module_path(options):
+    path = os.path.join(initrd.BUILD, "module", options.kernel, "vmm.ko")
+    if os.path.exists(path):
+        return path
+    if options.no_module:
+        return None
+    raise LabError(f"there is no {os.path.relpath(path, TOP)}; run make, or use --no-module")
+
+
+def stripped(path, folder):
+    """Returns a copy of the module at PATH without its debugging information."""
+    if path is None:
+        return None
+    copy = os.path.join(folder, "vmm.ko")
+    subprocess.run(["strip", "--strip-debug", "-o", copy, path], check=True)
+    return copy
+
+
+def settings(options, on_terminal):
+    size = shutil.get_terminal_size()
+    return {
+        "TERMINAL": int(on_terminal),
+        "ROWS": size.lines,
+        "COLUMNS": size.columns,
+        "TERM": os.environ.get("TERM", "vt100"),
+        "LOAD_MODULE": int(not options.no_module),
+        "MODULE_ARGS": shlex.join(module_arguments(options.module_args)),
+        "EXTRA_MODULES": options.modules,
+    }
+
+
+def module_arguments(text):
+    """Splits `maxcpu=4 pptdevs="1/0/0 2/0/0"` into the words for modprobe.
+
+    The kernel takes a parameter's spaces only inside double quotes.
+    """
+    words = []
+    for word in shlex.split(text):
+        name, sign, value = word.partition("=")
+        words.append(f'{name}{sign}"{value}"' if " " in value else word)
+    return words
+
+
+def write_initrd(options, kernel, guest_kernel, folder, on_terminal):
+    image = initrd.host_initrd(
+        kernel,
+        guest_kernel,
+        options.command or ["sh", "-l"],
+        settings(options, on_terminal),
+        modules=options.modules.split(),
+        vmm=stripped(module_path(options), folder),
+        with_folder=options.with_folder,
+        guest_elf=options.guest_elf,
+    )
+    path = os.path.join(folder, "initrd")
+    with open(path, "wb") as file:
+        file.write(image)
+    return path
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def judge(machine, log, errors):
+    """Raises LabError unless the host itself went through the run unharmed."""
+    trouble = hostlog.find_trouble(log)
+    if trouble:
+        raise LabError(f"the host's log tells of trouble: {trouble}")
+    if machine.booted_after is None and machine.status is None:
+        raise LabError(f"the host did not boot\n{errors}".rstrip())
+    if machine.status is None:
+        raise LabError("the host ended before the command did")
+
+
+def boot(options, machine, host, folder, progress):
+    """Runs the machine to its end, or until the time is over."""
+    on_terminal = sys.stdin.isatty()
+    terminal = Terminal() if on_terminal else None
+    seconds = options.timeout or (None if on_terminal else 900)
+    deadline = time.monotonic() + seconds if seconds else None
+
+    def on_boot():
+        progress.say(f"booted {host.DESCRIPTION}, Linux {machine.kernel.release}")
+        if terminal:
+            progress.hint("Ctrl-A x ends the host at once")
+            terminal.raw()
+
+    try:
+        with open(os.path.join(folder, "errors"), "wb") as errors:
+            machine.start(host.command(machine), errors)
+        machine.run(deadline, on_boot, terminal)
+    except TimedOut:
+        if machine.status is not None:
+            raise LabError("the host did not turn off after the command had ended") from None
+        raise
+    finally:
+        machine.stop()
+        if terminal:
+            terminal.restore()
+    progress.say("command ended and host turned off")
+
+
+def run_in(options, folder, progress):
+    """One run with FOLDER for temporary files; returns the exit status."""
+    host = importlib.import_module(f"hosts.{options.host}")
+    kernel = kernels.Kernel(options.kernel)
+    guest_kernel = kernels.Kernel(options.guest_kernel or options.kernel)
+    log_path = os.path.join(folder, "log")
+    machine = Machine(
+        kernel,
+        write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
+        f"console=ttyS0 loglevel=5 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
+        options.smp,
+        options.mem,
+        [word for argument in options.device for word in shlex.split(argument)],
+        log_path,
+    )
+    try:
+        boot(options, machine, host, folder, progress)
+        judge(machine, read_text(log_path), read_text(os.path.join(folder, "errors")))
+        return machine.status
+    except TimedOut:
+        print("lab/run: the time is over", file=sys.stderr)
+        show_log(log_path)
+        return TIMED_OUT
+    except LabError as error:
+        print(f"lab/run: {error}", file=sys.stderr)
+        show_log(log_path)
+        return LAB_FAILED
+    finally:
+        if options.log and os.path.exists(log_path):
+            shutil.copy(log_path, options.log)
+
+
+def show_log(path):
+    print("---- the end of the host's log", file=sys.stderr)
+    print(hostlog.tail(read_text(path)), file=sys.stderr)
+    print("----", file=sys.stderr)
+
+
+def interrupted(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    if options.command is None and not sys.stdin.isatty():
+        sys.exit("lab/run: without COMMAND there is a shell, which wants a terminal")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    progress = Progress(options.verbose or sys.stderr.isatty())
+    try:
+        if not options.no_build:
+            wanted = {options.kernel, options.guest_kernel or options.kernel}
+            subprocess.run([os.path.join(LAB, "setup"), "lab", *sorted(wanted)], check=True)
+            build(options, progress)
+        with tempfile.TemporaryDirectory(prefix="vmm-lab.") as folder:
+            sys.exit(run_in(options, folder, progress))
+    except subprocess.CalledProcessError:
+        sys.exit(LAB_FAILED)
+    except (LabError, ValueError, OSError) as error:
+        print(f"lab/run: {error}", file=sys.stderr)
+        sys.exit(LAB_FAILED)
+    except Quit:
+        print("lab/run: ended by Ctrl-A x", file=sys.stderr)
+        sys.exit(LAB_FAILED)
+
+
+if __name__ == "__main__":
+    main()
