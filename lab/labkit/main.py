@@ -272,6 +272,8 @@ def run_in(options, folder, progress):
 
 
 def show_log(path):
+    if not read_text(path):
+        return
     print("---- the end of the host's log", file=sys.stderr)
     print(hostlog.tail(read_text(path)), file=sys.stderr)
     print("----", file=sys.stderr)
