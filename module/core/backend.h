@@ -20,17 +20,17 @@ struct npt_format;
  * preemption off, interrupts on, no sleeping.
  */
 enum exit_action {
-	EXIT_RESUME, /* enter the guest again, inner loop */
-	EXIT_OUTER, /* leave the inner loop, then call vcpu->deferred if set */
+	EXIT_RESUME,  /* enter the guest again, inner loop */
+	EXIT_OUTER,   /* leave the inner loop, then call vcpu->deferred if set */
 	EXIT_PROGRAM, /* vcpu->exit is filled in: return it to the program */
 };
 
 /* Windows a back end can be asked to report by an exit (backend->request_window). */
 #define WINDOW_INTERRUPT 0x1 /* the guest can take an interrupt */
-#define WINDOW_NMI 0x2 /* the guest can take an NMI */
+#define WINDOW_NMI	 0x2 /* the guest can take an NMI */
 
 struct vmm_backend {
-	const char *name; /* "SVM" or "VMX" */
+	const char *name;		     /* "SVM" or "VMX" */
 	const struct npt_format *npt_format; /* entry format of the nested page table */
 
 	/*

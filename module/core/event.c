@@ -9,7 +9,7 @@
 #include "x86/regs.h"
 
 #define INTINFO_EXCEPTION(vector) (VM_INTINFO_VALID | VM_INTINFO_HWEXCEPTION | (vector))
-#define INTINFO_NMI (VM_INTINFO_VALID | VM_INTINFO_NMI | VECTOR_NMI)
+#define INTINFO_NMI		  (VM_INTINFO_VALID | VM_INTINFO_NMI | VECTOR_NMI)
 #define INTINFO_INTERRUPT(vector) (VM_INTINFO_VALID | VM_INTINFO_HWINTR | (vector))
 
 /* combine() of a fault while #DF was being delivered. */
@@ -69,8 +69,8 @@ void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
 
 void vcpu_raise_error(struct vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
-	raise(vcpu, INTINFO_EXCEPTION(vector) | VM_INTINFO_DEL_ERRCODE |
-			    (uint64_t)error_code << 32);
+	raise(vcpu,
+	      INTINFO_EXCEPTION(vector) | VM_INTINFO_DEL_ERRCODE | (uint64_t)error_code << 32);
 }
 
 void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t address, uint32_t error_code)

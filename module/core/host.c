@@ -6,18 +6,19 @@
  */
 #include "core/host.h"
 
-#include "core/vm.h"
+#include "core/private.h"
+#include "x86/context.h"
 
 const struct vmm_backend *backend;
 
 static struct {
 	struct os_mutex lock;
-	struct vm *vms; /* lock */
-	unsigned int users; /* lock; VMs that need virtualization on */
-	uint32_t wanted; /* atomic; CPUs are to have virtualization on */
-	uint32_t quiesced; /* atomic; no vCPU may enter a guest */
+	struct vm *vms;	       /* lock */
+	unsigned int users;    /* lock; VMs that need virtualization on */
+	uint32_t wanted;       /* atomic; CPUs are to have virtualization on */
+	uint32_t quiesced;     /* atomic; no vCPU may enter a guest */
 	struct os_waitq waitq; /* vCPUs waiting for the end of that */
-	bool *enabled; /* one per CPU; that CPU, interrupts off */
+	bool *enabled;	       /* one per CPU; that CPU, interrupts off */
 } host;
 
 static int cpu_enable(void *unused)
@@ -189,17 +190,26 @@ int vmm_init(const struct vmm_backend *const *candidates)
 	host.enabled = os_alloc(os_cpu_possible() * sizeof(host.enabled[0]));
 	if (!host.enabled)
 		return -ENOMEM;
+	error = context_init();
+	if (error)
+		goto fail_enabled;
 	error = backend->init();
-	if (error) {
-		os_free(host.enabled);
-		host.enabled = NULL;
-	}
+	if (error)
+		goto fail_context;
+	return 0;
+
+fail_context:
+	context_fini();
+fail_enabled:
+	os_free(host.enabled);
+	host.enabled = NULL;
 	return error;
 }
 
 void vmm_fini(void)
 {
 	backend->fini();
+	context_fini();
 	os_free(host.enabled);
 	host.enabled = NULL;
 }

@@ -262,8 +262,7 @@ static int register_set_set(struct vcpu *vcpu, const struct vm_register_set *set
 }
 
 static int register_set_each(struct vcpu *vcpu, const struct vm_register_set *set,
-			     int (*fn)(struct vcpu *, const struct vm_register_set *,
-				       unsigned int))
+			     int (*fn)(struct vcpu *, const struct vm_register_set *, unsigned int))
 {
 	int error = 0;
 
@@ -539,7 +538,7 @@ static int ioctl_rtc_gettime(struct vm *vm, struct vcpu *vcpu, void *arg)
 /* --- vCPUs --------------------------------------------------------------------------- */
 
 /* Capabilities that need nothing of the hardware beyond what every exit does. */
-#define SOFTWARE_CAPABILITIES                                                                  \
+#define SOFTWARE_CAPABILITIES \
 	(1u << VM_CAP_HALT_EXIT | 1u << VM_CAP_IPI_EXIT | 1u << VM_CAP_MASK_HWINTR)
 
 static int set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on)
@@ -665,7 +664,8 @@ static int ioctl_set_topology(struct vm *vm, struct vcpu *vcpu, void *arg)
 	vm->topology.sockets = topology->sockets;
 	vm->topology.cores = topology->cores;
 	vm->topology.threads = topology->threads;
-	return cpuid_update(vm);
+	cpuid_update(vm);
+	return 0;
 }
 
 static int ioctl_get_topology(struct vm *vm, struct vcpu *vcpu, void *arg)
@@ -715,7 +715,7 @@ static int ioctl_stat_desc(struct vm *vm, struct vcpu *vcpu, void *arg)
 
 /* --- the table -------------------------------------------------------------------------- */
 
-#define ROW(name, lock_, handler_)                                                             \
+#define ROW(name, lock_, handler_) \
 	[_IOC_NR(name)] = { .command = (name), .lock = IOCTL_LOCK_##lock_, .handler = (handler_) }
 
 static const struct ioctl_row rows[256] = {

@@ -15,9 +15,9 @@ struct vcpu;
 /* What a command holds while its handler runs. */
 enum ioctl_lock {
 	IOCTL_LOCK_NONE, /* nothing: atomics and the devices' own locks */
-	IOCTL_LOCK_VM, /* vm->lock */
+	IOCTL_LOCK_VM,	 /* vm->lock */
 	IOCTL_LOCK_VCPU, /* the vCPU named by the argument's first int, made if need be */
-	IOCTL_LOCK_ALL, /* vm->lock and every vCPU frozen */
+	IOCTL_LOCK_ALL,	 /* vm->lock and every vCPU frozen */
 };
 
 struct ioctl_row {

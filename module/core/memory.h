@@ -18,9 +18,9 @@
 struct vm;
 struct vcpu;
 
-#define MEMSEG_MAX 16 /* segments of a VM */
-#define MEMMAP_MAX 64 /* pieces of the map */
-#define CHUNK_SIZE 0x200000ull
+#define MEMSEG_MAX  16 /* segments of a VM */
+#define MEMMAP_MAX  64 /* pieces of the map */
+#define CHUNK_SIZE  0x200000ull
 #define CHUNK_PAGES 512
 
 struct memseg; /* core/memory.c */
@@ -31,15 +31,15 @@ struct memmap_entry {
 	uint64_t segoff;
 	struct memseg *seg;
 	int segid;
-	int prot; /* VM_PROT_* */
+	int prot;  /* VM_PROT_* */
 	int flags; /* VM_MEMMAP_F_* */
 };
 
 struct memory {
-	struct os_mutex lock; /* innermost: seg[] and the giving of backing */
-	struct memseg *seg[MEMSEG_MAX]; /* (f) and memory.lock; by segid */
+	struct os_mutex lock;		     /* innermost: seg[] and the giving of backing */
+	struct memseg *seg[MEMSEG_MAX];	     /* (f) and memory.lock; by segid */
 	struct memmap_entry map[MEMMAP_MAX]; /* (f) sorted by gpa */
-	unsigned int map_count; /* (f) */
+	unsigned int map_count;		     /* (f) */
 };
 
 /* Life of an empty memory; the VM is not visible yet, or not any more. */

@@ -11,14 +11,17 @@
 #include "x86/context.h"
 #include "x86/emulate.h"
 #include "x86/exits.h"
+#include "x86/fetch.h"
 #include "x86/regs.h"
+#include "x86/walk.h"
 
 /* What the inner loop can act on itself; anything else takes the outer one. */
 #define VCPU_REQ_INNER (VCPU_REQ_EVENT | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
 
 /* Interrupt enable flag, and what starts of APs need: real mode at vector * 4 KiB. */
-#define SIPI_CS_ACCESS (SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | \
-			SEG_ACCESS_S | SEG_ACCESS_PRESENT)
+#define SIPI_CS_ACCESS                                                                \
+	(SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | SEG_ACCESS_S | \
+	 SEG_ACCESS_PRESENT)
 
 static uint32_t requests(const struct vcpu *vcpu)
 {
@@ -72,6 +75,23 @@ static void fill_inout(struct vcpu *vcpu, const struct vcpu_access *access)
 	};
 }
 
+/* What the library's emulator wants to know: it reads the registers by itself. */
+static void fill_inst_emul(struct vcpu *vcpu, uint64_t gpa)
+{
+	struct vie *vie = &vcpu->exit.u.inst_emul.vie;
+	struct seg_desc code = { 0 };
+	int count;
+
+	memset(&vcpu->exit.u, 0, sizeof(vcpu->exit.u));
+	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, &code);
+	count = x86_fetch(vcpu, vcpu->rip, vie->inst, VIE_INST_SIZE);
+	vie->num_valid = count > 0 ? (uint8_t)count : 0;
+	vcpu->exit.u.inst_emul.gpa = gpa;
+	vcpu->exit.u.inst_emul.cs_base = code.base;
+	vcpu->exit.u.inst_emul.cs_d = SEG_DESC_DEF32(code.access);
+	x86_paging(vcpu, &vcpu->exit.u.inst_emul.paging);
+}
+
 /*
  * In reply mode RIP stays: the answer finishes the instruction. Otherwise the
  * program does it by itself, with register writes or the library's emulator.
@@ -95,7 +115,7 @@ enum exit_action vcpu_exit_access(struct vcpu *vcpu, const struct vcpu_access *a
 		};
 	} else {
 		code = VM_EXITCODE_INST_EMUL;
-		emulation_describe(vcpu, access->address);
+		fill_inst_emul(vcpu, access->address);
 	}
 	(void)vcpu_exit_program(vcpu, code);
 	if (vcpu->access_pending)
@@ -326,7 +346,7 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 
 static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 {
-	enum exit_action (*deferred)(struct vcpu *vcpu) = vcpu->deferred;
+	enum exit_action (*deferred)(struct vcpu * vcpu) = vcpu->deferred;
 
 	vcpu->deferred = NULL;
 	return deferred(vcpu);

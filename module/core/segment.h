@@ -6,11 +6,11 @@
 #include "core/memory.h"
 
 struct memseg {
-	uint64_t len; /* (c) bytes, whole pages */
-	int id; /* (c) segid */
+	uint64_t len;			 /* (c) bytes, whole pages */
+	int id;				 /* (c) segid */
 	char name[VM_MAX_SUFFIXLEN + 1]; /* (c) empty: system memory */
-	void *host_state; /* os/<host>'s device node; vm->lock */
-	uintptr_t *chunk; /* (a) backing of each 2 MiB; set under memory.lock */
+	void *host_state;		 /* os/<host>'s device node; vm->lock */
+	uintptr_t *chunk;		 /* (a) backing of each 2 MiB; set under memory.lock */
 };
 
 /* The page at 'offset' (< len) if it has backing, else NULL. 'huge': part of a 2 MiB page. any */

@@ -10,21 +10,21 @@
 #include "os/os.h"
 
 enum vmm_stat {
-	STAT_EXITS, /* all exits of the guest */
-	STAT_EXITS_PROGRAM, /* of those, returned to the program */
-	STAT_INNER_LOOPS, /* times the inner loop was begun */
-	STAT_MIGRATIONS, /* continued on another physical CPU */
-	STAT_HALTS, /* slept in HLT */
-	STAT_KICKS, /* interrupted by another thread */
-	STAT_INTERRUPTS, /* interrupts injected */
-	STAT_NMIS, /* NMIs injected */
-	STAT_EXCEPTIONS, /* exceptions injected */
-	STAT_REINJECTIONS, /* deliveries resumed after an exit */
-	STAT_NESTED_FAULTS, /* nested page faults on RAM */
-	STAT_EMULATED, /* instructions emulated */
+	STAT_EXITS,	       /* all exits of the guest */
+	STAT_EXITS_PROGRAM,    /* of those, returned to the program */
+	STAT_INNER_LOOPS,      /* times the inner loop was begun */
+	STAT_MIGRATIONS,       /* continued on another physical CPU */
+	STAT_HALTS,	       /* slept in HLT */
+	STAT_KICKS,	       /* interrupted by another thread */
+	STAT_INTERRUPTS,       /* interrupts injected */
+	STAT_NMIS,	       /* NMIs injected */
+	STAT_EXCEPTIONS,       /* exceptions injected */
+	STAT_REINJECTIONS,     /* deliveries resumed after an exit */
+	STAT_NESTED_FAULTS,    /* nested page faults on RAM */
+	STAT_EMULATED,	       /* instructions emulated */
 	STAT_EMULATION_FAILED, /* instructions that could not be */
-	STAT_MMIO, /* accesses to in-kernel memory-mapped devices */
-	STAT_PIO, /* accesses to in-kernel ports */
+	STAT_MMIO,	       /* accesses to in-kernel memory-mapped devices */
+	STAT_PIO,	       /* accesses to in-kernel ports */
 	STAT_COMMON
 };
 
@@ -35,7 +35,7 @@ struct vcpu;
  * number of names[i]. The array lives as long as the module.
  */
 void stats_register_exits(const char *const *names, unsigned int count);
-unsigned int stats_count(void); /* numbers in use */
+unsigned int stats_count(void);		    /* numbers in use */
 const char *stats_name(unsigned int index); /* NULL when out of range */
 
 /* One more. Owner. */

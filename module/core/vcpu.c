@@ -44,10 +44,8 @@ static const struct vcpu_part {
 	int (*create)(struct vcpu *vcpu);
 	void (*destroy)(struct vcpu *vcpu);
 } vcpu_parts[] = {
-	{ vcpu_create_stats, vcpu_free_stats },
-	{ context_create, context_destroy },
-	{ emulation_create, emulation_destroy },
-	{ lapic_create, lapic_destroy },
+	{ vcpu_create_stats, vcpu_free_stats },	     { context_create, context_destroy },
+	{ emulation_create, emulation_destroy },     { lapic_create, lapic_destroy },
 	{ vcpu_backend_init, vcpu_backend_cleanup },
 };
 
@@ -123,13 +121,12 @@ int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu)
 
 /* --- reset ------------------------------------------------------------------- */
 
-/* MSRs that INIT leaves alone (APM vol. 2, 14.1.3). */
-static void vcpu_reset_msrs(struct vcpu *vcpu)
+/* INIT leaves the counter alone (APM vol. 2, 14.1.3). */
+static void vcpu_reset_tsc(struct vcpu *vcpu)
 {
 	vcpu->tsc_adjust = 0;
 	vcpu->tsc_offset = vcpu->vm->tsc_offset;
 	backend->set_tsc_offset(vcpu, vcpu->tsc_offset);
-	msr_reset(vcpu);
 }
 
 static void vcpu_reset_events(struct vcpu *vcpu)
@@ -157,11 +154,11 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	vcpu->cr2 = 0;
 	vcpu_reset_events(vcpu);
 	backend->vcpu_reset(vcpu, init);
+	context_reset(vcpu, init);
+	msr_reset(vcpu, init);
 	lapic_reset(vcpu, init);
-	if (!init) {
-		context_reset(vcpu);
-		vcpu_reset_msrs(vcpu);
-	}
+	if (!init)
+		vcpu_reset_tsc(vcpu);
 	vcpu->wait_sipi = vcpu->id != 0;
 }
 

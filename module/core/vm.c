@@ -72,8 +72,10 @@ static const struct vm_part {
 	int (*create)(struct vm *vm);
 	void (*destroy)(struct vm *vm);
 } vm_parts[] = {
-	{ create_sets, destroy_sets },	     { create_npt, destroy_npt },
-	{ create_topology, cpuid_destroy },  { create_backend, destroy_backend },
+	{ create_sets, destroy_sets },
+	{ create_npt, destroy_npt },
+	{ create_topology, cpuid_destroy },
+	{ create_backend, destroy_backend },
 	{ device_create_all, device_destroy_all },
 };
 

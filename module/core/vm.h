@@ -59,18 +59,18 @@ enum gpr {
  * the owner looks at the word once per entry, and acts on and clears the bits.
  * The bits marked (level) stay set for as long as their cause holds.
  */
-#define VCPU_REQ_EVENT 0x01u /* look for an event to inject */
-#define VCPU_REQ_TIMER 0x02u /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT 0x04u /* INIT has arrived */
-#define VCPU_REQ_SIPI 0x08u /* a start-up IPI has arrived */
-#define VCPU_REQ_FLUSH 0x10u /* forget cached nested translations */
-#define VCPU_REQ_YIELD 0x20u /* (level) another thread waits in vcpu_lock() */
+#define VCPU_REQ_EVENT	 0x01u /* look for an event to inject */
+#define VCPU_REQ_TIMER	 0x02u /* the local APIC's timer has expired */
+#define VCPU_REQ_INIT	 0x04u /* INIT has arrived */
+#define VCPU_REQ_SIPI	 0x08u /* a start-up IPI has arrived */
+#define VCPU_REQ_FLUSH	 0x10u /* forget cached nested translations */
+#define VCPU_REQ_YIELD	 0x20u /* (level) another thread waits in vcpu_lock() */
 #define VCPU_REQ_SUSPEND 0x40u /* (level) the VM is suspended: vm->suspend says how */
-#define VCPU_REQ_DEBUG 0x80u /* (level) VM_SUSPEND_CPU holds this vCPU */
+#define VCPU_REQ_DEBUG	 0x80u /* (level) VM_SUSPEND_CPU holds this vCPU */
 
 /* Where the owner is, for the sender of a request. */
 enum vcpu_mode {
-	VCPU_OUTSIDE, /* will look at 'requests' before it enters the guest */
+	VCPU_OUTSIDE,  /* will look at 'requests' before it enters the guest */
 	VCPU_IN_GUEST, /* needs a kick to notice */
 	VCPU_SLEEPING, /* halted: needs a wake-up */
 };
@@ -78,9 +78,9 @@ enum vcpu_mode {
 /* One access that a program has to finish (VM_RUN_REPLY). */
 struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
-	uint64_t data; /* written value, or the program's reply */
-	uint8_t size; /* 1, 2, 4, 8 bytes */
-	bool port; /* I/O port, else memory */
+	uint64_t data;	  /* written value, or the program's reply */
+	uint8_t size;	  /* 1, 2, 4, 8 bytes */
+	bool port;	  /* I/O port, else memory */
 	bool write;
 	bool replied; /* the program has answered a read, or taken a write */
 };
@@ -88,97 +88,97 @@ struct vcpu_access {
 struct vcpu {
 	/* Registers, complete and current whenever the guest is not running. */
 	uint64_t gpr[GPR_COUNT]; /* (o) */
-	uint64_t rip; /* (o) */
-	uint64_t rflags; /* (o) */
-	uint64_t cr2; /* (o) */
-	uint64_t next_rip; /* (o) after an exit: RIP past the instruction, 0 unknown */
-	bool intr_shadow; /* (o) STI or MOV SS blocks interrupts for one instruction */
-	bool halted; /* (o) waits for an event in HLT */
-	bool wait_sipi; /* (o) waits for a start-up IPI */
-	bool debug_reported; /* (o) the program knows of VM_SUSPEND_CPU */
+	uint64_t rip;		 /* (o) */
+	uint64_t rflags;	 /* (o) */
+	uint64_t cr2;		 /* (o) */
+	uint64_t next_rip;	 /* (o) after an exit: RIP past the instruction, 0 unknown */
+	bool intr_shadow;	 /* (o) STI or MOV SS blocks interrupts for one instruction */
+	bool halted;		 /* (o) waits for an event in HLT */
+	bool wait_sipi;		 /* (o) waits for a start-up IPI */
+	bool debug_reported;	 /* (o) the program knows of VM_SUSPEND_CPU */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
-	uint32_t mode; /* (a) enum vcpu_mode; written by the owner */
+	uint32_t mode;	   /* (a) enum vcpu_mode; written by the owner */
 
-	struct vm *vm; /* (c) */
-	int id; /* (c) 0 is the boot processor */
-	void *backend_state; /* (c) */
-	struct lapic *lapic; /* (c) */
+	struct vm *vm;		       /* (c) */
+	int id;			       /* (c) 0 is the boot processor */
+	void *backend_state;	       /* (c) */
+	struct lapic *lapic;	       /* (c) */
 	struct guest_context *context; /* (c) FPU and hand-switched state, x86/context.h */
-	uint64_t *stats; /* (c) array of counters, written by the owner */
+	uint64_t *stats;	       /* (c) array of counters, written by the owner */
 
 	/* Events on their way in; core/event.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
-	uint64_t exception; /* (o) raised by a handler or a program; 0 none */
+	uint64_t exception;   /* (o) raised by a handler or a program; 0 none */
 	uint32_t nmi_pending; /* (a) 0 or 1 */
-	uint8_t sipi_vector; /* (a) of the last start-up IPI */
+	uint8_t sipi_vector;  /* (a) of the last start-up IPI */
 
 	/* Outcome of the inner loop. */
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
-	struct vm_exit exit; /* (o) for EXIT_PROGRAM */
-	uint64_t fault_gpa; /* (o) for the deferred half of a nested page fault */
+	struct vm_exit exit;				 /* (o) for EXIT_PROGRAM */
+	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
 	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
-	int error; /* (o) negative errno that VM_RUN fails with, else 0 */
-	uint64_t resume_rip; /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
+	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
+	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
 
 	/* An access to a device of the program. */
-	bool reply_mode; /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
-	bool access_pending; /* (o) 'access' is out with the program */
-	struct vcpu_access access; /* (o) */
+	bool reply_mode;	     /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
+	bool access_pending;	     /* (o) 'access' is out with the program */
+	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate.h */
 
-	uint32_t capabilities; /* (o) BIT of enum vm_cap_type */
-	int last_cpu; /* (o) physical CPU it ran on last, -1 none */
-	uint64_t tsc_offset; /* (o) guest TSC minus host TSC */
-	uint64_t tsc_adjust; /* (o) IA32_TSC_ADJUST */
-	uint64_t pat; /* (o) IA32_PAT where the back end does not hold it */
-	uint64_t mtrr_def_type; /* (o) */
-	uint64_t mtrr_fixed[11]; /* (o) */
+	uint32_t capabilities;	    /* (o) BIT of enum vm_cap_type */
+	int last_cpu;		    /* (o) physical CPU it ran on last, -1 none */
+	uint64_t tsc_offset;	    /* (o) guest TSC minus host TSC */
+	uint64_t tsc_adjust;	    /* (o) IA32_TSC_ADJUST */
+	uint64_t pat;		    /* (o) IA32_PAT where the back end does not hold it */
+	uint64_t mtrr_def_type;	    /* (o) */
+	uint64_t mtrr_fixed[11];    /* (o) */
 	uint64_t mtrr_variable[16]; /* (o) base, mask pairs */
-	uint64_t misc_enable; /* (o) */
+	uint64_t misc_enable;	    /* (o) */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */
 
 	/* Ownership; core/vcpu.c. */
-	struct os_mutex mutex; /* held by the owner */
-	uint32_t waiters; /* (a) threads in vcpu_lock() */
-	struct os_waitq waitq; /* owner asleep in HLT, or letting waiters pass */
+	struct os_mutex mutex;	 /* held by the owner */
+	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
+	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
 	struct os_thread thread; /* the owner while it runs the guest */
 };
 
 struct vm {
 	char name[VM_MAX_NAMELEN + 1]; /* (c) */
-	void *backend_state; /* (c) */
-	void *host_state; /* (c) os/<host>'s: device node, owner, open files */
-	uint32_t references; /* (a) open files and the name; vm_get, vm_put */
-	uint32_t max_vcpus; /* (c) bound on vCPU ids */
+	void *backend_state;	       /* (c) */
+	void *host_state;	       /* (c) os/<host>'s: device node, owner, open files */
+	uint32_t references;	       /* (a) open files and the name; vm_get, vm_put */
+	uint32_t max_vcpus;	       /* (c) bound on vCPU ids */
 
 	struct vm *next; /* list of all VMs; core/host.c's lock */
 
-	struct os_mutex lock; /* taken before any vCPU's mutex */
-	bool destroyed; /* (f) every ioctl answers ENXIO */
-	uint32_t suspend; /* (a) enum vm_suspend_how */
-	struct vcpu **vcpu; /* (v) to add; an entry once published stays */
+	struct os_mutex lock;		 /* taken before any vCPU's mutex */
+	bool destroyed;			 /* (f) every ioctl answers ENXIO */
+	uint32_t suspend;		 /* (a) enum vm_suspend_how */
+	struct vcpu **vcpu;		 /* (v) to add; an entry once published stays */
 	struct vm_cpu_topology topology; /* (f) */
 
 	/* Sets of vCPUs, one bit each, 64 to a word; (a). */
-	uint64_t *active; /* VM_ACTIVATE_CPU has been called */
-	uint64_t *suspended; /* left VM_RUN because the VM is suspended */
-	uint64_t *debug; /* held by VM_SUSPEND_CPU */
+	uint64_t *active;      /* VM_ACTIVATE_CPU has been called */
+	uint64_t *suspended;   /* left VM_RUN because the VM is suspended */
+	uint64_t *debug;       /* held by VM_SUSPEND_CPU */
 	uint64_t *dead_halted; /* halted with interrupts off, or waiting for SIPI */
 
 	struct memory memory; /* segments and the guest-physical map, core/memory.h */
-	struct npt npt; /* (a) entries appear by compare-and-swap; removal is (f) */
+	struct npt npt;	      /* (a) entries appear by compare-and-swap; removal is (f) */
 
 	struct cpuid_table *cpuid; /* (f) what CPUID answers, x86/cpuid.h */
-	uint64_t tsc_offset; /* (c) of every vCPU at reset, so that all agree */
+	uint64_t tsc_offset;	   /* (c) of every vCPU at reset, so that all agree */
 
-	struct ioapic *ioapic; /* (c) devices have locks of their own */
-	struct pic *pic; /* (c) */
-	struct pit *pit; /* (c) */
-	struct hpet *hpet; /* (c) */
+	struct ioapic *ioapic;	 /* (c) devices have locks of their own */
+	struct pic *pic;	 /* (c) */
+	struct pit *pit;	 /* (c) */
+	struct hpet *hpet;	 /* (c) */
 	struct pmtimer *pmtimer; /* (c) */
-	struct rtc *rtc; /* (c) */
+	struct rtc *rtc;	 /* (c) */
 };
 
 /* --- module ------------------------------------------------------------- */

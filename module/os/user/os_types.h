@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <vmm/types.h>
 
 /* --- what the kernel's headers give the other implementation -------------- */
@@ -46,6 +47,13 @@
 		__typeof__(b) max_b_ = (b);     \
 		max_a_ > max_b_ ? max_a_ : max_b_; \
 	})
+/* Copies at most size - 1 bytes and ends them with a zero; -E2BIG when cut. */
+static inline ssize_t strscpy(char *to, const char *from, size_t size)
+{
+	int length = snprintf(to, size, "%s", from);
+
+	return (size_t)length < size ? (ssize_t)length : -E2BIG;
+}
 #define min_t(type, a, b) min((type)(a), (type)(b))
 #define max_t(type, a, b) max((type)(a), (type)(b))
 #define fallthrough __attribute__((fallthrough))
