@@ -100,6 +100,11 @@ struct vmm_backend {
 	/* The nested page table lost or tightened entries: forget cached translations. */
 	void (*flush_nested)(struct vcpu *vcpu);
 	void (*set_tsc_offset)(struct vcpu *vcpu, uint64_t offset);
+	/*
+	 * Can a guest use a feature of the processor (enum cpu_feature) on this back
+	 * end, when the host has it? Optional; NULL: every one. any
+	 */
+	bool (*offers)(unsigned int feature);
 	/* Back-end half of VM_SET_CAPABILITY: -ENOTSUP where the hardware has no such thing. */
 	int (*set_capability)(struct vcpu *vcpu, enum vm_cap_type cap, bool on);
 };

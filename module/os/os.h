@@ -90,6 +90,7 @@ uint64_t os_now_ns(void); /* monotonic nanoseconds. any */
 int64_t os_wall_seconds(void); /* seconds since 1970, UTC. any */
 static inline uint64_t os_rdtsc(void); /* any [inline] */
 uint32_t os_tsc_khz(void); /* frequency of os_rdtsc. any */
+bool os_tsc_stable(void); /* os_rdtsc has one rate, and agrees on all CPUs. any */
 
 /*
  * A one-shot timer on os_now_ns()'s clock. The callback runs in interrupt

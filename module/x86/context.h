@@ -12,19 +12,19 @@
 #include "x86/regs.h"
 
 struct guest_context {
-	void *fpu; /* (c) 64-byte aligned XSAVE or FXSAVE area */
-	unsigned int fpu_order; /* (c) of the pages it lies in */
-	uint64_t components; /* (c) XSAVE components switched; 0: FXSAVE */
-	bool has_tsc_aux; /* (c) */
-	bool has_spec_ctrl; /* (c) */
-	bool host_pkru_used; /* (c) the host runs with CR4.PKE */
+	void *fpu;		 /* (c) 64-byte aligned XSAVE or FXSAVE area */
+	unsigned int fpu_order;	 /* (c) of the pages it lies in */
+	uint64_t components;	 /* (c) XSAVE components switched; 0: FXSAVE */
+	bool has_tsc_aux;	 /* (c) */
+	bool has_spec_ctrl;	 /* (c) */
+	bool host_pkru_used;	 /* (c) the host runs with CR4.PKE */
 	bool clear_fpu_pointers; /* (c) FXRSTOR may leave the last process's FIP and FDP */
 
-	bool loaded; /* (o) between context_load and context_put */
-	bool dr_loaded; /* (o) guest's DR0..3 are in the hardware */
-	uint64_t xcr0; /* (o) current while not loaded */
-	uint64_t dr[4]; /* (o) current while !dr_loaded */
-	uint64_t tsc_aux; /* (o) */
+	bool loaded;	    /* (o) between context_load and context_put */
+	bool dr_loaded;	    /* (o) guest's DR0..3 are in the hardware */
+	uint64_t xcr0;	    /* (o) current while not loaded */
+	uint64_t dr[4];	    /* (o) current while !dr_loaded */
+	uint64_t tsc_aux;   /* (o) */
 	uint64_t spec_ctrl; /* (o) */
 
 	/* Host's values while loaded. */

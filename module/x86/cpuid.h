@@ -12,19 +12,19 @@
 
 enum cpu_vendor { CPU_VENDOR_OTHER, CPU_VENDOR_INTEL, CPU_VENDOR_AMD };
 
-#define CPUID_ENTRIES 96 /* (leaf, subleaf) pairs in a table */
-#define CPUID_BASIC_LEAVES 0x20
-#define CPUID_EXTENDED_LEAVES 0x22
+#define CPUID_ENTRIES	       96 /* (leaf, subleaf) pairs in a table */
+#define CPUID_BASIC_LEAVES     0x20
+#define CPUID_EXTENDED_LEAVES  0x22
 #define CPUID_XSAVE_COMPONENTS 10 /* state components 0..9 */
 
 /* What has to be filled in at the time of the query. */
-#define CPUID_DYNAMIC_1 0x01u /* leaf 1: APIC ID, APIC enabled, OSXSAVE */
-#define CPUID_DYNAMIC_7 0x02u /* leaf 7: OSPKE */
+#define CPUID_DYNAMIC_1	       0x01u /* leaf 1: APIC ID, APIC enabled, OSXSAVE */
+#define CPUID_DYNAMIC_7	       0x02u /* leaf 7: OSPKE */
 #define CPUID_DYNAMIC_TOPOLOGY 0x04u /* leaves 0xb and 0x1f: EDX is the x2APIC ID */
-#define CPUID_DYNAMIC_XSAVE 0x08u /* leaf 0xd: sizes depend on XCR0 */
-#define CPUID_DYNAMIC_EXT1 0x10u /* leaf 0x80000001 on AMD: APIC enabled */
-#define CPUID_DYNAMIC_EXT1E 0x20u /* leaf 0x8000001e: APIC ID, core, node */
-#define CPUID_SUBLEAF 0x80u /* the entry answers for one subleaf only */
+#define CPUID_DYNAMIC_XSAVE    0x08u /* leaf 0xd: sizes depend on XCR0 */
+#define CPUID_DYNAMIC_EXT1     0x10u /* leaf 0x80000001 on AMD: APIC enabled */
+#define CPUID_DYNAMIC_EXT1E    0x20u /* leaf 0x8000001e: APIC ID, core, node */
+#define CPUID_SUBLEAF	       0x80u /* the entry answers for one subleaf only */
 
 struct cpuid_entry {
 	uint32_t leaf;
@@ -41,8 +41,8 @@ struct cpuid_table {
 	uint8_t hypervisor; /* of leaf 0x40000000 */
 	uint32_t max_basic;
 	enum cpu_vendor vendor;
-	unsigned int phys_bits; /* width of a guest-physical address */
-	unsigned int linear_bits; /* 48, or 57 */
+	unsigned int phys_bits;	   /* width of a guest-physical address */
+	unsigned int linear_bits;  /* 48, or 57 */
 	unsigned int thread_shift; /* APIC ID bits that number the threads of a core */
 	unsigned int socket_shift; /* ... and the logical processors of a socket */
 	uint32_t xsave_size[CPUID_XSAVE_COMPONENTS]; /* bytes */

@@ -52,7 +52,7 @@ struct x86_io {
 	bool string;
 	bool rep;
 	uint8_t address_size; /* of a string operand: 2, 4, 8 bytes; 0 not reported */
-	int segment; /* VM_REG_GUEST_ES.. of an OUTS operand; -1 not reported */
+	int segment;	      /* VM_REG_GUEST_ES.. of an OUTS operand; -1 not reported */
 };
 
 enum exit_action x86_exit_io(struct vcpu *vcpu, const struct x86_io *io);

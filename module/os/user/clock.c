@@ -19,6 +19,7 @@ static uint64_t now = CLOCK_START; /* written under lock, read atomically */
 static uint32_t tsc_khz = TSC_KHZ_START;
 static int64_t wall_at_zero = WALL_START;
 static bool idle_advances;
+static bool tsc_stable = true;
 
 uint64_t os_now_ns(void)
 {
@@ -34,6 +35,11 @@ int64_t os_wall_seconds(void)
 uint32_t os_tsc_khz(void)
 {
 	return __atomic_load_n(&tsc_khz, __ATOMIC_SEQ_CST);
+}
+
+bool os_tsc_stable(void)
+{
+	return __atomic_load_n(&tsc_stable, __ATOMIC_SEQ_CST);
 }
 
 uint64_t os_user_tsc(void)
@@ -190,6 +196,11 @@ void os_user_set_tsc_khz(uint32_t khz)
 	__atomic_store_n(&tsc_khz, khz, __ATOMIC_SEQ_CST);
 }
 
+void os_user_set_tsc_stable(bool stable)
+{
+	__atomic_store_n(&tsc_stable, stable, __ATOMIC_SEQ_CST);
+}
+
 void os_user_clock_reset(void)
 {
 	if (os_user_timers() != 0)
@@ -197,5 +208,6 @@ void os_user_clock_reset(void)
 	__atomic_store_n(&now, CLOCK_START, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&wall_at_zero, WALL_START, __ATOMIC_SEQ_CST);
 	os_user_set_tsc_khz(TSC_KHZ_START);
+	os_user_set_tsc_stable(true);
 	os_user_idle_advances(false);
 }

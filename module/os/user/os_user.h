@@ -43,6 +43,8 @@ void os_user_idle_advances(bool on);
 void os_user_set_wall(int64_t seconds);
 /* Ticks of os_rdtsc() per millisecond; 2000000 at first. */
 void os_user_set_tsc_khz(uint32_t khz);
+/* What os_tsc_stable() says; true at first. */
+void os_user_set_tsc_stable(bool stable);
 
 /* --- threads --- */
 
