@@ -291,9 +291,9 @@ def main():
         signal.signal(number, interrupted)
     progress = Progress(options.verbose or sys.stderr.isatty())
     try:
+        wanted = {options.kernel, options.guest_kernel or options.kernel}
+        subprocess.run([os.path.join(LAB, "setup"), "lab", *sorted(wanted)], check=True)
         if not options.no_build:
-            wanted = {options.kernel, options.guest_kernel or options.kernel}
-            subprocess.run([os.path.join(LAB, "setup"), "lab", *sorted(wanted)], check=True)
             build(options, progress)
         with tempfile.TemporaryDirectory(prefix="vmm-lab.") as folder:
             sys.exit(run_in(options, folder, progress))
