@@ -18,6 +18,7 @@ static uint64_t alloc_outstanding;
 static uint64_t alloc_bytes;
 static uint32_t fail_countdown;
 static bool fragmented;
+static uint64_t ram_references;
 
 /* Counts down to the allocation that has been asked to fail. */
 static bool alloc_fails(void)
@@ -129,6 +130,25 @@ void *os_ram_alloc(unsigned int order)
 void os_ram_free(void *ram, unsigned int order)
 {
 	pages_free(ram, order);
+}
+
+/* A mapping keeps the page's memory in the kernel; here it is only counted. */
+void os_ram_get(void *page)
+{
+	(void)page;
+	__atomic_fetch_add(&ram_references, 1, __ATOMIC_SEQ_CST);
+}
+
+void os_user_ram_put(void *page)
+{
+	(void)page;
+	if (__atomic_fetch_sub(&ram_references, 1, __ATOMIC_SEQ_CST) == 0)
+		os_user_die("os_user_ram_put without a reference");
+}
+
+uint64_t os_user_ram_references(void)
+{
+	return __atomic_load_n(&ram_references, __ATOMIC_SEQ_CST);
 }
 
 /*

@@ -26,6 +26,10 @@ uint64_t os_user_alloc_outstanding(void);
 /* Bytes not yet freed. */
 uint64_t os_user_alloc_bytes(void);
 
+/* References taken by os_ram_get() and not given back here. */
+uint64_t os_user_ram_references(void);
+void os_user_ram_put(void *page);
+
 /* --- time --- */
 
 /* Let time pass. Timers that expire run in order, each at its own instant. */
