@@ -102,8 +102,8 @@ enum instruction_op {
 	OP_TZCNT,
 	OP_LZCNT,
 	OP_POPCNT,
-	OP_ANDN, /* reg = ~vvvv & r/m */
-	OP_BEXTR, /* reg = field of r/m chosen by vvvv */
+	OP_ANDN,       /* reg = ~vvvv & r/m */
+	OP_BEXTR,      /* reg = field of r/m chosen by vvvv */
 	OP_CACHE_LINE, /* CLFLUSH, CLFLUSHOPT, CLWB, PREFETCHW: nothing to do */
 
 	/* String instructions. */
@@ -177,52 +177,53 @@ enum instruction_op {
 
 /* Which operands there are and which way data goes. */
 enum operand_form {
-	FORM_NONE, /* implied by the op */
-	FORM_RM_REG, /* r/m is the destination, reg the source */
-	FORM_REG_RM, /* the other way */
-	FORM_RM_IMM, /* r/m destination, immediate source */
-	FORM_RM, /* r/m alone */
-	FORM_ACC_MEM, /* accumulator destination, memory at an absolute offset */
-	FORM_MEM_ACC, /* the other way */
-	FORM_RM_CL, /* group 2: the count is in CL */
-	FORM_RM_REG_IMM, /* SHLD, SHRD by immediate */
-	FORM_RM_REG_CL, /* SHLD, SHRD by CL */
-	FORM_REG_RM_IMM, /* three-operand IMUL */
+	FORM_NONE,	  /* implied by the op */
+	FORM_RM_REG,	  /* r/m is the destination, reg the source */
+	FORM_REG_RM,	  /* the other way */
+	FORM_RM_IMM,	  /* r/m destination, immediate source */
+	FORM_RM,	  /* r/m alone */
+	FORM_ACC_MEM,	  /* accumulator destination, memory at an absolute offset */
+	FORM_MEM_ACC,	  /* the other way */
+	FORM_RM_CL,	  /* group 2: the count is in CL */
+	FORM_RM_REG_IMM,  /* SHLD, SHRD by immediate */
+	FORM_RM_REG_CL,	  /* SHLD, SHRD by CL */
+	FORM_REG_RM_IMM,  /* three-operand IMUL */
 	FORM_REG_RM_VVVV, /* BMI: vvvv is the third operand */
 };
 
-#define PREFIX_LOCK 0x01
-#define PREFIX_REP 0x02 /* f3 */
-#define PREFIX_REPNE 0x04 /* f2 */
+#define PREFIX_LOCK    0x01
+#define PREFIX_REP     0x02 /* f3 */
+#define PREFIX_REPNE   0x04 /* f2 */
 #define PREFIX_OPERAND 0x08 /* 66 */
 #define PREFIX_ADDRESS 0x10 /* 67 */
-#define PREFIX_REX 0x20 /* any: selects SPL..DIL */
+#define PREFIX_REX     0x20 /* any: selects SPL..DIL */
 #define PREFIX_SEGMENT 0x40 /* an override that counts */
-#define PREFIX_VEX 0x80 /* the upper part of a vector register is cleared */
+#define PREFIX_VEX     0x80 /* the upper part of a vector register is cleared */
 
 #define REGISTER_NONE 0xff
 
 struct instruction {
-	uint8_t length; /* in bytes, prefixes included */
-	uint8_t op; /* enum instruction_op */
-	uint8_t form; /* enum operand_form */
-	uint8_t prefixes; /* PREFIX_* */
-	uint8_t opcode; /* last opcode byte */
+	uint8_t length;	      /* in bytes, prefixes included */
+	uint8_t op;	      /* enum instruction_op */
+	uint8_t form;	      /* enum operand_form */
+	uint8_t prefixes;     /* PREFIX_* */
+	uint8_t opcode;	      /* last opcode byte */
 	uint8_t operand_size; /* of the destination: 1, 2, 4, 8; 16, 32 for vectors */
-	uint8_t source_size; /* of the r/m operand where that differs (MOVZX), else equal */
+	uint8_t source_size;  /* of the r/m operand where that differs (MOVZX), else equal */
 	uint8_t address_size; /* 2, 4, 8 */
-	uint8_t segment; /* enum segment of the memory operand, overrides applied */
-	uint8_t reg; /* ModRM.reg, extended by REX */
-	uint8_t rm; /* ModRM.rm, extended; a register if !memory */
-	bool memory; /* the r/m (or offset) operand is in memory */
-	uint8_t base; /* general register or REGISTER_NONE */
-	uint8_t index; /* general register or REGISTER_NONE */
-	uint8_t scale; /* 0..3 */
-	bool rip_relative; /* 'displacement' counts from the next instruction */
-	uint8_t vvvv; /* VEX's register */
-	uint8_t mode; /* enum decode_mode */
+	uint8_t segment;      /* enum segment of the memory operand, overrides applied */
+	uint8_t reg;	      /* ModRM.reg, extended by REX */
+	uint8_t rm;	      /* ModRM.rm, extended; a register if !memory */
+	bool memory;	      /* the r/m (or offset) operand is in memory */
+	uint8_t base;	      /* general register or REGISTER_NONE */
+	uint8_t index;	      /* general register or REGISTER_NONE */
+	uint8_t scale;	      /* 0..3 */
+	bool rip_relative;    /* 'displacement' counts from the next instruction */
+	uint8_t vvvv;	      /* VEX's register */
+	uint8_t mode;	      /* enum decode_mode */
+	bool aligned;	      /* a vector operand that has to be aligned to its size */
 	int64_t displacement; /* sign-extended; all 64 bits for a moffs */
-	int64_t immediate; /* sign-extended where the instruction does that */
+	int64_t immediate;    /* sign-extended where the instruction does that */
 };
 
 /*

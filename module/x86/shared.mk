@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Files of the module that libvmmapi is built from as well: paths below module/.
-X86_SHARED_SRCS :=
+X86_SHARED_SRCS := x86/decode.c x86/decode_table.c

@@ -9,22 +9,15 @@
 
 #include <vmm/vmm.h>
 #include "os/os.h"
+#include "x86/regs.h"
 
 struct vcpu;
 
 /* What the access wants. The privilege comes from the paging state's CPL. */
-#define WALK_WRITE 0x1
+#define WALK_WRITE   0x1
 #define WALK_EXECUTE 0x2
-#define WALK_SYSTEM 0x4 /* implicit supervisor access (descriptor tables, TSS), whatever the CPL */
-#define WALK_PROBE 0x8 /* leave accessed and dirty bits alone */
-
-/* Bits of a #PF error code (APM vol. 2, 8.4.2). */
-#define PFERR_PRESENT 0x01u
-#define PFERR_WRITE 0x02u
-#define PFERR_USER 0x04u
-#define PFERR_RESERVED 0x08u
-#define PFERR_FETCH 0x10u
-#define PFERR_KEY 0x20u
+#define WALK_SYSTEM  0x4 /* implicit supervisor access (descriptor tables, TSS), whatever the CPL */
+#define WALK_PROBE   0x8 /* leave accessed and dirty bits alone */
 
 /* What a walk depends on, apart from the tables. */
 struct walk_state {
