@@ -76,10 +76,33 @@ run-fuzz:
 	@$(MAKE) -k fuzz-programs || $(call remove_stale,$(FUZZERS))
 	@tests/layer fuzz tests/fuzz/run $(FUZZERS)
 
+# The kernel that the guest tests boot: freestanding, one image with every test.
+PAYLOAD_SRCS := $(wildcard tests/guest/payload/*.S tests/guest/payload/*.c tests/guest/test_*.c)
+PAYLOAD_OBJS := $(addsuffix .o,$(basename $(PAYLOAD_SRCS:%=$(O)/guest/%)))
+PAYLOAD_CFLAGS := -std=gnu11 -m64 -O1 -g -Wall -Wextra -Werror -ffreestanding -fno-pic \
+	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -Itests/guest -MMD -MP
+
+$(O)/guest/%.o: %.c | setup-build
+	$(say) CC "$< (guest)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_CFLAGS) -c -o $@ $<
+
+$(O)/guest/%.o: %.S | setup-build
+	$(say) AS "$< (guest)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_CFLAGS) -c -o $@ $<
+
+$(O)/guest/payload.elf: $(PAYLOAD_OBJS) tests/guest/payload/link.ld
+	$(say) LD $@
+	$(Q)ld -m elf_x86_64 -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+		-T tests/guest/payload/link.ld -o $@ $(PAYLOAD_OBJS)
+
 # These have runners of their own, which call lab/run.
+run-guest: $(O)/guest/payload.elf
 run-lab: | setup-lab
 	@tests/layer lab tests/lab/run $(HOST)
 run-guest run-host: run-%: programs modules
 	@tests/layer $* tests/$*/run $(HOST)
 
--include $(shell find $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/unit $(O)/fuzz $(O)/guest -name '*.d' 2>/dev/null)
