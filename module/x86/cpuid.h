@@ -41,12 +41,15 @@ struct cpuid_table {
 	uint8_t hypervisor; /* of leaf 0x40000000 */
 	uint32_t max_basic;
 	enum cpu_vendor vendor;
-	unsigned int phys_bits;	   /* width of a guest-physical address */
-	unsigned int linear_bits;  /* 48, or 57 */
-	unsigned int thread_shift; /* APIC ID bits that number the threads of a core */
-	unsigned int socket_shift; /* ... and the logical processors of a socket */
+	unsigned int phys_bits;	     /* width of a guest-physical address */
+	unsigned int linear_bits;    /* 48, or 57 */
+	unsigned int threads;	     /* of a core */
+	unsigned int socket_threads; /* of a socket */
+	unsigned int thread_shift;   /* APIC ID bits that number the threads of a core */
+	unsigned int socket_shift;   /* ... and the logical processors of a socket */
 	uint32_t xsave_size[CPUID_XSAVE_COMPONENTS]; /* bytes */
 	uint32_t xsave_offset[CPUID_XSAVE_COMPONENTS];
+	uint32_t xsave_aligned; /* bit set: starts at a multiple of 64 in the compacted format */
 	struct feature_set features;
 };
 
@@ -58,6 +61,14 @@ int cpuid_create(struct vm *vm);
 void cpuid_destroy(struct vm *vm);
 /* vm->topology has changed. vm->lock and all vCPUs frozen. */
 void cpuid_update(struct vm *vm);
+
+/*
+ * Fill a table that is all zeros (cpuid_build.c): the host's processor with 'features'
+ * already computed. levels: of the nested page table, which bounds guest-physical
+ * addresses. any
+ */
+void cpuid_build(struct cpuid_table *table, const struct vm_cpu_topology *topology,
+		 unsigned int levels);
 
 /* Execute CPUID: regs is EAX, EBX, ECX, EDX. Owner; any context. */
 void cpuid_query(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);

@@ -55,14 +55,15 @@ void npt_cache_free(struct npt_cache *cache); /* sleep */
 /*
  * Map the 4 KiB, 2 MiB or 1 GiB page at gpa (both addresses aligned to it). 0;
  * also when it is mapped already, by this or a larger page. -ENOMEM when the cache
- * ran out (refill, try again); -EEXIST when smaller pages are in the way. any
+ * ran out (refill, try again); -EEXIST when smaller pages are in the way; -EINVAL: not
+ * aligned, or beyond what the levels reach. any
  */
 int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa,
 	    unsigned int level, int prot, int memory_type);
 /* Remove [gpa, gpa+len), splitting no page: both ends lie on page borders of what
  * is mapped there or the whole large page goes (it is faulted in again). All vCPUs frozen. */
 void npt_unmap(struct npt *npt, uint64_t gpa, uint64_t len);
-/* The entries from the root down to gpa; their number (1..5). any */
+/* The entries from the root down to gpa; their number (1..5; 0: gpa out of range). any */
 unsigned int npt_lookup(const struct npt *npt, uint64_t gpa, uint64_t entries[5]);
 
 #endif
