@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The world switch and other privileged instructions, in enter.S. */
+/* The world switch and other privileged instructions, in switch.S. */
 #ifndef SVM_SWITCH_H
 #define SVM_SWITCH_H
 
