@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The fixed ACPI tables (ACPI 6.4, chapter 5) and the compiled DSDT.
+ */
+#include "acpi.h"
+#include "layout.h"
+#include "pm.h"
+#include "reset.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "dsdt.hex"
+
+#define PACKED __attribute__((packed))
+
+struct header {
+	char signature[4];
+	uint32_t length;
+	uint8_t revision;
+	uint8_t checksum;
+	char oem_id[6];
+	char oem_table_id[8];
+	uint32_t oem_revision;
+	char creator_id[4];
+	uint32_t creator_revision;
+} PACKED;
+_Static_assert(sizeof(struct header) == 36, "ACPI table header");
+
+/* A generic address. */
+struct gas {
+	uint8_t space;
+	uint8_t bits;
+	uint8_t bit_offset;
+	uint8_t access_size;
+	uint64_t address;
+} PACKED;
+_Static_assert(sizeof(struct gas) == 12, "ACPI generic address");
+
+#define SPACE_MEMORY 0
+#define SPACE_IO     1
+#define ACCESS_BYTE  1
+#define ACCESS_WORD  2
+#define ACCESS_DWORD 3
+
+struct rsdp {
+	char signature[8];
+	uint8_t checksum;
+	char oem_id[6];
+	uint8_t revision;
+	uint32_t rsdt;
+	uint32_t length;
+	uint64_t xsdt;
+	uint8_t extended_checksum;
+	uint8_t reserved[3];
+} PACKED;
+_Static_assert(sizeof(struct rsdp) == 36, "ACPI RSDP");
+#define RSDP_V1_LENGTH 20
+
+struct fadt {
+	struct header header;
+	uint32_t firmware_control;
+	uint32_t dsdt;
+	uint8_t reserved0;
+	uint8_t preferred_profile;
+	uint16_t sci_interrupt;
+	uint32_t smi_command;
+	uint8_t acpi_enable;
+	uint8_t acpi_disable;
+	uint8_t s4bios_request;
+	uint8_t pstate_control;
+	uint32_t pm1a_event;
+	uint32_t pm1b_event;
+	uint32_t pm1a_control;
+	uint32_t pm1b_control;
+	uint32_t pm2_control;
+	uint32_t pm_timer;
+	uint32_t gpe0;
+	uint32_t gpe1;
+	uint8_t pm1_event_length;
+	uint8_t pm1_control_length;
+	uint8_t pm2_control_length;
+	uint8_t pm_timer_length;
+	uint8_t gpe0_length;
+	uint8_t gpe1_length;
+	uint8_t gpe1_base;
+	uint8_t cstate_control;
+	uint16_t c2_latency;
+	uint16_t c3_latency;
+	uint16_t flush_size;
+	uint16_t flush_stride;
+	uint8_t duty_offset;
+	uint8_t duty_width;
+	uint8_t day_alarm;
+	uint8_t month_alarm;
+	uint8_t century;
+	uint16_t boot_flags;
+	uint8_t reserved1;
+	uint32_t flags;
+	struct gas reset_register;
+	uint8_t reset_value;
+	uint16_t arm_boot_flags;
+	uint8_t minor_revision;
+	uint64_t x_firmware_control;
+	uint64_t x_dsdt;
+	struct gas x_pm1a_event;
+	struct gas x_pm1b_event;
+	struct gas x_pm1a_control;
+	struct gas x_pm1b_control;
+	struct gas x_pm2_control;
+	struct gas x_pm_timer;
+	struct gas x_gpe0;
+	struct gas x_gpe1;
+	struct gas sleep_control;
+	struct gas sleep_status;
+	char hypervisor[8];
+} PACKED;
+_Static_assert(offsetof(struct fadt, pm1a_event) == 56, "FADT PM1a_EVT_BLK");
+_Static_assert(offsetof(struct fadt, century) == 108, "FADT CENTURY");
+_Static_assert(offsetof(struct fadt, flags) == 112, "FADT Flags");
+_Static_assert(offsetof(struct fadt, x_dsdt) == 140, "FADT X_DSDT");
+_Static_assert(offsetof(struct fadt, x_pm_timer) == 208, "FADT X_PM_TMR_BLK");
+_Static_assert(sizeof(struct fadt) == 276, "FADT");
+
+#define FADT_REVISION	    6
+#define FADT_MINOR_REVISION 3
+
+/* Boot architecture flags: there are ISA devices, but neither 8042 devices nor VGA nor ASPM. */
+#define BOOT_LEGACY_DEVICES 0x01
+#define BOOT_NO_VGA	    0x04
+#define BOOT_NO_ASPM	    0x10
+
+#define FLAG_WBINVD	  0x0001
+#define FLAG_C1_SUPPORTED 0x0004
+#define FLAG_SLEEP_BUTTON 0x0020 /* no fixed one */
+#define FLAG_RTC_WAKE	  0x0040 /* not in the fixed registers */
+#define FLAG_TIMER_32BIT  0x0100
+#define FLAG_RESET_REG	  0x0400
+
+/* Latencies that say "there is no such state". */
+#define NO_C2_LATENCY 101
+#define NO_C3_LATENCY 1001
+
+#define RTC_CENTURY_REGISTER 0x32
+
+struct facs {
+	char signature[4];
+	uint32_t length;
+	uint32_t hardware_signature;
+	uint32_t waking_vector;
+	uint32_t global_lock;
+	uint32_t flags;
+	uint64_t x_waking_vector;
+	uint8_t version;
+	uint8_t reserved0[3];
+	uint32_t ospm_flags;
+	uint8_t reserved1[24];
+} PACKED;
+_Static_assert(sizeof(struct facs) == 64, "FACS");
+#define FACS_ALIGNMENT 64
+#define FACS_VERSION   2
+
+struct madt {
+	struct header header;
+	uint32_t local_apic;
+	uint32_t flags;
+} PACKED;
+#define MADT_HAS_8259 1
+
+struct madt_local_apic {
+	uint8_t type; /* 0 */
+	uint8_t length;
+	uint8_t processor;
+	uint8_t apic_id;
+	uint32_t flags;
+} PACKED;
+
+struct madt_ioapic {
+	uint8_t type; /* 1 */
+	uint8_t length;
+	uint8_t id;
+	uint8_t reserved;
+	uint32_t address;
+	uint32_t first_interrupt;
+} PACKED;
+
+struct madt_override {
+	uint8_t type; /* 2 */
+	uint8_t length;
+	uint8_t bus;
+	uint8_t source;
+	uint32_t interrupt;
+	uint16_t flags;
+} PACKED;
+#define OVERRIDE_ACTIVE_HIGH 0x01
+#define OVERRIDE_LEVEL	     0x0c
+
+struct madt_local_nmi {
+	uint8_t type; /* 4 */
+	uint8_t length;
+	uint8_t processor;
+	uint16_t flags;
+	uint8_t lint;
+} PACKED;
+
+struct madt_x2apic {
+	uint8_t type; /* 9 */
+	uint8_t length;
+	uint16_t reserved;
+	uint32_t apic_id;
+	uint32_t flags;
+	uint32_t processor;
+} PACKED;
+
+struct madt_x2apic_nmi {
+	uint8_t type; /* 10 */
+	uint8_t length;
+	uint16_t flags;
+	uint32_t processor;
+	uint8_t lint;
+	uint8_t reserved[3];
+} PACKED;
+
+#define MADT_ENABLED   1
+#define XAPIC_IDS      255u
+#define ALL_PROCESSORS 0xff
+#define ALL_X2APIC     0xffffffffu
+#define NMI_LINT       1
+#define PIT_IRQ	       0
+#define PIT_IOAPIC_PIN 2
+
+struct hpet_table {
+	struct header header;
+	uint32_t id;
+	struct gas address;
+	uint8_t number;
+	uint16_t minimum_tick;
+	uint8_t page_protection;
+} PACKED;
+_Static_assert(sizeof(struct hpet_table) == 56, "HPET table");
+
+/* Ticks below which a periodic comparator might be missed. */
+#define HPET_MINIMUM_TICK 128
+
+/* INFO in dsdt.asl. */
+struct dsdt_info {
+	uint8_t com1;
+	uint8_t com2;
+	uint8_t fwcfg;
+	uint8_t lpc_slot;
+	uint32_t window_base;
+	uint32_t window_last;
+} PACKED;
+
+/* Where the bridge would be, for the paths of the devices behind it. */
+#define DEFAULT_LPC_SLOT 31
+
+/* Tables are laid one behind the other into this. */
+struct writer {
+	uint8_t *memory; /* ACPI_BASE up to ACPI_LIMIT */
+	uint32_t used;
+	int error; /* the first failure; later calls do nothing */
+};
+
+#define WRITER_SIZE (ACPI_LIMIT - ACPI_BASE)
+
+/*
+ * Append bytes at a multiple of 'alignment' (a power of two); returns their
+ * guest-physical address. 'data' may be NULL for zeroes.
+ */
+static uint32_t append(struct writer *writer, const void *data, uint32_t length, uint32_t alignment)
+{
+	uint32_t at = (writer->used + alignment - 1) & ~(alignment - 1);
+
+	if (at > WRITER_SIZE || length > WRITER_SIZE - at)
+		writer->error = -ENOSPC;
+	if (writer->error)
+		return 0;
+	if (data)
+		memcpy(writer->memory + at, data, length);
+	else
+		memset(writer->memory + at, 0, length);
+	writer->used = at + length;
+	return ACPI_BASE + at;
+}
+
+static uint8_t checksum(const void *data, size_t length)
+{
+	const uint8_t *bytes = data;
+	uint8_t sum = 0;
+
+	while (length--)
+		sum += *bytes++;
+	return (uint8_t)-sum;
+}
+
+static struct header make_header(const char *signature, uint32_t length, uint8_t revision)
+{
+	struct header header = {
+		.length = length,
+		.revision = revision,
+		.oem_id = "BHYVE ",
+		.oem_revision = 1,
+		.creator_id = { 'V', 'M', 'M', ' ' },
+		.creator_revision = 1,
+	};
+
+	memcpy(header.signature, signature, 4);
+	memcpy(header.oem_table_id, "BV", 2);
+	memcpy(header.oem_table_id + 2, signature, 4);
+	memcpy(header.oem_table_id + 6, "  ", 2);
+	return header;
+}
+
+/* Set the length and checksum of the table at 'address', which ends at what is used. */
+static void finish(struct writer *writer, uint32_t address)
+{
+	struct header *header = (struct header *)(writer->memory + (address - ACPI_BASE));
+
+	if (writer->error)
+		return;
+	header->length = ACPI_BASE + writer->used - address;
+	header->checksum = 0;
+	header->checksum = checksum(header, header->length);
+}
+
+static struct gas io_gas(uint16_t port, uint8_t bytes, uint8_t access)
+{
+	return (struct gas){ SPACE_IO, (uint8_t)(8 * bytes), 0, access, port };
+}
+
+static uint32_t write_facs(struct writer *writer)
+{
+	struct facs facs = { .signature = { 'F', 'A', 'C', 'S' },
+			     .length = sizeof(facs),
+			     .version = FACS_VERSION };
+
+	return append(writer, &facs, sizeof(facs), FACS_ALIGNMENT);
+}
+
+/* What both the old fields and their 64-bit forms say must agree. */
+static void describe_registers(struct fadt *fadt)
+{
+	fadt->pm1a_event = PM1_EVENT_PORT;
+	fadt->pm1a_control = PM1_CONTROL_PORT;
+	fadt->pm_timer = PM_TIMER_PORT;
+	fadt->pm1_event_length = PM1_EVENT_LENGTH;
+	fadt->pm1_control_length = PM1_CONTROL_LENGTH;
+	fadt->pm_timer_length = PM_TIMER_LENGTH;
+	fadt->x_pm1a_event = io_gas(PM1_EVENT_PORT, PM1_EVENT_LENGTH, ACCESS_WORD);
+	fadt->x_pm1a_control = io_gas(PM1_CONTROL_PORT, PM1_CONTROL_LENGTH, ACCESS_WORD);
+	fadt->x_pm_timer = io_gas(PM_TIMER_PORT, PM_TIMER_LENGTH, ACCESS_DWORD);
+	fadt->reset_register = io_gas(RESET_CONTROL_PORT, 1, ACCESS_BYTE);
+	fadt->reset_value = RESET_CONTROL_RESET;
+}
+
+static uint32_t write_fadt(struct writer *writer, uint32_t facs, uint32_t dsdt)
+{
+	struct fadt fadt = {
+		.header = make_header("FACP", sizeof(fadt), FADT_REVISION),
+		.firmware_control = facs,
+		.dsdt = dsdt,
+		.x_dsdt = dsdt,
+		.sci_interrupt = SCI_IRQ,
+		.smi_command = SMI_COMMAND_PORT,
+		.acpi_enable = SMI_ACPI_ENABLE,
+		.acpi_disable = SMI_ACPI_DISABLE,
+		.c2_latency = NO_C2_LATENCY,
+		.c3_latency = NO_C3_LATENCY,
+		.century = RTC_CENTURY_REGISTER,
+		.boot_flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM,
+		.flags = FLAG_WBINVD | FLAG_C1_SUPPORTED | FLAG_SLEEP_BUTTON | FLAG_RTC_WAKE |
+			 FLAG_TIMER_32BIT | FLAG_RESET_REG,
+		.minor_revision = FADT_MINOR_REVISION,
+	};
+	uint32_t address;
+
+	describe_registers(&fadt);
+	memcpy(fadt.hypervisor, "bhyve", 5);
+	address = append(writer, &fadt, sizeof(fadt), 16);
+	finish(writer, address);
+	return address;
+}
+
+static void write_processors(struct writer *writer, unsigned cpus)
+{
+	for (unsigned id = 0; id < cpus && id < XAPIC_IDS; id++) {
+		struct madt_local_apic entry = { 0, sizeof(entry), (uint8_t)id, (uint8_t)id,
+						 MADT_ENABLED };
+
+		append(writer, &entry, sizeof(entry), 1);
+	}
+	for (unsigned id = XAPIC_IDS; id < cpus; id++) {
+		struct madt_x2apic entry = { 9, sizeof(entry), 0, id, MADT_ENABLED, id };
+
+		append(writer, &entry, sizeof(entry), 1);
+	}
+}
+
+/* The PIT is wired to input 2, and the SCI is not edge triggered as ISA's are. */
+static void write_interrupts(struct writer *writer, unsigned cpus)
+{
+	struct madt_ioapic ioapic = { 1, sizeof(ioapic), 0, 0, IOAPIC_BASE, 0 };
+	struct madt_override pit = { 2, sizeof(pit), 0, PIT_IRQ, PIT_IOAPIC_PIN, 0 };
+	struct madt_override sci = { 2,	      sizeof(sci), 0,
+				     SCI_IRQ, SCI_IRQ,	   OVERRIDE_ACTIVE_HIGH | OVERRIDE_LEVEL };
+	struct madt_local_nmi nmi = { 4, sizeof(nmi), ALL_PROCESSORS, 0, NMI_LINT };
+	struct madt_x2apic_nmi nmi2 = { 10, sizeof(nmi2), 0, ALL_X2APIC, NMI_LINT, { 0 } };
+
+	append(writer, &ioapic, sizeof(ioapic), 1);
+	append(writer, &pit, sizeof(pit), 1);
+	append(writer, &sci, sizeof(sci), 1);
+	append(writer, &nmi, sizeof(nmi), 1);
+	if (cpus > XAPIC_IDS)
+		append(writer, &nmi2, sizeof(nmi2), 1);
+}
+
+static uint32_t write_madt(struct writer *writer, unsigned cpus)
+{
+	struct madt madt = {
+		.header = make_header("APIC", sizeof(madt), 4),
+		.local_apic = LOCAL_APIC_BASE,
+		.flags = MADT_HAS_8259,
+	};
+	uint32_t address = append(writer, &madt, sizeof(madt), 16);
+
+	write_processors(writer, cpus);
+	write_interrupts(writer, cpus);
+	finish(writer, address);
+	return address;
+}
+
+static uint32_t write_hpet(struct writer *writer, uint32_t id)
+{
+	struct hpet_table hpet = {
+		.header = make_header("HPET", sizeof(hpet), 1),
+		.id = id,
+		.address = { SPACE_MEMORY, 64, 0, 0, HPET_BASE },
+		.minimum_tick = HPET_MINIMUM_TICK,
+	};
+	uint32_t address = append(writer, &hpet, sizeof(hpet), 16);
+
+	finish(writer, address);
+	return address;
+}
+
+/* RSDT and XSDT name the same tables, in 32 and 64 bits. */
+static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsigned count,
+			    uint32_t *xsdt)
+{
+	struct header header = make_header("RSDT", sizeof(header), 1);
+	uint32_t rsdt = append(writer, &header, sizeof(header), 16);
+
+	append(writer, tables, count * sizeof(tables[0]), 1);
+	finish(writer, rsdt);
+
+	header = make_header("XSDT", sizeof(header), 1);
+	*xsdt = append(writer, &header, sizeof(header), 16);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t address = tables[i];
+
+		append(writer, &address, sizeof(address), 1);
+	}
+	finish(writer, *xsdt);
+	return rsdt;
+}
+
+static void write_rsdp(struct writer *writer, uint32_t rsdt, uint32_t xsdt)
+{
+	struct rsdp rsdp = {
+		.oem_id = "BHYVE ",
+		.revision = 2,
+		.rsdt = rsdt,
+		.length = sizeof(rsdp),
+		.xsdt = xsdt,
+	};
+
+	memcpy(rsdp.signature, "RSD PTR ", 8);
+	rsdp.checksum = checksum(&rsdp, RSDP_V1_LENGTH);
+	rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+	memcpy(writer->memory, &rsdp, sizeof(rsdp));
+}
+
+static int write_dsdt_info(struct vmctx *ctx, const struct acpi_machine *machine)
+{
+	struct dsdt_info info = {
+		.com1 = machine->com1,
+		.com2 = machine->com2,
+		.fwcfg = machine->fwcfg,
+		.lpc_slot = (uint8_t)(machine->lpc_slot < 0 ? DEFAULT_LPC_SLOT : machine->lpc_slot),
+		.window_base = machine->pci_window,
+		.window_last = PCI_WINDOW_LIMIT - 1,
+	};
+	void *memory = vm_map_gpa(ctx, DSDT_INFO_BASE, sizeof(info));
+
+	if (!memory)
+		return -EFAULT;
+	memcpy(memory, &info, sizeof(info));
+	return 0;
+}
+
+int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
+{
+	struct writer writer = { .memory = vm_map_gpa(ctx, ACPI_BASE, WRITER_SIZE) };
+	uint32_t facs, dsdt, rsdt, xsdt;
+	uint32_t tables[3];
+
+	if (!writer.memory)
+		return -EFAULT;
+	append(&writer, NULL, sizeof(struct rsdp), 16);
+	facs = write_facs(&writer);
+	dsdt = append(&writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
+	tables[0] = write_fadt(&writer, facs, dsdt);
+	tables[1] = write_madt(&writer, machine->cpus);
+	tables[2] = write_hpet(&writer, machine->hpet_id);
+	rsdt = write_roots(&writer, tables, 3, &xsdt);
+	if (writer.error)
+		return writer.error;
+	write_rsdp(&writer, rsdt, xsdt);
+	return write_dsdt_info(ctx, machine);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ACPI tables (-A): written into guest memory below 1 MiB, where a guest
+ * that is not told finds them by scanning.
+ */
+#ifndef BHYVE_ACPI_H
+#define BHYVE_ACPI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmmapi.h>
+
+/* What the tables tell of this machine. */
+struct acpi_machine {
+	unsigned cpus;
+	bool com1;
+	bool com2;
+	bool fwcfg;
+	int lpc_slot;	     /* -1: there is no bridge */
+	uint32_t pci_window; /* where the memory of bus 0 begins */
+	uint32_t hpet_id;    /* low half of its capabilities register */
+};
+
+/* I/O APIC input of an interrupt pin (0 is INTA#) of a PCI slot. */
+static inline unsigned acpi_intx_pin(unsigned slot, unsigned pin)
+{
+	return 16 + (slot + pin) % 8;
+}
+
+/*
+ * Write all tables. 0, -EFAULT without RAM there, -ENOSPC when they do not fit.
+ * Before vCPUs run.
+ */
+int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine);
+
+#endif

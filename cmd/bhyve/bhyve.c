@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * bhyve: runs a virtual machine. The main thread reads the command line, builds
+ * the machine, and then serves consoles and signals until a vCPU's thread sees
+ * the VM stop.
+ */
+#include "event.h"
+#include "diag.h"
+#include "machine.h"
+#include "options.h"
+#include "output.h"
+#include "run.h"
+#include "signals.h"
+#include "terminal.h"
+
+#include <string.h>
+
+/* What the guest has printed must be out before we go, if anybody reads it. */
+#define FLUSH_MILLISECONDS 2000
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	struct vmctx *ctx;
+	int error;
+
+	signals_block();
+	options_parse(&options, argc, argv);
+	error = event_init();
+	if (error)
+		fatal("event loop: %s", strerror(-error));
+
+	ctx = machine_open(&options);
+	machine_add_devices(ctx, &options);
+	signals_init(ctx);
+	machine_run(ctx, &options);
+	event_loop();
+
+	output_flush_all(FLUSH_MILLISECONDS);
+	machine_end(&options, run_how());
+	signals_die();
+	return run_status();
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where things are in guest-physical space, as this program, the module and
+ * bhyveload agree on it.
+ */
+#ifndef BHYVE_LAYOUT_H
+#define BHYVE_LAYOUT_H
+
+#define LOCAL_APIC_BASE 0xfee00000u
+#define IOAPIC_BASE	0xfec00000u
+#define HPET_BASE	0xfed00000u
+
+/* Firmware's tables; guests look for ACPI's in 0xe0000-0xfffff, SMBIOS' in 0xf0000-0xfffff. */
+#define SMBIOS_BASE    0xf1000u
+#define SMBIOS_LIMIT   0xf2000u
+#define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl asks about this machine */
+#define ACPI_BASE      0xf2400u
+#define ACPI_LIMIT     0x100000u
+
+/* Between low memory's end and the interrupt controllers: PCI devices' memory. */
+#define PCI_WINDOW_LIMIT 0xe0000000u
+
+#endif

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Building the machine that the command line describes.
+ */
+#include "machine.h"
+#include "acpi.h"
+#include "diag.h"
+#include "fwcfg.h"
+#include "i8042.h"
+#include "pci.h"
+#include "pm.h"
+#include "reset.h"
+#include "rtc.h"
+#include "run.h"
+#include "serial.h"
+#include "testdev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MEMORY_DEFAULT ((size_t)256 << 20)
+#define XAPIC_CPUS     255u /* xAPIC ids go up to 254 */
+#define MAXCPU_FILE    "/proc/sys/hw/vmm/maxcpu"
+#define CONTROL_DEVICE "/dev/vmmctl"
+
+/* The VM that is to be destroyed should start-up fail, or NULL. */
+static const char *created_name;
+
+static void destroy_created(void)
+{
+	if (created_name)
+		vm_destroy_name(created_name);
+}
+
+/* --- opening ------------------------------------------------------------------ */
+
+static void open_failed(const char *name, int error)
+{
+	if (error == ENOENT && access(CONTROL_DEVICE, F_OK) != 0)
+		fatal("%s: the module vmm is not loaded (there is no %s)", name, CONTROL_DEVICE);
+	if (error == EACCES || error == EPERM)
+		fatal("%s: %s: only its creator or root may use a VM, and root or group vmm make one",
+		      name, strerror(error));
+	if (error == EBUSY)
+		fatal("%s: another hypervisor holds the processor (see the kernel's log)", name);
+	fatal("%s: %s", name, strerror(error));
+}
+
+static struct vmctx *create(const struct options *options)
+{
+	int flags = options->monitor ? VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE : VMMAPI_OPEN_CREATE;
+	struct vmctx *ctx = vm_openf(options->name, flags);
+
+	if (!ctx)
+		open_failed(options->name, errno);
+	created_name = options->name;
+	atexit(destroy_created);
+	return ctx;
+}
+
+static struct vmctx *open_or_create(const struct options *options)
+{
+	struct vmctx *ctx = vm_open(options->name);
+
+	if (!ctx && errno == ENOENT)
+		ctx = create(options);
+	if (!ctx)
+		open_failed(options->name, errno);
+	return ctx;
+}
+
+/* The module's limit, or the greatest possible where it does not say. */
+static unsigned read_maxcpu(void)
+{
+	FILE *file = fopen(MAXCPU_FILE, "re");
+	unsigned maxcpu = UINT16_MAX;
+
+	if (!file)
+		return maxcpu;
+	if (fscanf(file, "%u", &maxcpu) != 1)
+		maxcpu = UINT16_MAX;
+	fclose(file);
+	return maxcpu;
+}
+
+static void set_topology(struct vmctx *ctx, const struct options *options)
+{
+	unsigned maxcpu = read_maxcpu();
+
+	if (options->cpus > maxcpu)
+		fatal("-c %u: hw.vmm.maxcpu allows %u CPUs", options->cpus, maxcpu);
+	if (options->cpus > XAPIC_CPUS && !options->x2apic)
+		fatal("-c %u: more than %u CPUs need -x", options->cpus, XAPIC_CPUS);
+	if (vm_set_topology(ctx, (uint16_t)options->sockets, (uint16_t)options->cores,
+			    (uint16_t)options->threads, 0))
+		fatal("-c %u: %s", options->cpus, strerror(errno));
+}
+
+/* Without -m a VM that bhyveload has made keeps the memory it has. */
+static size_t memory_size(const struct options *options, size_t existing)
+{
+	if (options->memory)
+		return options->memory;
+	return existing ? existing : MEMORY_DEFAULT;
+}
+
+static void setup_memory(struct vmctx *ctx, const struct options *options)
+{
+	char name[VM_MAX_SUFFIXLEN + 1];
+	size_t existing = 0;
+	size_t size;
+
+	if (vm_get_memseg(ctx, VM_SYSMEM, &existing, name, sizeof(name)))
+		fatal("%s: %s", options->name, strerror(errno));
+	size = memory_size(options, existing);
+	if (existing && existing != size)
+		fatal("-m: the VM has %zuM of memory already", existing >> 20);
+	if (options->wired)
+		vm_set_memflags(ctx, VM_MEM_F_WIRED);
+	if (vm_setup_memory(ctx, size, VM_MMAP_ALL) == 0)
+		return;
+	if (errno == EEXIST && existing)
+		fatal("-S: memory was made %swired by bhyveload", options->wired ? "un" : "");
+	fatal("-m %zuM: %s", size >> 20, strerror(errno));
+}
+
+struct vmctx *machine_open(const struct options *options)
+{
+	struct vmctx *ctx = open_or_create(options);
+
+	set_topology(ctx, options);
+	setup_memory(ctx, options);
+	return ctx;
+}
+
+/* --- devices and tables ---------------------------------------------------------- */
+
+static void add_tables(struct vmctx *ctx, const struct options *options, const uint8_t *uuid)
+{
+	struct acpi_machine machine = {
+		.cpus = options->cpus,
+		.com1 = options->com[0].present,
+		.com2 = options->com[1].present,
+		.fwcfg = options->fwcfg,
+		.lpc_slot = pci_find_slot(pci_lpc.name),
+		.pci_window = vm_get_lowmem_limit(ctx),
+	};
+	int error = smbios_build(ctx, uuid);
+
+	/* Small machines for tests have no RAM where the tables go. */
+	if (error && options->acpi)
+		fatal("-A: the tables need 1M of memory");
+	if (!options->acpi)
+		return;
+	if (vm_get_hpet_capabilities(ctx, &machine.hpet_id))
+		fatal("-A: the HPET: %s", strerror(errno));
+	error = acpi_build(ctx, &machine);
+	if (error)
+		fatal("-A: %s", strerror(-error));
+}
+
+void machine_add_devices(struct vmctx *ctx, const struct options *options)
+{
+	uint8_t uuid[UUID_LENGTH];
+
+	if (options->has_uuid)
+		memcpy(uuid, options->uuid, sizeof(uuid));
+	else
+		uuid_generate(options->name, uuid);
+	if (rtc_init(ctx, options->rtc_utc))
+		fatal("the real-time clock: %s", strerror(errno));
+	pci_init();
+	pm_init(ctx);
+	reset_init(ctx);
+	i8042_init(ctx);
+	for (unsigned i = 0; i < SERIAL_PORTS; i++)
+		if (options->com[i].present)
+			serial_init(ctx, i, options->com[i].backend);
+	if (options->fwcfg)
+		fwcfg_init(ctx, options->cpus, uuid);
+	if (options->testdev)
+		testdev_init(ctx);
+	add_tables(ctx, options, uuid);
+}
+
+/* --- vCPUs ------------------------------------------------------------------------ */
+
+static void set_capability(struct vcpu *vcpu, enum vm_cap_type capability, const char *option)
+{
+	if (vm_set_capability(vcpu, capability, 1))
+		fatal("%s: %s", option,
+		      errno == ENOENT ? "this processor cannot do that" : strerror(errno));
+}
+
+static struct vcpu *make_vcpu(struct vmctx *ctx, const struct options *options, unsigned id)
+{
+	enum x2apic_state state = options->x2apic ? X2APIC_ENABLED : X2APIC_DISABLED;
+	struct vcpu *vcpu = vm_vcpu_open(ctx, (int)id);
+
+	if (!vcpu)
+		fatal("vCPU %u: %s", id, strerror(errno));
+	if (vm_set_x2apic_state(vcpu, state))
+		fatal("vCPU %u: its local APIC: %s", id, strerror(errno));
+	if (options->exit_on_pause)
+		set_capability(vcpu, VM_CAP_PAUSE_EXIT, "-P");
+	if (vm_activate_cpu(vcpu))
+		fatal("vCPU %u: %s", id,
+		      errno == EBUSY ? "it is active: this VM runs already, or has run and "
+				       "must be loaded again" :
+				       strerror(errno));
+	return vcpu;
+}
+
+void machine_run(struct vmctx *ctx, const struct options *options)
+{
+	struct vcpu **vcpus = calloc(options->cpus, sizeof(*vcpus));
+	int error;
+
+	if (!vcpus)
+		fatal("%s", strerror(ENOMEM));
+	/* All are active before one runs: an IPI must find its destination. */
+	for (unsigned i = 0; i < options->cpus; i++)
+		vcpus[i] = make_vcpu(ctx, options, i);
+	for (unsigned i = 0; i < options->cpus; i++) {
+		error = run_start(ctx, vcpus[i], options_host_cpu(options, i), &options->run);
+		if (error)
+			fatal("vCPU %u: no thread for it: %s", i, strerror(error));
+	}
+	created_name = NULL;
+	free(vcpus);
+}
+
+void machine_end(const struct options *options, enum vm_suspend_how how)
+{
+	if (options->monitor || (options->destroy_on_poweroff && how == VM_SUSPEND_POWEROFF))
+		vm_destroy_name(options->name);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line. */
+#ifndef BHYVE_OPTIONS_H
+#define BHYVE_OPTIONS_H
+
+#include "run.h"
+#include "serial.h"
+#include "smbios.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* -p VCPU:CPU */
+struct pin {
+	unsigned vcpu;
+	int host_cpu;
+	struct pin *next;
+};
+
+struct options {
+	const char *name;
+	unsigned cpus;
+	unsigned sockets;
+	unsigned cores;
+	unsigned threads;
+	size_t memory; /* bytes; 0: not said */
+	bool acpi;
+	bool destroy_on_poweroff;
+	bool exit_on_hlt;
+	bool exit_on_pause;
+	bool wired;
+	bool rtc_utc;
+	bool x2apic;
+	bool monitor;
+	bool fwcfg;
+	bool testdev;
+	bool has_uuid;
+	uint8_t uuid[UUID_LENGTH];
+	struct {
+		bool present;
+		const char *backend; /* NULL: nothing attached */
+	} com[SERIAL_PORTS];
+	struct pin *pins;
+	struct run_options run;
+};
+
+/*
+ * Read the command line; PCI functions (-s) and fw_cfg items (-f) are made on
+ * the way. Ends the program with a message where it is wrong, and after -h.
+ */
+void options_parse(struct options *options, int argc, char **argv);
+
+/* The processor that -p gave to this vCPU, or -1. */
+int options_host_cpu(const struct options *options, unsigned vcpu);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * PCI bus 0: the table of functions and access to their configuration space.
+ */
+#include "pci.h"
+#include "diag.h"
+#include "inout.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct pci_driver *const drivers[] = {
+	&pci_hostbridge,
+	&pci_amd_hostbridge,
+	&pci_lpc,
+};
+
+#define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
+
+/* Filled by pci_add(), constant once vCPUs run. */
+static struct pci_function *functions[PCI_SLOTS][PCI_FUNCTIONS];
+
+/* --- configuration space --------------------------------------------------- */
+
+static uint32_t register_read(const struct pci_function *function, unsigned offset, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (uint32_t)function->config[offset + i] << (8 * i);
+	return value;
+}
+
+static void register_write(struct pci_function *function, unsigned offset, unsigned bytes,
+			   uint32_t value)
+{
+	for (unsigned i = 0; i < bytes; i++) {
+		uint8_t mask = function->writable[offset + i];
+		uint8_t *byte = &function->config[offset + i];
+
+		*byte = (uint8_t)((*byte & ~mask) | ((value >> (8 * i)) & mask));
+	}
+}
+
+static struct pci_function *find(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
+{
+	if (slot >= PCI_SLOTS || number >= PCI_FUNCTIONS || offset % bytes != 0 ||
+	    offset + bytes > PCI_CONFIG_LENGTH)
+		return NULL;
+	return functions[slot][number];
+}
+
+uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
+{
+	struct pci_function *function = find(slot, number, offset, bytes);
+	uint32_t value;
+
+	if (!function)
+		return UINT32_MAX;
+	pthread_mutex_lock(&function->lock);
+	if (function->driver->config_read)
+		value = function->driver->config_read(function, offset, bytes);
+	else
+		value = register_read(function, offset, bytes);
+	pthread_mutex_unlock(&function->lock);
+	return value;
+}
+
+void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned bytes,
+		      uint32_t value)
+{
+	struct pci_function *function = find(slot, number, offset, bytes);
+
+	if (!function)
+		return;
+	pthread_mutex_lock(&function->lock);
+	if (function->driver->config_write)
+		function->driver->config_write(function, offset, bytes, value);
+	else
+		register_write(function, offset, bytes, value);
+	pthread_mutex_unlock(&function->lock);
+}
+
+/* --- mechanism #1: CONFIG_ADDRESS at 0xcf8, CONFIG_DATA at 0xcfc ------------- */
+
+#define ADDRESS_PORT	 0xcf8
+#define DATA_PORT	 0xcfc
+#define ADDRESS_ENABLE	 0x80000000u
+#define ADDRESS_WRITABLE 0x80fffffcu
+
+static _Atomic uint32_t config_address;
+
+static uint32_t address_read(void *arg, unsigned offset, unsigned bytes)
+{
+	(void)arg, (void)offset, (void)bytes;
+	return atomic_load(&config_address);
+}
+
+static void address_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+{
+	(void)arg, (void)offset, (void)bytes;
+	atomic_store(&config_address, value & ADDRESS_WRITABLE);
+}
+
+/* Only configuration cycles to bus 0 reach anything. */
+static bool is_selected(uint32_t address)
+{
+	return (address & ADDRESS_ENABLE) && ((address >> 16) & 0xff) == 0;
+}
+
+static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+{
+	uint32_t address = atomic_load(&config_address);
+
+	(void)arg;
+	if (!is_selected(address))
+		return UINT32_MAX;
+	return pci_config_read((address >> 11) & 0x1f, (address >> 8) & 7,
+			       (address & 0xfc) + offset, bytes);
+}
+
+static void data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+{
+	uint32_t address = atomic_load(&config_address);
+
+	(void)arg;
+	if (is_selected(address))
+		pci_config_write((address >> 11) & 0x1f, (address >> 8) & 7,
+				 (address & 0xfc) + offset, bytes, value);
+}
+
+/* CONFIG_ADDRESS answers whole; the ports behind it are others' (0xcf9: reset). */
+static const struct inout_range address_range = {
+	.name = "pci config address",
+	.base = ADDRESS_PORT,
+	.count = 1,
+	.widths = INOUT_DWORD,
+	.read = address_read,
+	.write = address_write,
+};
+
+static const struct inout_range data_range = {
+	.name = "pci config data",
+	.base = DATA_PORT,
+	.count = 4,
+	.widths = INOUT_ANY,
+	.read = data_read,
+	.write = data_write,
+};
+
+void pci_init(void)
+{
+	if (inout_register(&address_range) || inout_register(&data_range))
+		fatal("pci: the configuration ports are taken");
+}
+
+/* --- the table ------------------------------------------------------------- */
+
+static const struct pci_driver *find_driver(const char *name, size_t length)
+{
+	for (size_t i = 0; i < DRIVER_COUNT; i++)
+		if (strlen(drivers[i]->name) == length &&
+		    strncmp(drivers[i]->name, name, length) == 0)
+			return drivers[i];
+	return NULL;
+}
+
+/* Reads "[BUS:]SLOT[:FUNCTION]" up to the comma: "3", "3:1" or "0:3:1". */
+static bool parse_place(const char *text, unsigned *bus, unsigned *slot, unsigned *number)
+{
+	unsigned long fields[3] = { 0 };
+	unsigned count = 0;
+	char *end;
+
+	do {
+		if (*text < '0' || *text > '9')
+			return false;
+		fields[count++] = strtoul(text, &end, 10);
+		text = end + 1;
+	} while (*end == ':' && count < 3);
+
+	/* Only the full form begins with the bus. */
+	if (count < 3) {
+		fields[2] = fields[1];
+		fields[1] = fields[0];
+		fields[0] = 0;
+	}
+	*bus = (unsigned)fields[0];
+	*slot = (unsigned)fields[1];
+	*number = (unsigned)fields[2];
+	return *end == ',' && fields[0] < 256 && fields[1] < PCI_SLOTS && fields[2] < PCI_FUNCTIONS;
+}
+
+static struct pci_function *new_function(const struct pci_driver *driver, unsigned slot,
+					 unsigned number)
+{
+	struct pci_function *function = calloc(1, sizeof(*function));
+
+	if (!function)
+		fatal("%s", strerror(ENOMEM));
+	function->driver = driver;
+	function->slot = slot;
+	function->number = number;
+	pthread_mutex_init(&function->lock, NULL);
+	functions[slot][number] = function;
+	return function;
+}
+
+/* A slot says in each function's header that it has more than function 0. */
+static void mark_multifunction(unsigned slot)
+{
+	bool several = false;
+
+	for (unsigned i = 1; i < PCI_FUNCTIONS; i++)
+		several |= functions[slot][i] != NULL;
+	for (unsigned i = 0; several && i < PCI_FUNCTIONS; i++)
+		if (functions[slot][i])
+			functions[slot][i]->config[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
+}
+
+void pci_add(const char *option)
+{
+	const struct pci_driver *driver;
+	const char *name = strchr(option, ',');
+	unsigned bus, slot, number;
+	const char *options;
+	int error;
+
+	if (!name || !parse_place(option, &bus, &slot, &number))
+		fatal("-s %s: not SLOT,DRIVER with a slot of 0 to 31 "
+		      "(or SLOT:FUNCTION, BUS:SLOT:FUNCTION)",
+		      option);
+	if (bus != 0)
+		fatal("-s %s: there is only bus 0", option);
+	options = strchr(++name, ',');
+	driver = find_driver(name, options ? (size_t)(options - name) : strlen(name));
+	if (!driver)
+		fatal("-s %s: no such device (\"-s help\" lists them)", option);
+	if (functions[slot][number])
+		fatal("-s %s: that slot has %s already", option,
+		      functions[slot][number]->driver->name);
+	error = driver->init(new_function(driver, slot, number), options ? options + 1 : NULL);
+	if (error)
+		fatal("-s %s: %s", option, strerror(-error));
+	mark_multifunction(slot);
+}
+
+void pci_list_drivers(void)
+{
+	for (size_t i = 0; i < DRIVER_COUNT; i++)
+		printf("%-16s %s\n", drivers[i]->name, drivers[i]->summary);
+}
+
+int pci_find_slot(const char *driver)
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
+			if (functions[slot][i] &&
+			    strcmp(functions[slot][i]->driver->name, driver) == 0)
+				return (int)slot;
+	return -1;
+}
+
+void pci_reset(void)
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+			free(functions[slot][i]);
+			functions[slot][i] = NULL;
+		}
+	atomic_store(&config_address, 0);
+}

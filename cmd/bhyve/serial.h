@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * COM1 and COM2: a UART (uart.h) on the ISA bus, joined to standard input and
+ * output, to a terminal, or to a pseudo-terminal of its own.
+ */
+#ifndef BHYVE_SERIAL_H
+#define BHYVE_SERIAL_H
+
+#include <vmmapi.h>
+
+#define SERIAL_PORTS 2
+
+/*
+ * Make port 'number' (0 is COM1). 'backend' is "stdio", "pty" (or "auto"), the
+ * path of a terminal, or NULL for a port with nothing attached. Ends the program
+ * with a message if that cannot be had. After event_init(), before vCPUs run.
+ */
+void serial_init(struct vmctx *ctx, unsigned number, const char *backend);
+
+#endif
