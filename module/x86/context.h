@@ -12,13 +12,14 @@
 #include "x86/regs.h"
 
 struct guest_context {
-	void *fpu;		 /* (c) 64-byte aligned XSAVE or FXSAVE area */
+	void *fpu;		 /* (c) XSAVE or FXSAVE area */
 	unsigned int fpu_order;	 /* (c) of the pages it lies in */
 	uint64_t components;	 /* (c) XSAVE components switched; 0: FXSAVE */
+	uint64_t host_xcr0;	 /* (c) */
 	bool has_tsc_aux;	 /* (c) */
 	bool has_spec_ctrl;	 /* (c) */
-	bool host_pkru_used;	 /* (c) the host runs with CR4.PKE */
-	bool clear_fpu_pointers; /* (c) FXRSTOR may leave the last process's FIP and FDP */
+	bool host_has_keys;	 /* (c) the host runs with CR4.PKE */
+	bool clear_fpu_pointers; /* (c) XRSTOR may leave the last process's FIP and FDP */
 
 	bool loaded;	    /* (o) between context_load and context_put */
 	bool dr_loaded;	    /* (o) guest's DR0..3 are in the hardware */
@@ -27,13 +28,13 @@ struct guest_context {
 	uint64_t tsc_aux;   /* (o) */
 	uint64_t spec_ctrl; /* (o) */
 
-	/* Host's values while loaded. */
-	uint64_t host_xcr0;
-	uint64_t host_dr[4];
+	/* (o) Host's values while loaded. */
+	uint64_t host_dr[4]; /* while dr_loaded, if host_dr7 enables any */
 	uint64_t host_dr7;
-	uint64_t host_tsc_aux;
 	uint64_t host_spec_ctrl;
 	uint32_t host_pkru;
+	uint64_t host_tsc_aux; /* of host_tsc_aux_cpu: it is constant on each CPU */
+	unsigned int host_tsc_aux_cpu;
 };
 
 /*

@@ -53,17 +53,23 @@ int os_each_cpu(int (*fn)(void *arg), void *arg)
 	return first_error;
 }
 
+/* Guest FPU state really is loaded: these two registers are the C code's to keep. */
+static __thread uint16_t saved_fpu_control;
+static __thread uint32_t saved_mxcsr;
+
 void os_run_begin(void)
 {
 	if (loop_depth++ != 0)
 		os_user_die("os_run_begin inside the inner loop");
 	os_user_atomic_enter();
+	asm volatile("fnstcw %0; stmxcsr %1" : "=m"(saved_fpu_control), "=m"(saved_mxcsr));
 }
 
 void os_run_end(void)
 {
 	if (loop_depth-- != 1)
 		os_user_die("os_run_end outside the inner loop");
+	asm volatile("fninit; fldcw %0; ldmxcsr %1" : : "m"(saved_fpu_control), "m"(saved_mxcsr));
 	os_user_atomic_leave();
 	leave_now = false;
 }
