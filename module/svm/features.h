@@ -8,23 +8,23 @@
 
 #include "os/os.h"
 
-#define SVM_FEATURE_NESTED_PAGING (1u << 0)
-#define SVM_FEATURE_LBR (1u << 1)
-#define SVM_FEATURE_LOCK (1u << 2) /* a key can undo the firmware's lock */
-#define SVM_FEATURE_NEXT_RIP (1u << 3)
-#define SVM_FEATURE_TSC_RATE (1u << 4)
-#define SVM_FEATURE_CLEAN_BITS (1u << 5)
-#define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
-#define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
-#define SVM_FEATURE_PAUSE_FILTER (1u << 10)
+#define SVM_FEATURE_NESTED_PAGING   (1u << 0)
+#define SVM_FEATURE_LBR		    (1u << 1)
+#define SVM_FEATURE_LOCK	    (1u << 2) /* a key can undo the firmware's lock */
+#define SVM_FEATURE_NEXT_RIP	    (1u << 3)
+#define SVM_FEATURE_TSC_RATE	    (1u << 4)
+#define SVM_FEATURE_CLEAN_BITS	    (1u << 5)
+#define SVM_FEATURE_FLUSH_BY_ASID   (1u << 6)
+#define SVM_FEATURE_DECODE_ASSISTS  (1u << 7)
+#define SVM_FEATURE_PAUSE_FILTER    (1u << 10)
 #define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
-#define SVM_FEATURE_AVIC (1u << 13)
-#define SVM_FEATURE_VIRTUAL_GIF (1u << 16)
-#define SVM_FEATURE_SPEC_CTRL (1u << 20)
-#define SVM_FEATURE_VIRTUAL_NMI (1u << 25)
+#define SVM_FEATURE_AVIC	    (1u << 13)
+#define SVM_FEATURE_VIRTUAL_GIF	    (1u << 16)
+#define SVM_FEATURE_SPEC_CTRL	    (1u << 20)
+#define SVM_FEATURE_VIRTUAL_NMI	    (1u << 25)
 
 /* Constant once probe() has succeeded. */
-extern uint32_t svm_features; /* offered and not disabled */
+extern uint32_t svm_features;	/* offered and not disabled */
 extern uint32_t svm_asid_count; /* ASIDs are 1 .. count - 1; 0 is the host's */
 
 static inline bool svm_has(uint32_t feature)

@@ -14,9 +14,8 @@ static const uint32_t msrpm_range[] = { 0x00000000u, 0xc0000000u, 0xc0010000u };
  * emulated host gives the guest its own.
  */
 static const uint32_t guest_msrs[] = {
-	MSRN_FS_BASE,	MSRN_GS_BASE,	   MSRN_KERNEL_GS_BASE, MSRN_STAR,
-	MSRN_LSTAR,	MSRN_CSTAR,	   MSRN_SFMASK,		MSRN_SYSENTER_CS,
-	MSRN_SYSENTER_ESP, MSRN_SYSENTER_EIP,
+	MSRN_FS_BASE, MSRN_GS_BASE, MSRN_KERNEL_GS_BASE, MSRN_STAR,	    MSRN_LSTAR,
+	MSRN_CSTAR,   MSRN_SFMASK,  MSRN_SYSENTER_CS,	 MSRN_SYSENTER_ESP, MSRN_SYSENTER_EIP,
 };
 
 int msrpm_bit(uint32_t msr)
@@ -37,7 +36,7 @@ bool msrpm_allow(uint8_t *map, uint32_t msr, bool read, bool write)
 
 	if (bit < 0)
 		return false;
-	map[bit / 8] &= (uint8_t)~(mask << (bit % 8));
+	map[bit / 8] &= (uint8_t) ~(mask << (bit % 8));
 	return true;
 }
 

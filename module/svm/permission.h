@@ -10,10 +10,10 @@
 #include "os/os.h"
 
 #define MSRPM_ORDER 1 /* 8 KiB, in os_pages_alloc's terms */
-#define MSRPM_SIZE (OS_PAGE_SIZE << MSRPM_ORDER)
+#define MSRPM_SIZE  (OS_PAGE_SIZE << MSRPM_ORDER)
 /* 12 KiB are looked at: a bit for each port and 3 more, for accesses at the top. */
 #define IOPM_ORDER 2
-#define IOPM_SIZE (OS_PAGE_SIZE << IOPM_ORDER)
+#define IOPM_SIZE  (OS_PAGE_SIZE << IOPM_ORDER)
 
 /*
  * Number of the bit for reads of an MSR; the next is for writes. -EINVAL for an MSR

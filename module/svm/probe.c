@@ -8,10 +8,10 @@
 #include "svm/svm.h"
 #include "x86/regs.h"
 
-#define CPUID_EXTENDED_MAX 0x80000000u
+#define CPUID_EXTENDED_MAX	0x80000000u
 #define CPUID_EXTENDED_FEATURES 0x80000001u
-#define CPUID_SVM 0x8000000au
-#define CPUID_EXTENDED_ECX_SVM (1u << 2)
+#define CPUID_SVM		0x8000000au
+#define CPUID_EXTENDED_ECX_SVM	(1u << 2)
 
 #define VM_CR_LOCK (1ull << 3)
 

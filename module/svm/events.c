@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events: injection, deliveries that an exit cut short, and the windows in which
+ * the guest can take an interrupt or an NMI (APM vol. 2, 15.20 and 15.21).
+ */
+#include "svm/vcpu.h"
+
+#include "x86/exits.h"
+#include "x86/regs.h"
+
+static bool is_nmi(uint64_t intinfo)
+{
+	return (intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI;
+}
+
+static void look_for_events(struct vcpu *vcpu)
+{
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+/* --- NMI blocking ------------------------------------------------------------------ */
+
+/*
+ * From an NMI's delivery until the next IRET is done, no other goes in (APM vol. 2,
+ * 8.1.3). With virtual NMI the processor keeps track (15.21.10). Without, IRET is
+ * intercepted; the exit comes before it runs, so then we wait until RIP has moved.
+ */
+bool svm_nmi_blocked(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	if (svm_has(SVM_FEATURE_VIRTUAL_NMI))
+		return svm->vmcb->control.vintr & VINTR_NMI_MASK;
+	return svm->nmi_masked;
+}
+
+void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_control *control = &svm->vmcb->control;
+
+	svm->iret_watched = false;
+	svm->nmi_masked = blocked;
+	if (svm_has(SVM_FEATURE_VIRTUAL_NMI)) {
+		control->vintr &= ~VINTR_NMI_MASK;
+		if (blocked)
+			control->vintr |= VINTR_NMI_MASK;
+		svm_dirty(svm, CLEAN_TPR);
+		svm_set_intercept(svm, INTERCEPT_IRET, false);
+	} else {
+		svm_set_intercept(svm, INTERCEPT_IRET, blocked);
+	}
+}
+
+enum exit_action svm_exit_iret(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	svm_set_intercept(svm, INTERCEPT_IRET, false);
+	svm->iret_watched = true;
+	svm->iret_rip = vcpu->rip;
+	look_for_events(vcpu);
+	return EXIT_RESUME;
+}
+
+/* The IRET has been left behind: virtual NMI knows by itself what that means. */
+static void iret_done(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	svm->iret_watched = false;
+	svm->nmi_masked = false;
+	look_for_events(vcpu);
+}
+
+/* --- single step -------------------------------------------------------------------- */
+
+/*
+ * Make the next instruction end in a #DB exit. TF is set for the entry alone
+ * (enter.c); if the instruction stores RFLAGS the guest sees it, which the only two
+ * uses (an IRET, the one instruction under an interrupt shadow) make unlikely.
+ */
+static void step_begin(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	if (svm->step)
+		return;
+	svm->step = true;
+	svm->step_dr6 = svm->vmcb->save.dr6;
+}
+
+/* After each exit of an entry with TF set for us: hide it again. */
+static void step_hide(struct vcpu *vcpu, bool new_flags)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	if (!svm->step_tf && !new_flags)
+		vcpu->rflags &= ~REG_RFLAGS_TF;
+}
+
+static void step_end(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	svm->step = false;
+	vcpu->intr_shadow = false;
+	look_for_events(vcpu);
+}
+
+/*
+ * #DB is intercepted always: its delivery can raise it again without end, which
+ * would hold the processor in microcode with interrupts off. The guest's own go back
+ * in; DR6 in the VMCB is already what its handler is to see (APM vol. 2, 15.12.2).
+ */
+enum exit_action svm_exit_db(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+
+	if (svm->step && (save->dr6 & REG_DR6_BS)) {
+		bool tf = svm->step_tf;
+
+		step_end(vcpu);
+		if (!tf && !(save->dr6 & ~svm->step_dr6 & 0xf)) {
+			save->dr6 = svm->step_dr6;
+			svm_dirty(svm, CLEAN_DR);
+			return EXIT_RESUME;
+		}
+	}
+	vcpu_raise(vcpu, VECTOR_DB);
+	return EXIT_RESUME;
+}
+
+/* --- injection ------------------------------------------------------------------------- */
+
+void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	svm->vmcb->control.eventinj = intinfo;
+	/* TF must not be in the RFLAGS that the delivery pushes: step later, if need be. */
+	if (svm->step) {
+		svm->step = false;
+		look_for_events(vcpu);
+	}
+	/* A handler begins before the watched IRET has run: its IRET ends the NMI. */
+	if (svm->iret_watched)
+		svm_set_nmi_blocked(vcpu, true);
+	if (is_nmi(intinfo))
+		svm_set_nmi_blocked(vcpu, true);
+}
+
+/*
+ * INT3, INTO and INTn are not resumed: RIP is still at the instruction, which
+ * raises them again. An NMI that did not get in blocks no other.
+ */
+void svm_events_after_exit(struct vcpu *vcpu)
+{
+	uint64_t intinfo = svm_vcpu(vcpu)->vmcb->control.exitintinfo;
+	uint64_t type = intinfo & VM_INTINFO_TYPE;
+	uint8_t vector = VM_INTINFO_VECTOR(intinfo);
+
+	if (likely(!(intinfo & VM_INTINFO_VALID)))
+		return;
+	if (type == VM_INTINFO_SWINTR)
+		return;
+	if (type == VM_INTINFO_HWEXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF))
+		return;
+	if (type == VM_INTINFO_NMI)
+		svm_set_nmi_blocked(vcpu, false);
+	if (!(intinfo & VM_INTINFO_DEL_ERRCODE))
+		intinfo &= 0xffffffff;
+	vcpu_set_exitintinfo(vcpu, intinfo & ~(uint64_t)VM_INTINFO_RSVD);
+}
+
+void svm_events_after_exit_slow(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	bool moved = vcpu->rip != svm->entry_rip;
+	bool iret = svm->iret_watched && vcpu->rip != svm->iret_rip;
+
+	/* An exit before the first instruction leaves the shadow where it was. */
+	if (svm->entry_shadow && !moved)
+		vcpu->intr_shadow = true;
+	if (svm->step)
+		step_hide(vcpu, iret);
+	if (iret)
+		iret_done(vcpu);
+}
+
+/* --- windows ----------------------------------------------------------------------------- */
+
+/*
+ * A virtual interrupt that is never delivered: its intercept says that one could be
+ * (15.21.4). While an instruction is stepped the #DB says so instead.
+ */
+static void request_interrupt_window(struct svm_vcpu *svm, uint8_t vector)
+{
+	struct vmcb_control *control = &svm->vmcb->control;
+
+	if (svm->step)
+		return;
+	control->vintr &= ~(VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
+	control->vintr |= VINTR_IRQ | (uint64_t)(vector >> 4) << VINTR_PRIORITY_SHIFT;
+	if (vector == 0)
+		control->vintr |= VINTR_IGNORE_TPR;
+	svm_dirty(svm, CLEAN_TPR);
+}
+
+/*
+ * Blocked by an NMI in progress: the intercept of IRET opens the window. Otherwise it
+ * opens after one instruction (the IRET, or the one under the shadow), or when
+ * the event that goes in now has gone in: then the next exit will do.
+ */
+static void request_nmi_window(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	if (svm->vmcb->control.eventinj & VM_INTINFO_VALID)
+		look_for_events(vcpu);
+	else if (svm->iret_watched || !svm_nmi_blocked(vcpu))
+		step_begin(vcpu);
+	else
+		svm_set_intercept(svm, INTERCEPT_IRET, true);
+}
+
+void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
+{
+	if (windows & WINDOW_NMI)
+		request_nmi_window(vcpu);
+	if (windows & WINDOW_INTERRUPT)
+		request_interrupt_window(svm_vcpu(vcpu), vector);
+}
+
+/*
+ * One emulated host ignores the shadow it is given at an entry. Then the exit comes
+ * before the instruction under it, which has to be stepped.
+ */
+enum exit_action svm_exit_vintr(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	svm->vmcb->control.vintr &= ~VINTR_IRQ;
+	svm_dirty(svm, CLEAN_TPR);
+	if (vcpu->intr_shadow)
+		step_begin(vcpu);
+	look_for_events(vcpu);
+	return EXIT_RESUME;
+}
+
+void svm_events_reset(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_control *control = &svm->vmcb->control;
+
+	control->eventinj = 0;
+	control->exitintinfo = 0;
+	control->vintr = VINTR_MASKING;
+	if (svm_has(SVM_FEATURE_VIRTUAL_NMI))
+		control->vintr |= VINTR_NMI_ENABLE;
+	svm_dirty(svm, CLEAN_TPR);
+	svm->step = false;
+	svm_set_nmi_blocked(vcpu, false);
+}

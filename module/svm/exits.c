@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One handler for each exit code that can come, in a constant table; what the
+ * instruction or event then means is x86's business (x86/exits.h).
+ */
+#include "svm/vcpu.h"
+
+#include "dev/pic.h"
+#include "svm/switch.h"
+#include "x86/context.h"
+#include "x86/exits.h"
+
+/* IRQ that a floating-point error raises in a machine without CR0.NE. */
+#define FERR_IRQ 13
+
+static const struct vmcb_control *control_of(const struct vcpu *vcpu)
+{
+	return &svm_vcpu(vcpu)->vmcb->control;
+}
+
+/* --- what must not happen -------------------------------------------------------- */
+
+/*
+ * An exit we did not ask for, or registers that VMRUN refuses. It is the program's:
+ * the guest cannot go on from here, but the program can look at it or reset it.
+ */
+static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what)
+{
+	const struct vmcb *vmcb = svm_vcpu(vcpu)->vmcb;
+	const struct vmcb_control *control = &vmcb->control;
+
+	os_warn("%s/%d: %s: exit %#llx info %#llx %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
+		"efer %#llx cs %#x:%#x rflags %#llx",
+		vcpu->vm->name, vcpu->id, what, (unsigned long long)control->exitcode,
+		(unsigned long long)control->exitinfo1, (unsigned long long)control->exitinfo2,
+		(unsigned long long)vcpu->rip, (unsigned long long)vmcb->save.cr0,
+		(unsigned long long)vmcb->save.cr3, (unsigned long long)vmcb->save.cr4,
+		(unsigned long long)vmcb->save.efer, vmcb->save.cs.selector,
+		vmcb->save.cs.attributes, (unsigned long long)vcpu->rflags);
+	vcpu->next_rip = 0;
+	vcpu->exit.u.svm.exitcode = control->exitcode;
+	vcpu->exit.u.svm.exitinfo1 = control->exitinfo1;
+	vcpu->exit.u.svm.exitinfo2 = control->exitinfo2;
+	return vcpu_exit_program(vcpu, VM_EXITCODE_SVM);
+}
+
+static enum exit_action exit_unexpected(struct vcpu *vcpu)
+{
+	return exit_to_program(vcpu, "unexpected exit");
+}
+
+/*
+ * One emulated host leaves its own registers in the save area then: the guest's are
+ * lost with them, and nobody may see the host's.
+ */
+static enum exit_action exit_invalid(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	bool refused = svm->check_state;
+	enum exit_action action = exit_to_program(vcpu, "the processor refuses the guest's state");
+
+	if (!refused) {
+		svm_state_reset(vcpu, false);
+		svm_events_reset(vcpu);
+	}
+	return action;
+}
+
+/* --- events of the host -------------------------------------------------------------- */
+
+/* Interrupts, NMI, SMI and INIT stay pending: the host has taken them since. */
+static enum exit_action exit_host_event(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return EXIT_RESUME;
+}
+
+static enum exit_action exit_machine_check(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	os_irq_disable();
+	svm_host_machine_check();
+	os_irq_enable();
+	return EXIT_RESUME;
+}
+
+/* --- exceptions -------------------------------------------------------------------------- */
+
+static enum exit_action exit_breakpoint(struct vcpu *vcpu)
+{
+	return x86_exit_breakpoint(vcpu);
+}
+
+/* Intercepted for the same reason as #DB: its delivery may raise it again without end. */
+static enum exit_action exit_alignment_check(struct vcpu *vcpu)
+{
+	vcpu_raise_error(vcpu, VECTOR_AC, 0);
+	return EXIT_RESUME;
+}
+
+/* --- registers ----------------------------------------------------------------------------- */
+
+/* Only CR4 is intercepted: what the guest is not shown it must not turn on. */
+static enum exit_action exit_cr4_write(struct vcpu *vcpu)
+{
+	uint64_t info = control_of(vcpu)->exitinfo1;
+
+	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && (info & CR_EXIT_MOV))
+		return x86_exit_cr_access(vcpu, 4, true, info & CR_EXIT_GPR_MASK);
+	return x86_exit_cr_instruction(vcpu);
+}
+
+/* First use: from here on until the inner loop ends the guest has the registers. */
+static enum exit_action exit_dr(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	context_own_dr(vcpu);
+	svm->vmcb->control.intercept[1] = 0;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+	return EXIT_RESUME;
+}
+
+static enum exit_action exit_msr(struct vcpu *vcpu)
+{
+	return control_of(vcpu)->exitinfo1 & 1 ? x86_exit_wrmsr(vcpu) : x86_exit_rdmsr(vcpu);
+}
+
+/* --- I/O and memory ------------------------------------------------------------------------- */
+
+/* An emulated host reports no address size and, like old processors, no segment. */
+static enum exit_action exit_io(struct vcpu *vcpu)
+{
+	const struct vmcb_control *control = control_of(vcpu);
+	uint64_t info = control->exitinfo1;
+	unsigned int segment = info >> IOIO_SEGMENT_SHIFT & IOIO_SEGMENT_MASK;
+	struct x86_io io = {
+		.port = (uint16_t)(info >> IOIO_PORT_SHIFT),
+		.size = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK,
+		.in = info & IOIO_IN,
+		.string = info & IOIO_STRING,
+		.rep = info & IOIO_REP,
+		.address_size = (uint8_t)((info >> IOIO_ADDRESS_SHIFT & IOIO_ADDRESS_MASK) * 2),
+		.segment = -1,
+	};
+
+	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && segment < 6)
+		io.segment = VM_REG_GUEST_ES + (int)segment;
+	vcpu->next_rip = control->exitinfo2;
+	return x86_exit_io(vcpu, &io);
+}
+
+/* The processor's walk of the guest's tables counts as a write: it may set A and D bits. */
+static enum exit_action exit_nested_fault(struct vcpu *vcpu)
+{
+	const struct vmcb_control *control = control_of(vcpu);
+	int prot = VM_PROT_READ;
+
+	if (unlikely(control->exitinfo1 & NPF_RESERVED))
+		return exit_to_program(vcpu, "reserved bit in the nested page table");
+	if (control->exitinfo1 & NPF_WRITE)
+		prot = VM_PROT_WRITE;
+	else if (control->exitinfo1 & NPF_FETCH)
+		prot = VM_PROT_EXEC;
+	return x86_exit_nested_fault(vcpu, control->exitinfo2, prot);
+}
+
+/* --- the rest ---------------------------------------------------------------------------------- */
+
+/*
+ * CR0.NE is 0 and an x87 instruction waits for the error to be dealt with: where it goes
+ * out is the 8259, and the guest tries again until the interrupt is taken.
+ */
+static enum exit_action exit_ferr_freeze(struct vcpu *vcpu)
+{
+	(void)pic_pulse(vcpu->vm, FERR_IRQ);
+	return EXIT_RESUME;
+}
+
+/* The switch carries the delivery out, so it is not to be resumed. */
+static enum exit_action exit_task_switch(struct vcpu *vcpu)
+{
+	const struct vmcb_control *control = control_of(vcpu);
+	uint64_t info = control->exitinfo2;
+	struct x86_task_switch task = {
+		.selector = (uint16_t)control->exitinfo1,
+		.reason = TSR_CALL,
+		.has_error_code = info & TASK_SWITCH_ERROR_CODE,
+		.error_code = (uint32_t)info,
+	};
+
+	if (control->exitintinfo & VM_INTINFO_VALID) {
+		task.reason = TSR_IDT_GATE;
+		task.intinfo = control->exitintinfo;
+		vcpu->exitintinfo = 0;
+	} else if (info & TASK_SWITCH_IRET) {
+		task.reason = TSR_IRET;
+	} else if (info & TASK_SWITCH_JUMP) {
+		task.reason = TSR_JMP;
+	}
+	return x86_exit_task_switch(vcpu, &task);
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+struct exit_row {
+	uint32_t code;
+	const char *name; /* of the counter */
+	enum exit_action (*handler)(struct vcpu *vcpu);
+};
+
+/* The first row stands for every code that has none of its own. */
+static const struct exit_row exit_rows[] = {
+	{ 0, "exit: other", exit_unexpected },
+	{ VMEXIT_NPF, "exit: nested page fault", exit_nested_fault },
+	{ VMEXIT_IOIO, "exit: IN or OUT", exit_io },
+	{ VMEXIT_MSR, "exit: RDMSR or WRMSR", exit_msr },
+	{ VMEXIT_CPUID, "exit: CPUID", x86_exit_cpuid },
+	{ VMEXIT_HLT, "exit: HLT", x86_exit_hlt },
+	{ VMEXIT_PAUSE, "exit: PAUSE", x86_exit_pause },
+	{ VMEXIT_INTR, "exit: interrupt of the host", exit_host_event },
+	{ VMEXIT_NMI, "exit: NMI of the host", exit_host_event },
+	{ VMEXIT_SMI, "exit: SMI", exit_host_event },
+	{ VMEXIT_INIT, "exit: INIT of the host", exit_host_event },
+	{ VMEXIT_VINTR, "exit: interrupt window", svm_exit_vintr },
+	{ VMEXIT_IRET, "exit: IRET", svm_exit_iret },
+	{ VMEXIT_CR_WRITE(4), "exit: CR4 write", exit_cr4_write },
+	{ VMEXIT_XSETBV, "exit: XSETBV", x86_exit_xsetbv },
+	{ VMEXIT_INVD, "exit: INVD", x86_exit_invd },
+	{ VMEXIT_WBINVD, "exit: WBINVD", x86_exit_wbinvd },
+	{ VMEXIT_RDPMC, "exit: RDPMC", x86_exit_rdpmc },
+	{ VMEXIT_TASK_SWITCH, "exit: task switch", exit_task_switch },
+	{ VMEXIT_FERR_FREEZE, "exit: FERR", exit_ferr_freeze },
+	{ VMEXIT_SHUTDOWN, "exit: shutdown", x86_exit_triple_fault },
+	{ VMEXIT_EXCEPTION(VECTOR_DB), "exit: #DB", svm_exit_db },
+	{ VMEXIT_EXCEPTION(VECTOR_BP), "exit: #BP", exit_breakpoint },
+	{ VMEXIT_EXCEPTION(VECTOR_AC), "exit: #AC", exit_alignment_check },
+	{ VMEXIT_EXCEPTION(VECTOR_MC), "exit: #MC of the host", exit_machine_check },
+	{ VMEXIT_VMMCALL, "exit: VMMCALL", x86_exit_hypercall },
+	{ VMEXIT_VMRUN, "exit: VMRUN", x86_exit_undefined },
+	{ VMEXIT_VMLOAD, "exit: VMLOAD", x86_exit_undefined },
+	{ VMEXIT_VMSAVE, "exit: VMSAVE", x86_exit_undefined },
+	{ VMEXIT_STGI, "exit: STGI", x86_exit_undefined },
+	{ VMEXIT_CLGI, "exit: CLGI", x86_exit_undefined },
+	{ VMEXIT_SKINIT, "exit: SKINIT", x86_exit_undefined },
+	{ VMEXIT_INVLPGA, "exit: INVLPGA", x86_exit_undefined },
+	{ VMEXIT_MONITOR, "exit: MONITOR", x86_exit_undefined },
+	{ VMEXIT_MWAIT, "exit: MWAIT", x86_exit_undefined },
+	{ VMEXIT_RSM, "exit: RSM", x86_exit_undefined },
+	{ VMEXIT_RDPRU, "exit: RDPRU", x86_exit_undefined },
+	{ VMEXIT_DR_READ(0), "exit: DR0 read", exit_dr },
+	{ VMEXIT_DR_READ(1), "exit: DR1 read", exit_dr },
+	{ VMEXIT_DR_READ(2), "exit: DR2 read", exit_dr },
+	{ VMEXIT_DR_READ(3), "exit: DR3 read", exit_dr },
+	{ VMEXIT_DR_READ(4), "exit: DR4 read", exit_dr },
+	{ VMEXIT_DR_READ(5), "exit: DR5 read", exit_dr },
+	{ VMEXIT_DR_READ(6), "exit: DR6 read", exit_dr },
+	{ VMEXIT_DR_READ(7), "exit: DR7 read", exit_dr },
+	{ VMEXIT_DR_WRITE(0), "exit: DR0 write", exit_dr },
+	{ VMEXIT_DR_WRITE(1), "exit: DR1 write", exit_dr },
+	{ VMEXIT_DR_WRITE(2), "exit: DR2 write", exit_dr },
+	{ VMEXIT_DR_WRITE(3), "exit: DR3 write", exit_dr },
+	{ VMEXIT_DR_WRITE(4), "exit: DR4 write", exit_dr },
+	{ VMEXIT_DR_WRITE(5), "exit: DR5 write", exit_dr },
+	{ VMEXIT_DR_WRITE(6), "exit: DR6 write", exit_dr },
+	{ VMEXIT_DR_WRITE(7), "exit: DR7 write", exit_dr },
+	{ VMEXIT_INVALID, "exit: invalid guest state", exit_invalid },
+};
+
+/* Row of an exit code: codes up to 0xff, then 0x400 to 0x407, INVALID, and all others. */
+#define SLOT_NPF     0x100u
+#define SLOT_INVALID 0x108u
+#define SLOT_OTHER   0x109u
+#define SLOT_COUNT   0x10au
+static uint8_t row_of_slot[SLOT_COUNT];
+static const char *counter_names[ARRAY_SIZE(exit_rows)];
+
+static unsigned int slot_of_code(uint64_t code)
+{
+	uint32_t low = (uint32_t)code;
+
+	if (likely(low < SLOT_NPF))
+		return low;
+	if (likely(low - VMEXIT_NPF < 8))
+		return SLOT_NPF + (low - VMEXIT_NPF);
+	return low == VMEXIT_INVALID ? SLOT_INVALID : SLOT_OTHER;
+}
+
+void svm_exits_register(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(exit_rows); i++) {
+		counter_names[i] = exit_rows[i].name;
+		if (i > 0)
+			row_of_slot[slot_of_code(exit_rows[i].code)] = (uint8_t)i;
+	}
+	stats_register_exits(counter_names, ARRAY_SIZE(exit_rows));
+}
+
+enum exit_action svm_exit(struct vcpu *vcpu)
+{
+	const struct vmcb_control *control = control_of(vcpu);
+	unsigned int row = row_of_slot[slot_of_code(control->exitcode)];
+
+	vcpu_stat_inc(vcpu, STAT_COMMON + row);
+	os_trace_exit(vcpu->vm, vcpu->id, (uint32_t)control->exitcode, vcpu->rip,
+		      control->exitinfo1, control->exitinfo2);
+	return exit_rows[row].handler(vcpu);
+}

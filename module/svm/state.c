@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Registers that live in the VMCB, as the guest and its program see them.
+ *
+ * Values that no combination of other registers makes legal are refused when
+ * they are set. What must fit together (a program sets registers one by one) is
+ * checked once, before the next entry: VMRUN would fail (APM vol. 2, 15.5.1).
+ */
+#include "svm/vcpu.h"
+
+#include "x86/context.h"
+#include "x86/regs.h"
+
+#define UPPER_HALF   0xffffffff00000000ull
+#define CR3_RESERVED 0xfff0000000000000ull
+#define CR4_RESERVED (UPPER_HALF | REG_CR4_VMXE | REG_CR4_SMXE)
+#define EFER_KNOWN                                                                    \
+	(REG_EFER_SCE | REG_EFER_LME | REG_EFER_LMA | REG_EFER_NXE | REG_EFER_LMSLE | \
+	 REG_EFER_FFXSR | REG_EFER_TCE)
+
+/* --- where a register is ------------------------------------------------------------ */
+
+/* Segment registers and tables, by distance from VM_REG_GUEST_ES. */
+static const uint16_t segment_offset[] = {
+	offsetof(struct vmcb_save, es),	  offsetof(struct vmcb_save, cs),
+	offsetof(struct vmcb_save, ss),	  offsetof(struct vmcb_save, ds),
+	offsetof(struct vmcb_save, fs),	  offsetof(struct vmcb_save, gs),
+	offsetof(struct vmcb_save, ldtr), offsetof(struct vmcb_save, tr),
+	offsetof(struct vmcb_save, idtr), offsetof(struct vmcb_save, gdtr),
+};
+
+static struct vmcb_segment *segment(struct svm_vcpu *svm, int reg)
+{
+	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
+
+	if (index >= ARRAY_SIZE(segment_offset))
+		return NULL;
+	return (struct vmcb_segment *)((char *)&svm->vmcb->save + segment_offset[index]);
+}
+
+/* Which clean bit covers a segment register; VMLOAD's have none. */
+static uint32_t segment_clean(int reg)
+{
+	if (reg == VM_REG_GUEST_GDTR || reg == VM_REG_GUEST_IDTR)
+		return CLEAN_DESCRIPTOR_TABLES;
+	return reg <= VM_REG_GUEST_DS ? CLEAN_SEGMENTS : 0;
+}
+
+static bool is_table(int reg)
+{
+	return reg == VM_REG_GUEST_GDTR || reg == VM_REG_GUEST_IDTR;
+}
+
+/* MSRs that VMLOAD and VMSAVE, or VMRUN itself, switch. NULL for others. */
+static uint64_t *msr_field(struct vmcb_save *save, uint32_t msr)
+{
+	switch (msr) {
+	case MSRN_STAR:
+		return &save->star;
+	case MSRN_LSTAR:
+		return &save->lstar;
+	case MSRN_CSTAR:
+		return &save->cstar;
+	case MSRN_SFMASK:
+		return &save->sfmask;
+	case MSRN_KERNEL_GS_BASE:
+		return &save->kernel_gs_base;
+	case MSRN_SYSENTER_CS:
+		return &save->sysenter_cs;
+	case MSRN_SYSENTER_ESP:
+		return &save->sysenter_esp;
+	case MSRN_SYSENTER_EIP:
+		return &save->sysenter_eip;
+	case MSRN_PAT:
+		return &save->g_pat;
+	default:
+		return NULL;
+	}
+}
+
+/* A base inside a segment register, which the packed struct cannot point to. */
+static struct vmcb_segment *base_segment(struct svm_vcpu *svm, uint32_t msr)
+{
+	if (msr == MSRN_FS_BASE)
+		return &svm->vmcb->save.fs;
+	return msr == MSRN_GS_BASE ? &svm->vmcb->save.gs : NULL;
+}
+
+/* --- segment attributes ----------------------------------------------------------------- */
+
+/* The VMCB squeezes bits 15:12 of the descriptor's layout to 11:8. */
+static uint16_t attributes_of_access(uint32_t access)
+{
+	if (access & SEG_ACCESS_UNUSABLE)
+		return 0;
+	return (uint16_t)((access & 0xff) | (access >> 4 & 0xf00));
+}
+
+static uint32_t access_of_attributes(uint16_t attributes)
+{
+	uint32_t access = (attributes & 0xffu) | (attributes & 0xf00u) << 4;
+
+	return access & SEG_ACCESS_PRESENT ? access : access | SEG_ACCESS_UNUSABLE;
+}
+
+/* SS.DPL is not kept up to date by SYSRET; CPL is (APM vol. 2, 15.5.1). */
+int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	const struct vmcb_segment *seg = segment(svm, reg);
+
+	if (!seg)
+		return -EINVAL;
+	desc->base = seg->base;
+	desc->limit = seg->limit;
+	desc->access = is_table(reg) ? 0 : access_of_attributes(seg->attributes);
+	if (reg == VM_REG_GUEST_SS) {
+		desc->access &= ~SEG_ACCESS_DPL;
+		desc->access |= (uint32_t)svm->vmcb->save.cpl << SEG_ACCESS_DPL_SHIFT;
+	}
+	return 0;
+}
+
+int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_segment *seg = segment(svm, reg);
+
+	if (!seg || (is_table(reg) && desc->limit > 0xffff))
+		return -EINVAL;
+	seg->base = desc->base;
+	seg->limit = desc->limit;
+	if (!is_table(reg))
+		seg->attributes = attributes_of_access(desc->access);
+	if (reg == VM_REG_GUEST_SS)
+		svm->vmcb->save.cpl = SEG_DESC_DPL(desc->access);
+	svm_dirty(svm, segment_clean(reg));
+	svm->check_state = true;
+	return 0;
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static int get_msr_reg(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	switch (reg) {
+	case VM_REG_GUEST_FS_BASE:
+		return svm_get_msr(vcpu, MSRN_FS_BASE, value);
+	case VM_REG_GUEST_GS_BASE:
+		return svm_get_msr(vcpu, MSRN_GS_BASE, value);
+	case VM_REG_GUEST_KGS_BASE:
+		return svm_get_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* PDPTEs are not state here: the processor reads them from memory (15.25.10). */
+int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	const struct vmcb *vmcb = svm->vmcb;
+
+	switch (reg) {
+	case VM_REG_GUEST_CR0:
+		*value = vmcb->save.cr0;
+		return 0;
+	case VM_REG_GUEST_CR3:
+		*value = vmcb->save.cr3;
+		return 0;
+	case VM_REG_GUEST_CR4:
+		*value = vmcb->save.cr4;
+		return 0;
+	case VM_REG_GUEST_EFER:
+		*value = vmcb->save.efer & ~REG_EFER_SVME;
+		return 0;
+	case VM_REG_GUEST_DR6:
+		*value = vmcb->save.dr6;
+		return 0;
+	case VM_REG_GUEST_DR7:
+		*value = vmcb->save.dr7;
+		return 0;
+	case VM_REG_GUEST_TPR:
+		*value = vmcb->control.vintr & REG_CR8_TPR;
+		return 0;
+	case VM_REG_GUEST_DR0:
+	case VM_REG_GUEST_DR1:
+	case VM_REG_GUEST_DR2:
+	case VM_REG_GUEST_DR3:
+		*value = context_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0));
+		return 0;
+	default:
+		break;
+	}
+	if (!is_table(reg) && segment(svm, reg)) {
+		*value = segment(svm, reg)->selector;
+		return 0;
+	}
+	return get_msr_reg(vcpu, reg, value);
+}
+
+/* --- setting -------------------------------------------------------------------------------- */
+
+static int set_cr0(struct svm_vcpu *svm, uint64_t value)
+{
+	bool not_write_through = value & REG_CR0_NW;
+
+	if (value & UPPER_HALF)
+		return -EINVAL;
+	if (not_write_through && !(value & REG_CR0_CD))
+		return -EINVAL;
+	if ((value & REG_CR0_PG) && !(value & REG_CR0_PE))
+		return -EINVAL;
+	svm->vmcb->save.cr0 = (value & REG_CR0_DEFINED) | REG_CR0_ET;
+	return 0;
+}
+
+static int set_efer(struct svm_vcpu *svm, uint64_t value)
+{
+	if (value & ~EFER_KNOWN)
+		return -EINVAL;
+	svm->vmcb->save.efer = value | REG_EFER_SVME;
+	return 0;
+}
+
+static int set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
+{
+	struct vmcb_save *save = &svm->vmcb->save;
+	int error = 0;
+
+	switch (reg) {
+	case VM_REG_GUEST_CR0:
+		error = set_cr0(svm, value);
+		break;
+	case VM_REG_GUEST_CR3:
+		error = value & CR3_RESERVED ? -EINVAL : 0;
+		save->cr3 = error ? save->cr3 : value;
+		break;
+	case VM_REG_GUEST_CR4:
+		error = value & CR4_RESERVED ? -EINVAL : 0;
+		save->cr4 = error ? save->cr4 : value;
+		break;
+	default:
+		error = set_efer(svm, value);
+		break;
+	}
+	svm_dirty(svm, CLEAN_CR);
+	svm->check_state = true;
+	svm->flush = true; /* as a MOV to the register would */
+	return error;
+}
+
+static int set_debug_register(struct svm_vcpu *svm, int reg, uint64_t value)
+{
+	if (value & UPPER_HALF)
+		return -EINVAL;
+	if (reg == VM_REG_GUEST_DR6)
+		svm->vmcb->save.dr6 = value | REG_DR6_RESET;
+	else
+		svm->vmcb->save.dr7 = value | REG_DR7_RESET;
+	svm_dirty(svm, CLEAN_DR);
+	return 0;
+}
+
+static int set_tpr(struct svm_vcpu *svm, uint64_t value)
+{
+	if (value & ~REG_CR8_TPR)
+		return -EINVAL;
+	svm->vmcb->control.vintr &= ~VINTR_TPR_MASK;
+	svm->vmcb->control.vintr |= value;
+	svm_dirty(svm, CLEAN_TPR);
+	return 0;
+}
+
+static int set_selector(struct svm_vcpu *svm, int reg, uint64_t value)
+{
+	struct vmcb_segment *seg = segment(svm, reg);
+
+	if (!seg || is_table(reg) || value > 0xffff)
+		return -EINVAL;
+	seg->selector = (uint16_t)value;
+	svm_dirty(svm, segment_clean(reg));
+	return 0;
+}
+
+static int set_msr_reg(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	switch (reg) {
+	case VM_REG_GUEST_FS_BASE:
+		return svm_set_msr(vcpu, MSRN_FS_BASE, value);
+	case VM_REG_GUEST_GS_BASE:
+		return svm_set_msr(vcpu, MSRN_GS_BASE, value);
+	case VM_REG_GUEST_KGS_BASE:
+		return svm_set_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
+	default:
+		return set_selector(svm_vcpu(vcpu), reg, value);
+	}
+}
+
+int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+
+	switch (reg) {
+	case VM_REG_GUEST_CR0:
+	case VM_REG_GUEST_CR3:
+	case VM_REG_GUEST_CR4:
+	case VM_REG_GUEST_EFER:
+		return set_control_register(svm, reg, value);
+	case VM_REG_GUEST_DR6:
+	case VM_REG_GUEST_DR7:
+		return set_debug_register(svm, reg, value);
+	case VM_REG_GUEST_TPR:
+		return set_tpr(svm, value);
+	case VM_REG_GUEST_DR0:
+	case VM_REG_GUEST_DR1:
+	case VM_REG_GUEST_DR2:
+	case VM_REG_GUEST_DR3:
+		context_set_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0), value);
+		return 0;
+	default:
+		return set_msr_reg(vcpu, reg, value);
+	}
+}
+
+/* --- MSRs ------------------------------------------------------------------------------------ */
+
+int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	const struct vmcb_segment *seg = base_segment(svm, msr);
+	const uint64_t *field = msr_field(&svm->vmcb->save, msr);
+
+	if (!seg && !field)
+		return -EINVAL;
+	*value = seg ? seg->base : *field;
+	return 0;
+}
+
+int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_segment *seg = base_segment(svm, msr);
+	uint64_t *field = msr_field(&svm->vmcb->save, msr);
+
+	if (!seg && !field)
+		return -EINVAL;
+	if (seg)
+		seg->base = value;
+	else
+		*field = value;
+	if (msr == MSRN_PAT)
+		svm_dirty(svm, CLEAN_NESTED_PAGING);
+	return 0;
+}
+
+/* --- together ---------------------------------------------------------------------------------- */
+
+/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): programs may leave it to us. */
+static void derive_state(struct vmcb_save *save)
+{
+	save->efer &= ~REG_EFER_LMA;
+	if ((save->efer & REG_EFER_LME) && (save->cr0 & REG_CR0_PG))
+		save->efer |= REG_EFER_LMA;
+	if (!(save->cr0 & REG_CR0_PE))
+		save->cpl = 0;
+}
+
+#define ATTRIBUTE_L 0x200
+#define ATTRIBUTE_D 0x400
+
+bool svm_state_valid(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+	uint16_t both = ATTRIBUTE_L | ATTRIBUTE_D;
+
+	derive_state(save);
+	svm_dirty(svm, CLEAN_CR | CLEAN_SEGMENTS);
+	if ((save->efer & REG_EFER_LMA) && !(save->cr4 & REG_CR4_PAE))
+		return false;
+	if ((save->efer & REG_EFER_LMA) && (save->cs.attributes & both) == both)
+		return false;
+	svm->check_state = false;
+	return true;
+}
+
+/* --- reset --------------------------------------------------------------------------------------- */
+
+#define ATTRIBUTES_DATA 0x93 /* present, writable, accessed */
+#define ATTRIBUTES_CODE 0x9b
+#define ATTRIBUTES_LDT	0x82
+#define ATTRIBUTES_TSS	0x8b /* busy */
+
+static void reset_segment(struct vmcb_segment *seg, uint16_t attributes)
+{
+	*seg = (struct vmcb_segment){ .attributes = attributes, .limit = 0xffff };
+}
+
+static void reset_segments(struct vmcb_save *save)
+{
+	reset_segment(&save->es, ATTRIBUTES_DATA);
+	reset_segment(&save->cs, ATTRIBUTES_CODE);
+	reset_segment(&save->ss, ATTRIBUTES_DATA);
+	reset_segment(&save->ds, ATTRIBUTES_DATA);
+	reset_segment(&save->fs, ATTRIBUTES_DATA);
+	reset_segment(&save->gs, ATTRIBUTES_DATA);
+	reset_segment(&save->gdtr, 0);
+	reset_segment(&save->ldtr, ATTRIBUTES_LDT);
+	reset_segment(&save->idtr, 0);
+	reset_segment(&save->tr, ATTRIBUTES_TSS);
+	save->cs.selector = 0xf000;
+	save->cs.base = 0xffff0000;
+	save->cpl = 0;
+}
+
+/* INIT leaves these alone (APM vol. 2, table 14-1). */
+static void reset_msrs(struct vmcb_save *save)
+{
+	save->star = 0;
+	save->lstar = 0;
+	save->cstar = 0;
+	save->sfmask = 0;
+	save->kernel_gs_base = 0;
+	save->sysenter_cs = 0;
+	save->sysenter_esp = 0;
+	save->sysenter_eip = 0;
+	save->g_pat = MSRN_PAT_RESET;
+	save->dbgctl = 0;
+}
+
+void svm_state_reset(struct vcpu *vcpu, bool init)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+	uint64_t cache = init ? save->cr0 & (REG_CR0_CD | REG_CR0_NW) : REG_CR0_CD | REG_CR0_NW;
+
+	reset_segments(save);
+	save->cr0 = REG_CR0_ET | cache;
+	save->cr3 = 0;
+	save->cr4 = 0;
+	save->efer = REG_EFER_SVME;
+	save->dr6 = REG_DR6_RESET;
+	save->dr7 = REG_DR7_RESET;
+	if (!init)
+		reset_msrs(save);
+	svm->clean = 0;
+	svm->flush = true;
+	svm->check_state = true;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the AMD back end know of a vCPU and of a physical CPU. */
+#ifndef SVM_VCPU_H
+#define SVM_VCPU_H
+
+#include "core/vm.h"
+#include "svm/features.h"
+#include "svm/vmcb.h"
+
+/* A physical CPU. Touched only on that CPU with preemption off, but for init and fini. */
+struct svm_cpu {
+	void *hsave;	   /* page for VMRUN to keep the host's state in (VM_HSAVE_PA) */
+	struct vmcb *host; /* the rest of the host's state, by VMSAVE */
+	uint64_t host_pa;
+	uint64_t asid_generation; /* ASIDs of older ones are void; from 1 */
+	uint32_t asid_next;	  /* first ASID not yet given out in this generation */
+};
+
+/* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
+struct svm_vcpu {
+	struct vmcb *vmcb;	  /* (c) */
+	uint64_t vmcb_pa;	  /* (c) */
+	struct svm_cpu *cpu;	  /* where it is loaded; compared, not followed, elsewhere */
+	uint32_t switch_flags;	  /* SVM_SWITCH_* while loaded */
+	uint32_t clean;		  /* CLEAN_* for the next entry */
+	uint32_t asid;		  /* 0 none yet */
+	uint64_t asid_generation; /* of 'cpu' when asid was given */
+	bool flush;		  /* cached translations are to be forgotten */
+	bool check_state;	  /* registers were set from outside: check them before entry */
+
+	/* Without virtual NMI: an NMI's handler runs, until its IRET is done. */
+	bool nmi_masked;
+	bool iret_watched; /* the IRET at iret_rip may be about to complete */
+	uint64_t iret_rip;
+
+	/* Run one instruction, then exit by #DB, hidden from the guest. */
+	bool step;
+	bool step_tf;	   /* TF as the guest has it */
+	uint64_t step_dr6; /* DR6 as the guest has it */
+
+	/* The last entry. */
+	bool entry_shadow; /* made under an interrupt shadow */
+	uint64_t entry_rip;
+};
+
+/* --- small helpers ---------------------------------------------------------- */
+
+static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
+{
+	return vcpu->backend_state;
+}
+
+/* The parts of the VMCB behind these clean bits have been changed. */
+static inline void svm_dirty(struct svm_vcpu *svm, uint32_t parts)
+{
+	svm->clean &= ~parts;
+}
+
+static inline bool svm_intercepts(const struct svm_vcpu *svm, unsigned int intercept)
+{
+	return svm->vmcb->control.intercept[intercept / 32] >> (intercept % 32) & 1;
+}
+
+/* Turn an intercept (INTERCEPT_*) on or off from the next entry on. */
+static inline void svm_set_intercept(struct svm_vcpu *svm, unsigned int intercept, bool on)
+{
+	if (svm_intercepts(svm, intercept) == on)
+		return;
+	svm->vmcb->control.intercept[intercept / 32] ^= 1u << (intercept % 32);
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+/* --- enter.c: the edges of the inner loop and the entry; as in struct vmm_backend --- */
+
+void svm_load(struct vcpu *vcpu);
+void svm_put(struct vcpu *vcpu);
+void svm_enter(struct vcpu *vcpu);
+
+/* --- cpu.c: physical CPUs; as in struct vmm_backend --------------------------- */
+
+int svm_cpus_create(void);   /* sleep */
+void svm_cpus_destroy(void); /* sleep */
+int svm_cpu_enable(void);
+void svm_cpu_disable(void);
+/* This CPU. Preemption off. */
+struct svm_cpu *svm_this_cpu(void);
+
+/* --- asid.c ------------------------------------------------------------------- */
+
+/*
+ * Before an entry on svm->cpu: give the vCPU an ASID if it has none there, and make
+ * the processor forget what svm->flush says is to be forgotten. Interrupts off.
+ */
+void svm_asid_prepare(struct svm_vcpu *svm);
+/* The vCPU has come to another CPU: what that one cached of it is old. Preemption off. */
+void svm_asid_forget(struct svm_vcpu *svm);
+
+/* --- events.c; the first four as in struct vmm_backend -------------------------- */
+
+void svm_inject(struct vcpu *vcpu, uint64_t intinfo);
+void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector);
+bool svm_nmi_blocked(struct vcpu *vcpu);
+void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
+
+/* No window asked for, no NMI in progress. Owner. */
+void svm_events_reset(struct vcpu *vcpu);
+/* After an exit: was a delivery cut short? Interrupts off. */
+void svm_events_after_exit(struct vcpu *vcpu);
+/* The rest of it, when stepping, watching an IRET or after a shadow. Interrupts off. */
+void svm_events_after_exit_slow(struct vcpu *vcpu);
+/* Exits of the windows. Inner loop. */
+enum exit_action svm_exit_vintr(struct vcpu *vcpu);
+enum exit_action svm_exit_iret(struct vcpu *vcpu);
+enum exit_action svm_exit_db(struct vcpu *vcpu);
+
+/* --- exits.c -------------------------------------------------------------------- */
+
+void svm_exits_register(void);		      /* once, at init */
+enum exit_action svm_exit(struct vcpu *vcpu); /* as in struct vmm_backend */
+
+/* --- state.c; as in struct vmm_backend -------------------------------------------- */
+
+void svm_state_reset(struct vcpu *vcpu, bool init); /* registers after RESET or INIT */
+int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value);
+int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value);
+int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc);
+int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc);
+int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+/*
+ * Would VMRUN accept the registers together (APM vol. 2, 15.5.1)? Brings EFER.LMA
+ * and CPL in line with the others first. Owner.
+ */
+bool svm_state_valid(struct vcpu *vcpu);
+
+#endif
