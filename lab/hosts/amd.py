@@ -15,12 +15,7 @@ NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-top
 
 
 def command(machine):
-    """Returns the emulator's command line.
-
-    MACHINE has: kernel (see labkit.kernels), initrd (path), kernel_line, smp,
-    mem (MiB), devices (more arguments), ports (one per serial port: "file:PATH",
-    or "fd:N" for a connected socket).
-    """
+    """Returns the emulator's command line for a labkit.machine.Machine."""
     arguments = [
         "qemu-system-x86_64",
         "-accel", "tcg,thread=multi",
@@ -35,8 +30,6 @@ def command(machine):
         "-append", machine.kernel_line,
     ]
     for number, port in enumerate(machine.ports):
-        kind, _, where = port.partition(":")
-        backend = f"file,path={where}" if kind == "file" else f"socket,fd={where}"
-        arguments += ["-chardev", f"{backend},id=port{number}"]
+        arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
         arguments += ["-serial", f"chardev:port{number}"]
     return arguments + machine.devices

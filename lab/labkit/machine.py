@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs an emulated host and carries bytes between it and this terminal.
 
-The host's init (files/host-init) uses three serial ports: the kernel's log
-goes to a file, the command's output and input and the reports of init through
-sockets that the emulator inherits.
+The host's init (files/host-init) uses three serial ports: for the kernel's
+log, for the command's output and input, and for its own reports. Their other
+ends are sockets that the emulator inherits, or pseudo-terminals.
 """
 
 import ctypes
+import errno
 import os
 import select
 import signal
@@ -75,21 +76,69 @@ class Terminal:
         return bytes(typed)
 
 
+class SocketPort:
+    """A serial port whose other end the emulator inherits: NAME is its number there."""
+
+    def __init__(self):
+        self._ours, self._theirs = socket.socketpair()
+        self.inherited = [self._theirs.fileno()]
+        self.name = str(self._theirs.fileno())
+
+    def fileno(self):
+        return self._ours.fileno()
+
+    def started(self):
+        self._theirs.close()
+
+
+class PtyPort:
+    """A serial port whose other end the emulator opens: NAME is its path."""
+
+    def __init__(self):
+        # The slave stays open here, or there would be an end of file before the
+        # emulator has opened it.
+        self._ours, self._theirs = os.openpty()
+        tty.setraw(self._theirs)
+        self.inherited = []
+        self.name = os.ttyname(self._theirs)
+
+    def fileno(self):
+        return self._ours
+
+    def started(self):
+        pass
+
+
+def _read_some(port):
+    """Returns what the emulator has written to the port, b"" if it has closed it."""
+    try:
+        return os.read(port.fileno(), 65536)
+    except OSError as error:
+        if error.errno in (errno.ECONNRESET, errno.EIO):
+            return b""
+        raise
+
+
 class Machine:
-    """One run of an emulated host. The fields up to ports are the host file's to read."""
+    """One run of an emulated host.
 
-    def __init__(self, kernel, initrd, kernel_line, smp, mem, devices, log):
-        self.kernel = kernel
-        self.initrd = initrd
-        self.kernel_line = kernel_line
-        self.smp = smp
-        self.mem = mem
-        self.devices = devices
-        self._console, host_console = socket.socketpair()
-        self._reports, host_reports = socket.socketpair()
-        self._host_sockets = (host_console, host_reports)
-        self.ports = [f"file:{log}"] + [f"fd:{end.fileno()}" for end in self._host_sockets]
+    For the host's file to read: kernel (see labkit.kernels), initrd (path),
+    kernel_line, smp, mem (MiB), devices (more arguments for the emulator), folder
+    (for files of its own) and ports, whose names the emulator is to be told.
+    """
 
+    def __init__(self, port_class, folder, **fields):
+        self.folder = folder
+        self.kernel = fields["kernel"]
+        self.initrd = fields["initrd"]
+        self.kernel_line = fields["kernel_line"]
+        self.smp = fields["smp"]
+        self.mem = fields["mem"]
+        self.devices = fields["devices"]
+
+        self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
+        self.log_path = os.path.join(folder, "log")
+        self._log_file = open(self.log_path, "wb")
         self.booted_after = None  # seconds by the host's clock, once it is up
         self.status = None  # of the command, once it has ended
         self._process = None
@@ -101,19 +150,74 @@ class Machine:
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
-            pass_fds=[end.fileno() for end in self._host_sockets],
+            pass_fds=[number for port in self.ports for number in port.inherited],
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
-        for end in self._host_sockets:
-            end.close()
+        for port in self.ports:
+            port.started()
 
     def stop(self):
         """Ends the emulator if it still runs."""
-        if self._process and self._process.poll() is None:
-            self._process.kill()
         if self._process:
+            if self._process.poll() is None:
+                self._process.kill()
             self._process.wait()
+        self._log_file.close()
+
+    def run(self, deadline, on_boot, terminal=None):
+        """Carries bytes until the emulator has ended.
+
+        DEADLINE is by time.monotonic(), or None. ON_BOOT is called once, when
+        the host is up. With TERMINAL what is typed there goes to the host.
+        """
+        ended = os.pidfd_open(self._process.pid)
+        sources = [ended] + self.ports
+        announced = ending = False
+        while ended in sources:
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                raise TimedOut
+            typing = [sys.stdin] if announced and terminal and not terminal.gone else []
+            wait = None if deadline is None else deadline - now
+            for source in select.select(sources + typing, [], [], wait)[0]:
+                if source is ended:
+                    sources.remove(ended)
+                elif source is sys.stdin:
+                    os.write(self._console.fileno(), terminal.read())
+                elif not self._serve(source):
+                    sources.remove(source)
+            if self.booted_after is not None and not announced:
+                announced = True
+                on_boot()
+            if self.status is not None and not ending:
+                ending = True
+                deadline = time.monotonic() + POWER_OFF_SECONDS
+        os.close(ended)
+        self._drain(sources)
+
+    def _drain(self, sources):
+        """Reads what the emulator wrote just before it ended."""
+        while sources:
+            readable = select.select(sources, [], [], 0)[0]
+            if not readable:
+                return
+            for source in readable:
+                if not self._serve(source):
+                    sources.remove(source)
+
+    def _serve(self, port):
+        """Takes what has come through a port; returns whether there may be more."""
+        data = _read_some(port)
+        if port is self._log:
+            self._log_file.write(data)
+            self._log_file.flush()
+        elif port is self._reports:
+            self._read_reports(data)
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        return bool(data)
 
     def _read_reports(self, data):
         self._line += data
@@ -124,46 +228,3 @@ class Machine:
                 self.booted_after = float(value)
             elif word == "status":
                 self.status = int(value)
-
-    def run(self, deadline, on_boot, terminal=None):
-        """Carries bytes until the emulator has ended.
-
-        DEADLINE is by time.monotonic(), or None. ON_BOOT is called once, when
-        the host is up. With TERMINAL what is typed there goes to the host.
-        """
-        sources = {self._console.fileno(): self._console, self._reports.fileno(): self._reports}
-        announced = ending = False
-        while sources:
-            watched = list(sources)
-            if announced and terminal and not terminal.gone:
-                watched.append(sys.stdin.fileno())
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
-                raise TimedOut
-            wait = 60 if deadline is None else deadline - now
-            readable, _, _ = select.select(watched, [], [], wait)
-            for number in readable:
-                self._serve(number, sources, terminal)
-            if self.booted_after is not None and not announced:
-                announced = True
-                on_boot()
-            if self.status is not None and not ending:
-                ending = True
-                deadline = time.monotonic() + POWER_OFF_SECONDS
-        self._process.wait()
-
-    def _serve(self, number, sources, terminal):
-        if number not in sources:
-            self._console.sendall(terminal.read())
-            return
-        try:
-            data = sources[number].recv(65536)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            del sources[number]
-        elif sources[number] is self._reports:
-            self._read_reports(data)
-        else:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()

@@ -34,7 +34,7 @@ TOP = os.path.dirname(LAB)
 sys.path.insert(0, LAB)
 
 from labkit import hostlog, initrd, kernels  # noqa: E402
-from labkit.machine import Machine, Quit, Terminal, TimedOut  # noqa: E402
+from labkit.machine import Machine, Quit, SocketPort, Terminal, TimedOut  # noqa: E402
 
 TIMED_OUT = 124
 LAB_FAILED = 125
@@ -244,31 +244,31 @@ def run_in(options, folder, progress):
     host = importlib.import_module(f"hosts.{options.host}")
     kernel = kernels.Kernel(options.kernel)
     guest_kernel = kernels.Kernel(options.guest_kernel or options.kernel)
-    log_path = os.path.join(folder, "log")
     machine = Machine(
-        kernel,
-        write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
-        f"console=ttyS0 loglevel=5 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
-        options.smp,
-        options.mem,
-        [word for argument in options.device for word in shlex.split(argument)],
-        log_path,
+        getattr(host, "PORT_CLASS", SocketPort),
+        folder,
+        kernel=kernel,
+        initrd=write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
+        kernel_line=f"console=ttyS0 loglevel=5 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
+        smp=options.smp,
+        mem=options.mem,
+        devices=[word for argument in options.device for word in shlex.split(argument)],
     )
     try:
         boot(options, machine, host, folder, progress)
-        judge(machine, read_text(log_path), read_text(os.path.join(folder, "errors")))
+        judge(machine, read_text(machine.log_path), read_text(os.path.join(folder, "errors")))
         return machine.status
     except TimedOut:
         print("lab/run: the time is over", file=sys.stderr)
-        show_log(log_path)
+        show_log(machine.log_path)
         return TIMED_OUT
     except LabError as error:
         print(f"lab/run: {error}", file=sys.stderr)
-        show_log(log_path)
+        show_log(machine.log_path)
         return LAB_FAILED
     finally:
-        if options.log and os.path.exists(log_path):
-            shutil.copy(log_path, options.log)
+        if options.log:
+            shutil.copy(machine.log_path, options.log)
 
 
 def show_log(path):
