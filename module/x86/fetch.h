@@ -9,6 +9,7 @@
 #include "x86/decode.h"
 
 struct vcpu;
+struct walk_state;
 
 /* The decoder's mode for the current code segment. Owner; any context. */
 enum decode_mode x86_decode_mode(struct vcpu *vcpu);
@@ -23,11 +24,10 @@ enum decode_mode x86_decode_mode(struct vcpu *vcpu);
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want);
 
 /*
- * The instruction at vcpu->rip, decoded; *bytes, if not NULL, receives what was
- * fetched (INSTRUCTION_MAX bytes of room) and *count its length. 0; -EFAULT, -EAGAIN,
- * -ENXIO as above; -EINVAL: undefined, no exception is raised yet. Owner; any context.
+ * The instruction at vcpu->rip, decoded, and the state of paging it runs under.
+ * 0; -EFAULT, -EAGAIN, -ENXIO as above; -EINVAL: undefined, no exception is raised
+ * yet. Owner; any context.
  */
-int x86_fetch_instruction(struct vcpu *vcpu, struct instruction *insn, uint8_t *bytes,
-			  unsigned int *count);
+int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk);
 
 #endif

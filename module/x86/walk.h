@@ -27,7 +27,8 @@ struct walk_state {
 	uint64_t efer;
 	uint64_t rflags; /* AC, for SMAP */
 	uint32_t pkru;
-	uint8_t physical_bits; /* width of the guest's physical addresses */
+	uint8_t physical_bits; /* width of the guest's physical addresses, 32..52 */
+	bool gigabyte_pages;   /* the guest has 1 GiB pages */
 };
 
 /*
