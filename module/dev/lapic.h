@@ -172,11 +172,18 @@ bool lapic_extint_allowed(struct vcpu *vcpu);
  * the receiving APIC (ESR bit 6).
  */
 enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level);
+/* The vCPU's APIC is enabled and among those that 'destination' means. */
+bool lapic_matches(struct vcpu *vcpu, uint32_t destination, bool logical);
+/* An eight-bit destination, as the I/O APIC, MSI and the xAPIC have it. */
+static inline uint32_t lapic_destination(uint8_t destination)
+{
+	return destination == 0xff ? LAPIC_BROADCAST : destination;
+}
 /* Route a message to all the vCPUs it is for. */
 enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *message);
 /*
  * A message-signalled interrupt. 0; -EINVAL when 'addr' is not in the window
- * 0xfee00000-0xfeefffff or 'msg' is no MSI. A masked or absent target is no error.
+ * 0xfee00000-0xfeefffff. A masked or absent target is no error.
  */
 int lapic_msi(struct vm *vm, uint64_t addr, uint64_t msg);
 /* Pulse a local interrupt; -EINVAL unless 'lvt' < LAPIC_LVT_COUNT. _all: of each vCPU. */

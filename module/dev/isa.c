@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* An ISA interrupt of an in-kernel device drives both kinds of interrupt controller. */
+#include "dev/ioapic.h"
+#include "dev/pic.h"
+
+/* The timer's IRQ 0 is on pin 2, as the MADT of every PC says. */
+static int ioapic_pin(int irq)
+{
+	return irq == 0 ? 2 : irq;
+}
+
+/* New in either controller counts as delivered; else pending in either. */
+enum irq_outcome isa_irq_pulse(struct vm *vm, int irq)
+{
+	int pic = pic_pulse(vm, irq);
+	int ioapic = ioapic_pulse(vm, ioapic_pin(irq));
+
+	if (pic < 0 || ioapic < 0)
+		return IRQ_IGNORED;
+	return (enum irq_outcome)min(pic, ioapic);
+}
+
+void isa_irq_set(struct vm *vm, int irq, bool asserted)
+{
+	if (asserted) {
+		(void)pic_assert(vm, irq);
+		(void)ioapic_assert(vm, ioapic_pin(irq));
+	} else {
+		(void)pic_deassert(vm, irq);
+		(void)ioapic_deassert(vm, ioapic_pin(irq));
+	}
+}

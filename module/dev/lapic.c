@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The local APIC: life, modes, priorities, and the way of an interrupt through
+ * IRR and ISR to its EOI.
+ */
+#include "dev/ioapic.h"
+#include "dev/lapic_state.h"
+
+#define TPR_CLASS(tpr) ((tpr) >> 4)
+#define BASE_ADDRESS 0x000ffffffffff000ull
+
+/* --- life ----------------------------------------------------------------- */
+
+void lapic_stop(struct vcpu *vcpu)
+{
+	os_timer_cancel(&vcpu->lapic->timer);
+}
+
+void lapic_destroy(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+
+	if (!lapic)
+		return;
+	os_timer_cancel(&lapic->timer);
+	vcpu->lapic = NULL;
+	os_free(lapic->ipi_destinations);
+	os_free(lapic);
+}
+
+/* LDR of an APIC in x2APIC mode: cluster and place in it (SDM vol. 3, 10.12.10.2). */
+static uint32_t x2apic_ldr(uint32_t id)
+{
+	return id >> 4 << 16 | 1u << (id & 15);
+}
+
+static void update_mmio_base(struct lapic *lapic)
+{
+	bool mapped = (lapic->base & LAPIC_BASE_ENABLE) && !lapic_is_x2apic(lapic->base);
+
+	lapic->mmio_base = mapped ? lapic->base & BASE_ADDRESS : ~0ull;
+}
+
+static void forget_interrupts(struct lapic *lapic)
+{
+	__atomic_store_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST);
+	for (int word = 0; word < VECTOR_WORDS; word++) {
+		__atomic_store_n(&lapic->posted_edge[word], 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&lapic->posted_level[word], 0, __ATOMIC_SEQ_CST);
+		lapic_store(lapic->irr[word], 0);
+		lapic->isr[word] = 0;
+		lapic->tmr[word] = 0;
+	}
+	lapic->requested = 0;
+}
+
+/* Every register but ID, base and mode to its state after RESET. */
+static void reset_registers(struct lapic *lapic)
+{
+	forget_interrupts(lapic);
+	lapic_timer_reset(lapic);
+	lapic_store(lapic->svr, SVR_RESET);
+	lapic_store(lapic->dfr, DFR_FLAT);
+	lapic_store(lapic->ldr, lapic_is_x2apic(lapic->base) ? x2apic_ldr(lapic->id) : 0);
+	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
+		lapic_store(lapic->lvt[i], LVT_MASKED);
+	lapic->esr = 0;
+	lapic->icr[0] = 0;
+	lapic->icr[1] = 0;
+	lapic_store(lapic->class, 0);
+}
+
+/* State after RESET but for the TPR, of which the back end has a part. */
+static void power_on(struct lapic *lapic)
+{
+	bool boot = lapic->id == 0;
+
+	lapic_store(lapic->base,
+		    LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (boot ? LAPIC_BASE_BSP : 0));
+	reset_registers(lapic);
+	update_mmio_base(lapic);
+	if (boot)
+		lapic_store(lapic->lvt[LAPIC_LVT_LINT0], (uint32_t)LAPIC_EXTINT << 8);
+}
+
+int lapic_create(struct vcpu *vcpu)
+{
+	size_t words = (vcpu->vm->max_vcpus + 63) / 64;
+	struct lapic *lapic = os_alloc(sizeof(*lapic));
+
+	if (!lapic)
+		return -ENOMEM;
+	lapic->ipi_destinations = os_alloc(words * sizeof(uint64_t));
+	if (!lapic->ipi_destinations) {
+		os_free(lapic);
+		return -ENOMEM;
+	}
+	lapic->vcpu = vcpu;
+	lapic->id = (uint32_t)vcpu->id;
+	lapic_timer_init(lapic);
+	power_on(lapic);
+	vcpu->lapic = lapic;
+	return 0;
+}
+
+void lapic_reset(struct vcpu *vcpu, bool init)
+{
+	if (init)
+		reset_registers(vcpu->lapic);
+	else
+		power_on(vcpu->lapic);
+	lapic_set_tpr(vcpu, 0);
+}
+
+/* --- modes ---------------------------------------------------------------- */
+
+uint32_t lapic_id(struct vcpu *vcpu)
+{
+	return vcpu->lapic->id;
+}
+
+enum x2apic_state lapic_get_x2apic_state(struct vcpu *vcpu)
+{
+	return vcpu->lapic->x2apic_allowed ? X2APIC_ENABLED : X2APIC_DISABLED;
+}
+
+int lapic_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
+{
+	struct lapic *lapic = vcpu->lapic;
+
+	if (state != X2APIC_ENABLED && state != X2APIC_DISABLED)
+		return -EINVAL;
+	lapic->x2apic_allowed = state == X2APIC_ENABLED;
+	if (!lapic->x2apic_allowed && lapic_is_x2apic(lapic->base)) {
+		lapic_store(lapic->base, lapic->base & ~LAPIC_BASE_X2APIC);
+		reset_registers(lapic);
+		lapic_set_tpr(vcpu, 0);
+		update_mmio_base(lapic);
+	}
+	return 0;
+}
+
+uint64_t lapic_get_base(struct vcpu *vcpu)
+{
+	return vcpu->lapic->base;
+}
+
+/*
+ * Disabled, xAPIC and x2APIC are the modes; x2APIC is entered from xAPIC only and
+ * left to disabled only (SDM vol. 3, 10.12.5).
+ */
+static bool mode_change_allowed(const struct lapic *lapic, uint64_t value)
+{
+	bool enable = value & LAPIC_BASE_ENABLE;
+	bool was_enabled = lapic->base & LAPIC_BASE_ENABLE;
+	bool was_x2apic = lapic_is_x2apic(lapic->base);
+
+	if (!lapic_is_x2apic(value))
+		return !enable || !was_x2apic;
+	return enable && lapic->x2apic_allowed && was_enabled;
+}
+
+int lapic_set_base(struct vcpu *vcpu, uint64_t value)
+{
+	struct lapic *lapic = vcpu->lapic;
+	uint64_t changed = lapic->base ^ value;
+
+	if (value & ~(BASE_ADDRESS | LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC | LAPIC_BASE_BSP))
+		return -EINVAL;
+	if (!mode_change_allowed(lapic, value))
+		return -EINVAL;
+	lapic_store(lapic->base, value);
+	if (changed & LAPIC_BASE_ENABLE) {
+		reset_registers(lapic);
+		lapic_set_tpr(vcpu, 0);
+	} else if (changed & LAPIC_BASE_X2APIC) {
+		lapic_store(lapic->ldr, x2apic_ldr(lapic->id));
+	}
+	update_mmio_base(lapic);
+	return 0;
+}
+
+uint64_t lapic_mmio_base(struct vcpu *vcpu)
+{
+	return vcpu->lapic->mmio_base;
+}
+
+/* Disabling by software masks every local interrupt (SDM vol. 3, 10.4.7.2). */
+void lapic_set_svr(struct lapic *lapic, uint32_t value)
+{
+	lapic_store(lapic->svr, value);
+	if (value & SVR_ENABLE)
+		return;
+	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
+		lapic_store(lapic->lvt[i], lapic->lvt[i] | LVT_MASKED);
+	lapic_timer_update(lapic);
+}
+
+/* --- priorities ------------------------------------------------------------ */
+
+/*
+ * The back end holds CR8; the guest moves it without an exit. MOV CR8 clears the TPR's
+ * low bits (SDM vol. 3, 10.8.6), which shows when CR8 is not what it was.
+ */
+uint8_t lapic_get_tpr(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+	uint8_t class = (uint8_t)(vcpu_reg(vcpu, VM_REG_GUEST_TPR) & 0xf);
+
+	return (uint8_t)(class << 4 | (class == lapic->tpr_class ? lapic->tpr_low : 0));
+}
+
+void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
+{
+	struct lapic *lapic = vcpu->lapic;
+
+	lapic->tpr_class = TPR_CLASS(tpr);
+	lapic->tpr_low = tpr & 0xf;
+	(void)backend->set_reg(vcpu, VM_REG_GUEST_TPR, TPR_CLASS(tpr));
+	if (lapic_has_work(vcpu))
+		vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+/* SDM vol. 3, 10.8.3.1. */
+uint8_t lapic_ppr(struct lapic *lapic)
+{
+	int in_service = vector_highest(lapic->isr);
+	uint8_t tpr = lapic_get_tpr(lapic->vcpu);
+	uint8_t ppr = tpr;
+
+	if (in_service >= 0 && TPR_CLASS(in_service) > TPR_CLASS(tpr))
+		ppr = in_service & 0xf0;
+	lapic_store(lapic->class, TPR_CLASS(ppr));
+	return ppr;
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+static void set_request(struct lapic *lapic, unsigned int word, uint64_t bits)
+{
+	lapic_store(lapic->irr[word], lapic->irr[word] | bits);
+	if (lapic->irr[word])
+		lapic->requested |= 1u << word;
+}
+
+enum irq_outcome lapic_set_irr(struct lapic *lapic, uint8_t vector)
+{
+	unsigned int word = vector / 64;
+	uint64_t bit = BIT_ULL(vector % 64);
+	bool pending = lapic->irr[word] & bit;
+
+	if (!lapic_accepts(lapic))
+		return IRQ_IGNORED;
+	if (vector < VECTOR_FIRST) {
+		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
+		return IRQ_IGNORED;
+	}
+	lapic->tmr[word] &= ~bit;
+	set_request(lapic, word, bit);
+	vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
+	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
+}
+
+/* Only the owner can raise the interrupt: leave that to absorb(). */
+void lapic_error(struct lapic *lapic, uint32_t bit)
+{
+	uint32_t old = __atomic_fetch_or(&lapic->esr_pending, bit, __ATOMIC_SEQ_CST);
+
+	if (old & bit)
+		return;
+	__atomic_fetch_or(&lapic->posted, POSTED_ERROR, __ATOMIC_SEQ_CST);
+	vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
+}
+
+/* A vector that is itself illegal would only be the next error. */
+static void raise_error_interrupt(struct lapic *lapic)
+{
+	uint32_t lvt = lapic->lvt[LAPIC_LVT_ERROR];
+
+	if (!(lvt & LVT_MASKED) && (lvt & LVT_VECTOR) >= VECTOR_FIRST)
+		(void)lapic_set_irr(lapic, lvt & LVT_VECTOR);
+}
+
+/*
+ * Take what others have posted into IRR and TMR. The summary is cleared first: a
+ * bit set behind our back sets it again.
+ */
+static void absorb(struct lapic *lapic)
+{
+	uint32_t posted = __atomic_exchange_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
+
+	for (unsigned int word = 0; word < VECTOR_WORDS; word++) {
+		uint64_t edge, level;
+
+		if (!(posted & 1u << word))
+			continue;
+		edge = __atomic_exchange_n(&lapic->posted_edge[word], 0, __ATOMIC_SEQ_CST);
+		level = __atomic_exchange_n(&lapic->posted_level[word], 0, __ATOMIC_SEQ_CST);
+		lapic->tmr[word] = (lapic->tmr[word] & ~edge) | level;
+		set_request(lapic, word, edge | level);
+	}
+	if (posted & POSTED_ERROR)
+		raise_error_interrupt(lapic);
+}
+
+static inline void absorb_posted(struct lapic *lapic)
+{
+	if (unlikely(__atomic_load_n(&lapic->posted, __ATOMIC_ACQUIRE)))
+		absorb(lapic);
+}
+
+bool lapic_has_work(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+
+	absorb_posted(lapic);
+	return lapic->requested && (lapic->base & LAPIC_BASE_ENABLE);
+}
+
+int lapic_highest_request(struct vcpu *vcpu)
+{
+	return lapic_has_work(vcpu) ? vector_highest(vcpu->lapic->irr) : -1;
+}
+
+int lapic_pending(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+	int vector;
+
+	absorb_posted(lapic);
+	if (likely(!lapic->requested))
+		return -1;
+	if (!(lapic->base & LAPIC_BASE_ENABLE))
+		return -1;
+	vector = vector_highest(lapic->irr);
+	return TPR_CLASS(vector) > TPR_CLASS(lapic_ppr(lapic)) ? vector : -1;
+}
+
+void lapic_accept(struct vcpu *vcpu, uint8_t vector)
+{
+	struct lapic *lapic = vcpu->lapic;
+	unsigned int word = vector / 64;
+	uint64_t bit = BIT_ULL(vector % 64);
+
+	lapic_store(lapic->irr[word], lapic->irr[word] & ~bit);
+	if (!lapic->irr[word])
+		lapic->requested &= ~(1u << word);
+	lapic->isr[word] |= bit;
+}
+
+/* The I/O APIC hears of level-triggered ones unless the guest wants to tell it itself. */
+void lapic_eoi(struct lapic *lapic)
+{
+	int vector = vector_highest(lapic->isr);
+	unsigned int word = (unsigned int)vector / 64;
+	uint64_t bit = BIT_ULL((unsigned int)vector % 64);
+
+	if (vector < 0)
+		return;
+	lapic->isr[word] &= ~bit;
+	if ((lapic->tmr[word] & bit) && !(lapic->svr & SVR_SUPPRESS_EOI))
+		ioapic_eoi(lapic->vcpu->vm, (uint8_t)vector);
+	if (lapic_has_work(lapic->vcpu))
+		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
+}

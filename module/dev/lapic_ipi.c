@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Messages between interrupt controllers: who they are for, and how they arrive.
+ * Everything here but lapic_send_ipi() runs in any thread and context.
+ */
+#include "dev/ioapic.h"
+#include "dev/lapic_state.h"
+
+/* ICR's low half (SDM vol. 3, 10.6.1). */
+#define ICR_LOGICAL 0x800u
+#define ICR_ASSERT 0x4000u
+#define ICR_LEVEL 0x8000u
+#define ICR_DELIVERY 0x700u
+#define ICR_STATUS 0x1000u
+#define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
+
+enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
+
+/* Message address and data of an MSI (SDM vol. 3, 10.11). */
+#define MSI_WINDOW 0xfee00000ull
+#define MSI_ADDRESS_LOGICAL 0x4u
+#define MSI_ADDRESS_REDIRECT 0x8u
+#define MSI_DATA_ASSERT 0x4000u
+#define MSI_DATA_LEVEL 0x8000u
+
+/* --- arriving at one vCPU ---------------------------------------------------- */
+
+static bool already_pending(struct lapic *lapic, unsigned int word, uint64_t bit)
+{
+	return __atomic_load_n(&lapic->irr[word], __ATOMIC_RELAXED) & bit;
+}
+
+enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	struct lapic *lapic = vcpu->lapic;
+	unsigned int word = vector / 64;
+	uint64_t bit = BIT_ULL(vector % 64);
+	uint64_t *map, old;
+	bool pending;
+
+	if (!lapic || !lapic_accepts(lapic))
+		return IRQ_IGNORED;
+	if (vector < VECTOR_FIRST) {
+		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
+		return IRQ_IGNORED;
+	}
+	pending = already_pending(lapic, word, bit);
+	map = level ? lapic->posted_level : lapic->posted_edge;
+	old = __atomic_fetch_or(&map[word], bit, __ATOMIC_SEQ_CST);
+	/* Whoever set it is about to tell the owner, or has. */
+	if (old & bit)
+		return IRQ_COALESCED;
+	__atomic_fetch_or(&lapic->posted, 1u << word, __ATOMIC_SEQ_CST);
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
+}
+
+/* An ExtINT is taken if the pair of 8259s still has something when the owner looks. */
+static enum irq_outcome arrive(struct vcpu *vcpu, const struct lapic_message *message)
+{
+	switch (message->delivery) {
+	case LAPIC_FIXED:
+	case LAPIC_LOWEST:
+		return lapic_post(vcpu, message->vector, message->level);
+	case LAPIC_NMI:
+		vcpu_nmi(vcpu);
+		return IRQ_DELIVERED;
+	case LAPIC_INIT:
+		vcpu_init_ipi(vcpu);
+		return IRQ_DELIVERED;
+	case LAPIC_STARTUP:
+		vcpu_startup_ipi(vcpu, message->vector);
+		return IRQ_DELIVERED;
+	case LAPIC_EXTINT:
+		vcpu_request(vcpu, VCPU_REQ_EVENT);
+		return IRQ_DELIVERED;
+	case LAPIC_SMI: /* there is no system-management mode */
+	case LAPIC_RESERVED:
+	default:
+		return IRQ_IGNORED;
+	}
+}
+
+/* --- who it is for ----------------------------------------------------------- */
+
+/* SDM vol. 3, 10.6.2.2: flat and cluster model of the xAPIC, 10.12.10.2: x2APIC. */
+static bool logical_match(struct lapic *lapic, uint32_t destination)
+{
+	uint32_t ldr = lapic_load(lapic->ldr);
+	uint32_t set = ldr >> 24;
+
+	if (destination == LAPIC_BROADCAST)
+		return true;
+	if (lapic_is_x2apic(lapic_load(lapic->base)))
+		return destination >> 16 == ldr >> 16 && (destination & ldr & 0xffff);
+	if (destination > 0xff)
+		return false;
+	if (lapic_load(lapic->dfr) >> 28 == 0xf)
+		return destination & set;
+	if (destination >> 4 != 0xf && destination >> 4 != set >> 4)
+		return false;
+	return destination & set & 0xf;
+}
+
+/* An ID that does not fit the xAPIC's eight bits is reached in x2APIC mode only. */
+static bool physical_match(struct lapic *lapic, uint32_t destination)
+{
+	if (destination == LAPIC_BROADCAST)
+		return true;
+	if (lapic->id != destination)
+		return false;
+	return destination < 0xff || lapic_is_x2apic(lapic_load(lapic->base));
+}
+
+bool lapic_matches(struct vcpu *vcpu, uint32_t destination, bool logical)
+{
+	struct lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !(lapic_load(lapic->base) & LAPIC_BASE_ENABLE))
+		return false;
+	return logical ? logical_match(lapic, destination) : physical_match(lapic, destination);
+}
+
+/* Of those that match and accept: the one whose priority class is lowest. */
+static struct vcpu *lowest_priority(struct vm *vm, const struct lapic_message *message)
+{
+	uint32_t lowest = UINT32_MAX;
+	struct vcpu *chosen = NULL;
+	uint32_t max = vm->max_vcpus;
+
+	/* Ties go to different vCPUs for different vectors, always the same for each. */
+	for (uint32_t i = 0; i < max; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)((message->vector + i) % max));
+		uint32_t class;
+
+		if (!vcpu || !lapic_matches(vcpu, message->destination, message->logical) ||
+		    !lapic_accepts(vcpu->lapic))
+			continue;
+		class = lapic_load(vcpu->lapic->class);
+		if (class < lowest) {
+			lowest = class;
+			chosen = vcpu;
+		}
+	}
+	return chosen;
+}
+
+/* Delivered if anywhere, else coalesced if anywhere. */
+static enum irq_outcome combine(enum irq_outcome a, enum irq_outcome b)
+{
+	return min(a, b);
+}
+
+static enum irq_outcome deliver_all(struct vm *vm, const struct lapic_message *message,
+				    const struct vcpu *except)
+{
+	enum irq_outcome outcome = IRQ_IGNORED;
+
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu && vcpu != except &&
+		    lapic_matches(vcpu, message->destination, message->logical))
+			outcome = combine(outcome, arrive(vcpu, message));
+	}
+	return outcome;
+}
+
+enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *message)
+{
+	struct vcpu *vcpu;
+
+	if (message->delivery == LAPIC_LOWEST) {
+		vcpu = lowest_priority(vm, message);
+		return vcpu ? arrive(vcpu, message) : IRQ_IGNORED;
+	}
+	if (message->logical || message->destination == LAPIC_BROADCAST)
+		return deliver_all(vm, message, NULL);
+	if (message->destination >= vm->max_vcpus)
+		return IRQ_IGNORED;
+	/* APIC IDs are vCPU numbers. */
+	vcpu = vm_vcpu(vm, (int)message->destination);
+	if (!vcpu || !lapic_matches(vcpu, message->destination, false))
+		return IRQ_IGNORED;
+	return arrive(vcpu, message);
+}
+
+/* --- MSI --------------------------------------------------------------------- */
+
+int lapic_msi(struct vm *vm, uint64_t addr, uint64_t msg)
+{
+	struct lapic_message message = {
+		.destination = lapic_destination((uint8_t)(addr >> 12)),
+		.logical = addr & MSI_ADDRESS_LOGICAL,
+		.level = msg & MSI_DATA_LEVEL,
+		.delivery = msg >> 8 & 7,
+		.vector = (uint8_t)msg,
+	};
+
+	if (addr >> 20 != MSI_WINDOW >> 20)
+		return -EINVAL;
+	if ((addr & MSI_ADDRESS_REDIRECT) && message.logical && message.delivery == LAPIC_FIXED)
+		message.delivery = LAPIC_LOWEST;
+	/* A start-up cannot come as an MSI; the release of a level says nothing. */
+	if (message.delivery == LAPIC_STARTUP || (message.level && !(msg & MSI_DATA_ASSERT)))
+		return 0;
+	(void)lapic_deliver(vm, &message);
+	return 0;
+}
+
+/* --- local interrupts ---------------------------------------------------------- */
+
+int lapic_local_irq(struct vcpu *vcpu, unsigned int lvt)
+{
+	struct lapic *lapic = vcpu->lapic;
+	struct lapic_message message = { 0 };
+	uint32_t entry;
+
+	if (lvt >= LAPIC_LVT_COUNT || !lapic)
+		return -EINVAL;
+	entry = lapic_load(lapic->lvt[lvt]);
+	if (!(lapic_load(lapic->base) & LAPIC_BASE_ENABLE) || (entry & LVT_MASKED))
+		return 0;
+	/* Timer and error entries have no delivery mode: those bits are 0, Fixed. */
+	message.delivery = LVT_DELIVERY(entry);
+	message.vector = entry & LVT_VECTOR;
+	if (message.delivery != LAPIC_LOWEST && message.delivery != LAPIC_STARTUP)
+		(void)arrive(vcpu, &message);
+	return 0;
+}
+
+int lapic_local_irq_all(struct vm *vm, unsigned int lvt)
+{
+	if (lvt >= LAPIC_LVT_COUNT)
+		return -EINVAL;
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu)
+			(void)lapic_local_irq(vcpu, lvt);
+	}
+	return 0;
+}
+
+/* --- the 8259 pair --------------------------------------------------------------- */
+
+bool lapic_extint_allowed(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+	uint32_t lint0 = lapic_load(lapic->lvt[LAPIC_LVT_LINT0]);
+
+	/* Without an APIC the pin is INTR, and wired to the boot processor alone. */
+	if (!(lapic_load(lapic->base) & LAPIC_BASE_ENABLE))
+		return vcpu->id == 0;
+	if (!(lint0 & LVT_MASKED) && LVT_DELIVERY(lint0) == LAPIC_EXTINT)
+		return true;
+	return ioapic_extint_routed(vcpu);
+}
+
+void lapic_pic_output(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (!vcpu || !vcpu->lapic)
+			continue;
+		if (lapic_extint_allowed(vcpu))
+			vcpu_request(vcpu, VCPU_REQ_EVENT);
+		else
+			(void)lapic_local_irq(vcpu, LAPIC_LVT_LINT0);
+	}
+}
+
+/* --- ICR --------------------------------------------------------------------- */
+
+const uint64_t *lapic_ipi_destinations(struct vcpu *vcpu)
+{
+	return vcpu->lapic->ipi_destinations;
+}
+
+static bool is_target(struct lapic *lapic, struct vcpu *vcpu, const struct lapic_message *message,
+		      enum shorthand shorthand)
+{
+	switch (shorthand) {
+	case TO_SELF:
+		return vcpu == lapic->vcpu;
+	case TO_ALL:
+		return true;
+	case TO_OTHERS:
+		return vcpu != lapic->vcpu;
+	case TO_DESTINATION:
+	default:
+		return lapic_matches(vcpu, message->destination, message->logical);
+	}
+}
+
+/* INIT and start-up IPIs of a program that wants to see them. */
+static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
+		    enum shorthand shorthand)
+{
+	struct vcpu *sender = lapic->vcpu;
+	struct vm *vm = sender->vm;
+
+	memset(lapic->ipi_destinations, 0, (vm->max_vcpus + 63) / 64 * sizeof(uint64_t));
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu && vcpu->lapic && is_target(lapic, vcpu, message, shorthand))
+			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
+	}
+	(void)vcpu_exit_program(sender, VM_EXITCODE_IPI);
+	sender->exit.u.ipi.mode = lapic->icr[0] & ICR_DELIVERY;
+	sender->exit.u.ipi.vector = message->vector;
+	return 1;
+}
+
+static void send_to_self(struct lapic *lapic, const struct lapic_message *message)
+{
+	if (message->delivery == LAPIC_FIXED)
+		(void)lapic_set_irr(lapic, message->vector);
+	else if (message->delivery == LAPIC_NMI)
+		vcpu_nmi(lapic->vcpu);
+}
+
+static void send(struct lapic *lapic, struct lapic_message *message, enum shorthand shorthand)
+{
+	struct vcpu *self = lapic->vcpu;
+
+	switch (shorthand) {
+	case TO_SELF:
+		send_to_self(lapic, message);
+		return;
+	case TO_ALL:
+	case TO_OTHERS:
+		message->destination = LAPIC_BROADCAST;
+		message->logical = false;
+		(void)deliver_all(self->vm, message, shorthand == TO_OTHERS ? self : NULL);
+		return;
+	case TO_DESTINATION:
+	default:
+		(void)lapic_deliver(self->vm, message);
+	}
+}
+
+static uint32_t icr_destination(const struct lapic *lapic)
+{
+	if (lapic_is_x2apic(lapic->base))
+		return lapic->icr[1];
+	return lapic_destination((uint8_t)(lapic->icr[1] >> 24));
+}
+
+int lapic_send_ipi(struct lapic *lapic)
+{
+	uint32_t icr = lapic->icr[0] &= ~ICR_STATUS; /* delivery is immediate */
+	enum shorthand shorthand = ICR_SHORTHAND(icr);
+	struct lapic_message message = {
+		.destination = icr_destination(lapic),
+		.logical = icr & ICR_LOGICAL,
+		.delivery = LVT_DELIVERY(icr),
+		.vector = (uint8_t)icr,
+	};
+	bool start = message.delivery == LAPIC_INIT || message.delivery == LAPIC_STARTUP;
+
+	if (message.delivery <= LAPIC_LOWEST && message.vector < VECTOR_FIRST) {
+		lapic_error(lapic, ESR_SEND_ILLEGAL);
+		return 0;
+	}
+	/* INIT level de-assert only ever synchronized arbitration IDs; ExtINT is no IPI. */
+	if ((message.delivery == LAPIC_INIT && (icr & ICR_LEVEL) && !(icr & ICR_ASSERT)) ||
+	    message.delivery == LAPIC_EXTINT)
+		return 0;
+	if (start && (lapic->vcpu->capabilities & 1u << VM_CAP_IPI_EXIT))
+		return exit_ipi(lapic, &message, shorthand);
+	send(lapic, &message, shorthand);
+	return 0;
+}

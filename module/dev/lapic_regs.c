@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The local APIC's registers: one table by register number, which is the offset in
+ * the memory-mapped page divided by 16 and the MSR number less 0x800 (SDM vol. 3,
+ * tables 10-1 and 10-6). The two interfaces differ in what they do about
+ * registers and bits that do not exist.
+ */
+#include "dev/lapic_state.h"
+
+#define REGISTER_COUNT 0x40
+#define REGISTER_EOI 0x0b
+#define REGISTER_ICR 0x30
+
+/* Bits of entries that only the APIC writes: delivery status and remote IRR. */
+#define LVT_READ_ONLY 0x5000u
+
+/* Version 0x14 (integrated), the last LVT entry, EOI-broadcast suppression. */
+#define VERSION (0x14u | (LAPIC_LVT_COUNT - 1) << 16 | 1u << 24)
+
+#define IN_XAPIC 1
+#define IN_X2APIC 2
+#define IN_BOTH 3
+
+/*
+ * A register. No 'read': write-only, reads as 0 in memory, #GP as an MSR. No 'write':
+ * read-only, likewise. 'writable' are the bits that are not reserved. Handlers return
+ * 0, -EINVAL (#GP; memory-mapped: ignored) or 1 (an exit to the program).
+ */
+struct lapic_register {
+	uint32_t (*read)(struct lapic *lapic, unsigned int number);
+	int (*write)(struct lapic *lapic, unsigned int number, uint32_t value);
+	uint32_t writable;
+	uint8_t modes;
+};
+
+static uint32_t read_id(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic_is_x2apic(lapic->base) ? lapic->id : lapic->id << 24;
+}
+
+static uint32_t read_version(struct lapic *lapic, unsigned int number)
+{
+	(void)lapic;
+	(void)number;
+	return VERSION;
+}
+
+static uint32_t read_tpr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic_get_tpr(lapic->vcpu);
+}
+
+static int write_tpr(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_set_tpr(lapic->vcpu, (uint8_t)value);
+	return 0;
+}
+
+/* Arbitration priority and remote read: of processors long gone. */
+static uint32_t read_zero(struct lapic *lapic, unsigned int number)
+{
+	(void)lapic;
+	(void)number;
+	return 0;
+}
+
+static uint32_t read_ppr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic_ppr(lapic);
+}
+
+static int write_eoi(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	(void)value;
+	lapic_eoi(lapic);
+	return 0;
+}
+
+static uint32_t read_ldr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->ldr;
+}
+
+static int write_ldr(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_store(lapic->ldr, value);
+	return 0;
+}
+
+static uint32_t read_dfr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->dfr;
+}
+
+/* The low bits read as ones. */
+static int write_dfr(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_store(lapic->dfr, value | 0x0fffffffu);
+	return 0;
+}
+
+static uint32_t read_svr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->svr;
+}
+
+static int write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_set_svr(lapic, value);
+	return 0;
+}
+
+/* 32 bits of a map of vectors; 'number' counts from the map's first register. */
+static uint32_t read_map(const uint64_t map[VECTOR_WORDS], unsigned int number)
+{
+	number &= 7;
+	return (uint32_t)(map[number / 2] >> (number % 2 * 32));
+}
+
+static uint32_t read_isr(struct lapic *lapic, unsigned int number)
+{
+	return read_map(lapic->isr, number);
+}
+
+static uint32_t read_tmr(struct lapic *lapic, unsigned int number)
+{
+	return read_map(lapic->tmr, number);
+}
+
+static uint32_t read_irr(struct lapic *lapic, unsigned int number)
+{
+	(void)lapic_has_work(lapic->vcpu);
+	return read_map(lapic->irr, number);
+}
+
+static uint32_t read_esr(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->esr;
+}
+
+/* A write latches what has gone wrong since the last one (SDM vol. 3, 10.5.3). */
+static int write_esr(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	(void)value;
+	lapic->esr = __atomic_exchange_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static uint32_t read_icr(struct lapic *lapic, unsigned int number)
+{
+	return lapic->icr[number - REGISTER_ICR];
+}
+
+static int write_icr_low(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic->icr[0] = value;
+	return lapic_send_ipi(lapic);
+}
+
+static int write_icr_high(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic->icr[1] = value;
+	return 0;
+}
+
+static int write_self_ipi(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	if (value < VECTOR_FIRST)
+		lapic_error(lapic, ESR_SEND_ILLEGAL);
+	else
+		(void)lapic_set_irr(lapic, (uint8_t)value);
+	return 0;
+}
+
+/* Which entry of the table a register from 0x32 to 0x37 is. */
+static enum lapic_lvt lvt_index(unsigned int number)
+{
+	static const uint8_t index[] = {
+		LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL, LAPIC_LVT_PERFORMANCE,
+		LAPIC_LVT_LINT0, LAPIC_LVT_LINT1,   LAPIC_LVT_ERROR,
+	};
+
+	return number < 0x32 ? LAPIC_LVT_CMCI : index[number - 0x32];
+}
+
+static uint32_t read_lvt(struct lapic *lapic, unsigned int number)
+{
+	return lapic->lvt[lvt_index(number)];
+}
+
+static int write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	enum lapic_lvt index = lvt_index(number);
+
+	if (!(lapic->svr & SVR_ENABLE))
+		value |= LVT_MASKED;
+	if (index == LAPIC_LVT_TIMER)
+		lapic_timer_set_lvt(lapic, value);
+	else
+		lapic_store(lapic->lvt[index], value);
+	return 0;
+}
+
+static uint32_t read_initial_count(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->initial_count;
+}
+
+static int write_initial_count(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_timer_set_count(lapic, value);
+	return 0;
+}
+
+static uint32_t read_current_count(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic_timer_count(lapic);
+}
+
+static uint32_t read_divide(struct lapic *lapic, unsigned int number)
+{
+	(void)number;
+	return lapic->divide;
+}
+
+static int write_divide(struct lapic *lapic, unsigned int number, uint32_t value)
+{
+	(void)number;
+	lapic_timer_set_divide(lapic, value);
+	return 0;
+}
+
+static const struct lapic_register registers[REGISTER_COUNT] = {
+	[0x02] = { read_id, NULL, 0, IN_BOTH },
+	[0x03] = { read_version, NULL, 0, IN_BOTH },
+	[0x08] = { read_tpr, write_tpr, 0xff, IN_BOTH },
+	[0x09] = { read_zero, NULL, 0, IN_XAPIC },
+	[0x0a] = { read_ppr, NULL, 0, IN_BOTH },
+	[0x0b] = { NULL, write_eoi, 0, IN_BOTH },
+	[0x0c] = { read_zero, NULL, 0, IN_XAPIC },
+	[0x0d] = { read_ldr, NULL, 0, IN_X2APIC }, /* and find_register() */
+	[0x0e] = { read_dfr, write_dfr, 0xf0000000, IN_XAPIC },
+	[0x0f] = { read_svr, write_svr, 0x13ff, IN_BOTH },
+	[0x10 ... 0x17] = { read_isr, NULL, 0, IN_BOTH },
+	[0x18 ... 0x1f] = { read_tmr, NULL, 0, IN_BOTH },
+	[0x20 ... 0x27] = { read_irr, NULL, 0, IN_BOTH },
+	[0x28] = { read_esr, write_esr, 0, IN_BOTH },
+	[0x2f] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
+	[0x30] = { read_icr, write_icr_low, 0xccfff, IN_BOTH },
+	[0x31] = { read_icr, write_icr_high, 0xff000000, IN_XAPIC },
+	[0x32] = { read_lvt, write_lvt, 0x700ff, IN_BOTH },
+	[0x33 ... 0x34] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
+	[0x35 ... 0x36] = { read_lvt, write_lvt, 0x1a7ff, IN_BOTH },
+	[0x37] = { read_lvt, write_lvt, 0x100ff, IN_BOTH },
+	[0x38] = { read_initial_count, write_initial_count, 0xffffffff, IN_BOTH },
+	[0x39] = { read_current_count, NULL, 0, IN_BOTH },
+	[0x3e] = { read_divide, write_divide, 0xb, IN_BOTH },
+	[0x3f] = { NULL, write_self_ipi, 0xff, IN_X2APIC },
+};
+
+/* LDR is the one register that can be written in one mode only. */
+static const struct lapic_register xapic_ldr = { read_ldr, write_ldr, 0xff000000, IN_XAPIC };
+
+/* NULL: no such register in that mode. */
+static const struct lapic_register *find_register(unsigned int number, unsigned int mode)
+{
+	const struct lapic_register *reg;
+
+	if (number >= REGISTER_COUNT)
+		return NULL;
+	if (number == 0x0d && mode == IN_XAPIC)
+		return &xapic_ldr;
+	reg = &registers[number];
+	return reg->modes & mode ? reg : NULL;
+}
+
+/* --- in memory --------------------------------------------------------------- */
+
+int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t *value)
+{
+	const struct lapic_register *reg = find_register(offset >> 4, IN_XAPIC);
+	unsigned int byte = offset & 15;
+	uint64_t contents = 0;
+
+	if (!reg)
+		lapic_error(vcpu->lapic, ESR_ILLEGAL_REGISTER);
+	else if (reg->read && byte < 4)
+		contents = (uint64_t)reg->read(vcpu->lapic, offset >> 4) >> byte * 8;
+	if (size < 8)
+		contents &= BIT_ULL(size * 8) - 1;
+	*value = contents;
+	return 0;
+}
+
+int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t value)
+{
+	const struct lapic_register *reg = find_register(offset >> 4, IN_XAPIC);
+	int error;
+
+	if (!reg) {
+		lapic_error(vcpu->lapic, ESR_ILLEGAL_REGISTER);
+		return 0;
+	}
+	if (!reg->write || offset & 15 || size < 4)
+		return 0;
+	error = reg->write(vcpu->lapic, offset >> 4, (uint32_t)value & reg->writable);
+	return error > 0 ? error : 0;
+}
+
+/* --- as MSRs ----------------------------------------------------------------- */
+
+int lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	struct lapic *lapic = vcpu->lapic;
+	unsigned int number = msr - LAPIC_MSR_FIRST;
+	const struct lapic_register *reg = find_register(number, IN_X2APIC);
+
+	if (!lapic_is_x2apic(lapic->base) || !reg || !reg->read)
+		return -EINVAL;
+	*value = reg->read(lapic, number);
+	if (number == REGISTER_ICR)
+		*value |= (uint64_t)lapic->icr[1] << 32;
+	return 0;
+}
+
+int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	struct lapic *lapic = vcpu->lapic;
+	unsigned int number = msr - LAPIC_MSR_FIRST;
+	const struct lapic_register *reg = find_register(number, IN_X2APIC);
+	uint32_t ignored = 0;
+
+	if (!lapic_is_x2apic(lapic->base) || !reg || !reg->write)
+		return -EINVAL;
+	if (number >= 0x2f && number <= 0x37 && number != REGISTER_ICR)
+		ignored = LVT_READ_ONLY;
+	if ((uint32_t)value & ~(reg->writable | ignored))
+		return -EINVAL;
+	if (number == REGISTER_ICR)
+		lapic->icr[1] = (uint32_t)(value >> 32);
+	else if (value >> 32)
+		return -EINVAL;
+	return reg->write(lapic, number, (uint32_t)value & reg->writable);
+}
