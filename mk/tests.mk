@@ -47,6 +47,21 @@ $(O)/unit/test_%: $(O)/unit/obj/tests/unit/test_%.o $(UNIT_HELPERS) $(O)/unit/po
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^ -lm
 
+# test_bhyve_* and fuzz_bhyve_* have bhyve's files instead of the module's, and
+# a library that plays the module.
+BHYVE_SRCS := $(filter-out cmd/bhyve/bhyve.c,$(wildcard cmd/bhyve/*.c)) \
+	$(wildcard tests/unit/bhyve/*.c)
+BHYVE_OBJS = $(BHYVE_SRCS:%.c=$(O)/$(1)/obj/%.o)
+$(foreach kind,unit fuzz,$(O)/$(kind)/obj/cmd/bhyve/%.o $(O)/$(kind)/obj/tests/unit/bhyve/%.o \
+	$(O)/$(kind)/obj/tests/$(kind)/$(kind:unit=test)_bhyve_%.o): \
+	PORTABLE_CFLAGS += -Icmd/bhyve -Itests/unit/bhyve -I$(O)/gen
+$(call BHYVE_OBJS,unit) $(call BHYVE_OBJS,fuzz): | $(ASL_HEADERS)
+
+$(O)/unit/test_bhyve_%: $(O)/unit/obj/tests/unit/test_bhyve_%.o $(O)/unit/obj/tests/unit/unit.o \
+		$(call BHYVE_OBJS,unit)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
 .PHONY: unit-programs run-unit
 unit-programs: $(UNIT_TESTS)
 run-unit:
@@ -67,6 +82,10 @@ $(O)/fuzz/portable.a: $(PORTABLE_SRCS:%.c=$(O)/fuzz/obj/%.o)
 	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/portable.a
+	$(say) LD $@
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+
+$(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJS,fuzz)
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
@@ -98,6 +117,22 @@ $(O)/guest/payload.elf: $(PAYLOAD_OBJS) tests/guest/payload/link.ld
 	$(Q)ld -m elf_x86_64 -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
 		-T tests/guest/payload/link.ld -o $@ $(PAYLOAD_OBJS)
 
+# The host tests' programs, with the unit tests' harness.
+HOST_TESTS := $(patsubst tests/host/%.c,$(O)/host/%,$(wildcard tests/host/test_*.c))
+HOST_HELPERS := $(patsubst %.c,$(O)/host/obj/%.o, \
+	tests/unit/unit.c $(filter-out tests/host/test_%,$(wildcard tests/host/*.c)))
+
+$(O)/host/obj/%.o: %.c | setup-build
+	$(say) CC "$< (host)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+
+$(O)/host/test_%: $(O)/host/obj/tests/host/test_%.o $(HOST_HELPERS) $(O)/lib/libvmmapi.a
+	$(say) LD $@
+	$(Q)$(CC) -static -pthread -o $@ $^
+
+run-host: $(HOST_TESTS) $(O)/guest/payload.elf
+
 # These have runners of their own, which call lab/run.
 run-guest: $(O)/guest/payload.elf
 run-lab: | setup-lab
@@ -105,4 +140,4 @@ run-lab: | setup-lab
 run-guest run-host: run-%: programs modules
 	@tests/layer $* tests/$*/run $(HOST)
 
--include $(shell find $(O)/unit $(O)/fuzz $(O)/guest -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/unit $(O)/fuzz $(O)/guest $(O)/host -name '*.d' 2>/dev/null)

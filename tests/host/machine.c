@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Small VMs, and the state of the host. */
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Present, read and write or read and execute, accessed; real-mode limits. */
+#define REAL_DATA 0x93
+#define REAL_CODE 0x9b
+
+static void real_mode_segment(struct vcpu *vcpu, int reg, uint32_t access)
+{
+	REQUIRE(vm_set_desc(vcpu, reg, 0, 0xffff, access) == 0);
+	REQUIRE(vm_set_register(vcpu, reg, 0) == 0);
+}
+
+struct vcpu *machine_vcpu(struct machine *machine, int id, uint64_t rip)
+{
+	struct vcpu *vcpu = vm_vcpu_open(machine->ctx, id);
+
+	REQUIRE(vcpu);
+	REQUIRE(vm_activate_cpu(vcpu) == 0);
+	real_mode_segment(vcpu, VM_REG_GUEST_CS, REAL_CODE);
+	real_mode_segment(vcpu, VM_REG_GUEST_DS, REAL_DATA);
+	real_mode_segment(vcpu, VM_REG_GUEST_ES, REAL_DATA);
+	real_mode_segment(vcpu, VM_REG_GUEST_SS, REAL_DATA);
+	REQUIRE(vm_set_register(vcpu, VM_REG_GUEST_RSP, 0xff0) == 0);
+	REQUIRE(vm_set_register(vcpu, VM_REG_GUEST_RIP, rip) == 0);
+	return vcpu;
+}
+
+struct machine machine_create(const char *name, size_t size, const void *code, size_t code_size)
+{
+	struct machine machine = { 0 };
+
+	machine.ctx = vm_openf(name, VMMAPI_OPEN_CREATE | VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE);
+	if (!machine.ctx) {
+		unit_fail(__FILE__, __LINE__, "%s: %s", name, strerror(errno));
+		unit_end();
+	}
+	REQUIRE(vm_setup_memory(machine.ctx, size, VM_MMAP_ALL) == 0);
+	machine.memory = vm_map_gpa(machine.ctx, 0, size);
+	REQUIRE(machine.memory);
+	memcpy(machine.memory + MACHINE_CODE, code, code_size);
+	machine.vcpu = machine_vcpu(&machine, 0, MACHINE_CODE);
+	return machine;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	vm_destroy(machine->ctx);
+	machine->ctx = NULL;
+}
+
+struct vm_exit machine_run(struct machine *machine)
+{
+	struct vm_exit exit;
+
+	do {
+		int error = vm_run_reply(machine->vcpu, &exit, false, 0);
+
+		if (error && errno == EINTR)
+			continue;
+		if (error) {
+			unit_fail(__FILE__, __LINE__, "VM_RUN: %s", strerror(errno));
+			unit_end();
+		}
+	} while (exit.exitcode == VM_EXITCODE_BOGUS);
+	return exit;
+}
+
+long meminfo(const char *field)
+{
+	char line[128];
+	long value = -1;
+	FILE *file = fopen("/proc/meminfo", "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		size_t length = strlen(field);
+
+		if (strncmp(line, field, length) == 0 && line[length] == ':')
+			value = atol(line + length + 1);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	ssize_t written;
+
+	if (fd < 0)
+		return -1;
+	written = write(fd, text, strlen(text));
+	close(fd);
+	return written == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+long settled_free_memory(void)
+{
+	long before, now = -1;
+
+	/* RCU and work queues free a little later: until two readings agree. */
+	for (int i = 0; i < 50; i++) {
+		write_file("/proc/sys/vm/drop_caches", "3");
+		write_file("/proc/sys/vm/compact_memory", "1");
+		before = now;
+		now = meminfo("MemFree");
+		if (labs(now - before) < 64)
+			break;
+		usleep(100000);
+	}
+	return now;
+}

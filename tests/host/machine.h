@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Small VMs for the host tests, made and run through libvmmapi. */
+#ifndef TESTS_HOST_MACHINE_H
+#define TESTS_HOST_MACHINE_H
+
+#include <stdint.h>
+#include <vmmapi.h>
+
+#include "unit.h"
+
+#define MACHINE_CODE 0x1000 /* where a machine's code is */
+
+struct machine {
+	struct vmctx *ctx;
+	struct vcpu *vcpu;
+	char *memory; /* guest-physical address 0 */
+};
+
+/*
+ * A VM of 'size' bytes of memory with one vCPU in real mode at MACHINE_CODE, where
+ * 'code' has been put. It goes when the test's process ends, however that ends.
+ * Requires success of each step.
+ */
+struct machine machine_create(const char *name, size_t size, const void *code, size_t code_size);
+/* Put vCPU 'id' of it, made if need be, into real mode at 'rip'. */
+struct vcpu *machine_vcpu(struct machine *machine, int id, uint64_t rip);
+void machine_destroy(struct machine *machine);
+/* Run until an exit that is not BOGUS; requires that VM_RUN does not fail. */
+struct vm_exit machine_run(struct machine *machine);
+
+/* A number from /proc/meminfo, in KiB. */
+long meminfo(const char *field);
+/* Drop caches, and what the kernel frees later; then what is free, in KiB. */
+long settled_free_memory(void);
+/* Write 'text' to a file of the kernel's: 0 or -1. */
+int write_file(const char *path, const char *text);
+
+#endif

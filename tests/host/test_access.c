@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Who may create, use and destroy a VM (the lab's alice and bob are in group vmm, mallory is not). */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+/* From the files themselves: a static program has no name service. */
+static struct passwd *user_named(const char *name)
+{
+	FILE *file = fopen("/etc/passwd", "r");
+	struct passwd *user;
+
+	REQUIRE(file);
+	while ((user = fgetpwent(file)) && strcmp(user->pw_name, name))
+		;
+	fclose(file);
+	REQUIRE(user);
+	return user;
+}
+
+/* The gid of group vmm if 'name' is a member, else 0. */
+static gid_t vmm_group_of(const char *name)
+{
+	FILE *file = fopen("/etc/group", "r");
+	gid_t gid = 0;
+	struct group *group;
+
+	REQUIRE(file);
+	while ((group = fgetgrent(file))) {
+		for (char **member = group->gr_mem; *member; member++) {
+			if (strcmp(group->gr_name, "vmm") == 0 && strcmp(*member, name) == 0)
+				gid = group->gr_gid;
+		}
+	}
+	fclose(file);
+	return gid;
+}
+
+/* Become a user of the lab for good. */
+static void become(const char *name)
+{
+	const struct passwd *user = user_named(name);
+	gid_t vmm = vmm_group_of(name);
+
+	REQUIRE(setgroups(vmm ? 1 : 0, &vmm) == 0);
+	REQUIRE(setgid(user->pw_gid) == 0);
+	REQUIRE(setuid(user->pw_uid) == 0);
+}
+
+/* In a child that is 'name': the errno of an action, 0 if it succeeded. */
+static int as(const char *name, int (*action)(void))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		become(name);
+		errno = 0;
+		_exit(action() == 0 ? 0 : errno);
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	REQUIRE(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int create(void)
+{
+	return vm_create("access");
+}
+
+static int use(void)
+{
+	struct vmctx *ctx = vm_open("access");
+
+	if (!ctx)
+		return -1;
+	vm_close(ctx);
+	return 0;
+}
+
+static int destroy(void)
+{
+	return vm_destroy_name("access");
+}
+
+static bool refused(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
+TEST(members_of_group_vmm_create_and_destroy)
+{
+	CHECK_EQ(as("alice", create), 0);
+	CHECK_EQ(as("alice", use), 0);
+	CHECK_EQ(as("alice", destroy), 0);
+}
+
+TEST(others_may_not_create)
+{
+	CHECK(refused(as("mallory", create)));
+}
+
+TEST(only_the_creator_and_root_use_a_vm)
+{
+	CHECK_EQ(as("alice", create), 0);
+	CHECK(refused(as("bob", use)));
+	CHECK(refused(as("mallory", use)));
+	CHECK_EQ(use(), 0);
+	CHECK_EQ(as("alice", destroy), 0);
+}
+
+TEST(only_the_creator_and_root_destroy_a_vm)
+{
+	CHECK_EQ(as("alice", create), 0);
+	CHECK(refused(as("bob", destroy)));
+	CHECK_EQ(destroy(), 0);
+}
+
+TEST(node_belongs_to_its_creator)
+{
+	struct stat st;
+
+	CHECK_EQ(as("alice", create), 0);
+	REQUIRE(stat("/dev/vmm/access", &st) == 0);
+	CHECK_EQ(st.st_uid, user_named("alice")->pw_uid);
+	CHECK_EQ(st.st_mode & 0777, 0600);
+	CHECK_EQ(destroy(), 0);
+}
+
+/* A chmod of the node does not give the VM away: opening checks again. */
+TEST(a_wide_open_node_stays_closed)
+{
+	CHECK_EQ(as("alice", create), 0);
+	CHECK(chmod("/dev/vmm/access", 0666) == 0);
+	CHECK(refused(as("bob", use)));
+	CHECK_EQ(destroy(), 0);
+}
+
+TEST(maxcpu_bounds_vcpus)
+{
+	struct machine machine = machine_create("access", 1 << 20, "\xf4", 1);
+	int maxcpu = 0;
+	uint64_t value;
+	FILE *file = fopen("/proc/sys/hw/vmm/maxcpu", "r");
+
+	REQUIRE(file && fscanf(file, "%d", &maxcpu) == 1);
+	fclose(file);
+	CHECK(maxcpu >= 1);
+	CHECK(vm_get_register(vm_vcpu_open(machine.ctx, maxcpu - 1), VM_REG_GUEST_RAX, &value) ==
+	      0);
+	CHECK(vm_get_register(vm_vcpu_open(machine.ctx, maxcpu), VM_REG_GUEST_RAX, &value) == -1);
+	CHECK_EQ(errno, EINVAL);
+	machine_destroy(&machine);
+}
