@@ -10,6 +10,21 @@
 
 #include "core/vm.h"
 
+/* One register or a range of them. */
+struct msr_row {
+	uint32_t first;
+	uint32_t last;
+	uint16_t feature; /* enum cpu_feature it belongs to, or CPU_NONE */
+	uint16_t vendor;  /* enum cpu_vendor whose processors have it; 0: all */
+	/* As msr_read and msr_write; NULL: #GP. */
+	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+};
+
+/* Sorted by number, without overlap. */
+extern const struct msr_row msr_rows[];
+extern const unsigned int msr_row_count;
+
 /*
  * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
  * #GP; -ENOENT for a register that is not in the table: the program may know it;
