@@ -124,6 +124,11 @@ void os_run_end(void);
 /* Something on this CPU wants the thread: signal, reschedule, soft interrupt. any [inline] */
 static inline bool os_run_should_leave(void);
 bool os_signal_pending(void);
+/*
+ * The kernel wants the thread back in user space for a moment, with nothing to
+ * tell the program: VM_RUN returns with a BOGUS exit.
+ */
+bool os_return_pending(void);
 void os_yield(void); /* let others run if they should. sleep */
 
 /* Privileged instructions. In a process they work on a simulated CPU. any [inline] */

@@ -40,13 +40,13 @@
 #define ENOTSUP EOPNOTSUPP
 #endif
 #ifndef UINT8_MAX
-#define UINT8_MAX U8_MAX
+#define UINT8_MAX  U8_MAX
 #define UINT16_MAX U16_MAX
 #define UINT32_MAX U32_MAX
-#define INT32_MAX S32_MAX
-#define INT32_MIN S32_MIN
-#define INT64_MAX S64_MAX
-#define INT64_MIN S64_MIN
+#define INT32_MAX  S32_MAX
+#define INT32_MIN  S32_MIN
+#define INT64_MAX  S64_MAX
+#define INT64_MIN  S64_MIN
 #endif
 #ifndef UINT64_MAX
 #define UINT64_MAX U64_MAX
@@ -122,8 +122,7 @@ static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags)
 }
 
 /* A pending signal is -ERESTARTSYS to the kernel, -EINTR to us. */
-#define os_wait_event(wq, condition) \
-	(wait_event_interruptible((wq)->head, condition) ? -EINTR : 0)
+#define os_wait_event(wq, condition) (wait_event_interruptible((wq)->head, condition) ? -EINTR : 0)
 #define os_wait_event_killable(wq, condition) \
 	(wait_event_killable((wq)->head, condition) ? -EINTR : 0)
 
@@ -294,8 +293,8 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 struct vm;
 
 DECLARE_TRACEPOINT(vmm_exit);
-void os_linux_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
-			 uint64_t info1, uint64_t info2);
+void os_linux_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip, uint64_t info1,
+			 uint64_t info2);
 
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)

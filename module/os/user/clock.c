@@ -8,14 +8,14 @@
 #include "os/user/os_user.h"
 
 #define NS_PER_SECOND 1000000000ull
-#define CLOCK_START NS_PER_SECOND
+#define CLOCK_START   NS_PER_SECOND
 #define TSC_KHZ_START 2000000
-#define WALL_START 1700000000
+#define WALL_START    1700000000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t finished = PTHREAD_COND_INITIALIZER; /* a callback has returned */
-static struct os_timer *armed; /* lock */
-static uint64_t now = CLOCK_START; /* written under lock, read atomically */
+static struct os_timer *armed;				   /* lock */
+static uint64_t now = CLOCK_START;			   /* written under lock, read atomically */
 static uint32_t tsc_khz = TSC_KHZ_START;
 static int64_t wall_at_zero = WALL_START;
 static bool idle_advances;

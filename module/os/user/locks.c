@@ -197,6 +197,11 @@ bool os_signal_pending(void)
 	return __atomic_load_n(&signal_state, __ATOMIC_SEQ_CST) != OS_USER_SIGNAL_NONE;
 }
 
+bool os_return_pending(void)
+{
+	return false;
+}
+
 void os_user_set_signal(enum os_user_signal signal)
 {
 	__atomic_store_n(&signal_state, (int)signal, __ATOMIC_SEQ_CST);

@@ -27,24 +27,23 @@
 
 /* --- what the kernel's headers give the other implementation -------------- */
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
-#define BIT_ULL(n) (1ull << (n))
-#define min(a, b)                               \
-	({                                      \
-		__typeof__(a) min_a_ = (a);     \
-		__typeof__(b) min_b_ = (b);     \
+#define ARRAY_SIZE(array)		(sizeof(array) / sizeof((array)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define likely(x)			__builtin_expect(!!(x), 1)
+#define unlikely(x)			__builtin_expect(!!(x), 0)
+#define READ_ONCE(x)			(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, value)		(*(volatile __typeof__(x) *)&(x) = (value))
+#define BIT_ULL(n)			(1ull << (n))
+#define min(a, b)                                  \
+	({                                         \
+		__typeof__(a) min_a_ = (a);        \
+		__typeof__(b) min_b_ = (b);        \
 		min_a_ < min_b_ ? min_a_ : min_b_; \
 	})
-#define max(a, b)                               \
-	({                                      \
-		__typeof__(a) max_a_ = (a);     \
-		__typeof__(b) max_b_ = (b);     \
+#define max(a, b)                                  \
+	({                                         \
+		__typeof__(a) max_a_ = (a);        \
+		__typeof__(b) max_b_ = (b);        \
 		max_a_ > max_b_ ? max_a_ : max_b_; \
 	})
 /* Copies at most size - 1 bytes and ends them with a zero; -E2BIG when cut. */
@@ -56,7 +55,7 @@ static inline ssize_t strscpy(char *to, const char *from, size_t size)
 }
 #define min_t(type, a, b) min((type)(a), (type)(b))
 #define max_t(type, a, b) max((type)(a), (type)(b))
-#define fallthrough __attribute__((fallthrough))
+#define fallthrough	  __attribute__((fallthrough))
 #ifndef __packed
 #define __packed __attribute__((packed))
 #endif
@@ -84,7 +83,7 @@ struct os_waitq {
 };
 
 struct os_thread {
-	bool attached; /* atomic */
+	bool attached;	    /* atomic */
 	unsigned int kicks; /* atomic; how often os_thread_kick() was called */
 };
 
@@ -93,7 +92,7 @@ struct os_timer {
 	uint64_t expires; /* the clock's lock, like the rest */
 	bool armed;
 	bool running;
-	pthread_t runner; /* thread that runs fn, while running */
+	pthread_t runner;      /* thread that runs fn, while running */
 	struct os_timer *next; /* armed timers, soonest first */
 };
 
@@ -159,20 +158,20 @@ static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags)
 	os_user_spin_unlock(lock);
 }
 
-#define os_user_wait(wq, condition, killable)                                 \
-	({                                                                    \
-		int wait_error_ = 0;                                          \
-		for (;;) {                                                    \
-			uint64_t wait_seen_ = os_user_wait_prepare(wq);       \
-			if (condition)                                        \
-				break;                                        \
+#define os_user_wait(wq, condition, killable)                                       \
+	({                                                                          \
+		int wait_error_ = 0;                                                \
+		for (;;) {                                                          \
+			uint64_t wait_seen_ = os_user_wait_prepare(wq);             \
+			if (condition)                                              \
+				break;                                              \
 			wait_error_ = os_user_wait_sleep(wq, wait_seen_, killable); \
-			if (wait_error_ != 0)                                 \
-				break;                                        \
-		}                                                             \
-		wait_error_;                                                  \
+			if (wait_error_ != 0)                                       \
+				break;                                              \
+		}                                                                   \
+		wait_error_;                                                        \
 	})
-#define os_wait_event(wq, condition) os_user_wait(wq, condition, false)
+#define os_wait_event(wq, condition)	      os_user_wait(wq, condition, false)
 #define os_wait_event_killable(wq, condition) os_user_wait(wq, condition, true)
 
 static inline uint64_t os_rdtsc(void)

@@ -9,7 +9,7 @@
 #include "os/user/os_user.h"
 
 #define MAX_OVERRIDES 64
-#define ANY_SUBLEAF 0xffffffffu
+#define ANY_SUBLEAF   0xffffffffu
 
 struct cpuid_row {
 	uint32_t leaf;

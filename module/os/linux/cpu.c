@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Processors: who there is, doing something on all of them, edges of the inner loop. */
+#include <linux/atomic.h>
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/smp.h>
+#include <asm/fpu/api.h>
+#include "os/os.h"
+
+unsigned int os_cpu_id(void)
+{
+	return raw_smp_processor_id();
+}
+
+unsigned int os_cpu_possible(void)
+{
+	return nr_cpu_ids;
+}
+
+unsigned int os_cpu_online(void)
+{
+	return num_online_cpus();
+}
+
+struct each_cpu {
+	int (*fn)(void *arg);
+	void *arg;
+	atomic_t error;
+};
+
+static void each_cpu(void *arg)
+{
+	struct each_cpu *each = arg;
+	int error = each->fn(each->arg);
+
+	if (error)
+		atomic_cmpxchg(&each->error, 0, error);
+}
+
+int os_each_cpu(int (*fn)(void *arg), void *arg)
+{
+	struct each_cpu each = { .fn = fn, .arg = arg, .error = ATOMIC_INIT(0) };
+
+	/* Whoever is coming up or going down is visited by the hotplug callbacks. */
+	cpus_read_lock();
+	on_each_cpu(each_cpu, &each, 1);
+	cpus_read_unlock();
+	return atomic_read(&each.error);
+}
+
+/*
+ * kernel_fpu_begin() puts the process's registers away, until it goes back to
+ * user space, and turns preemption off.
+ */
+void os_run_begin(void)
+{
+	kernel_fpu_begin();
+}
+
+void os_run_end(void)
+{
+	kernel_fpu_end();
+}
+
+/* Vector 2 with interrupts off is what the host's handler expects of an NMI. */
+void os_host_nmi(void)
+{
+	asm volatile("int $2" : : : "memory");
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * How careful the host asks us to be: what the kernel chose from its command
+ * line and the processor's bugs, read from the feature bits that its own
+ * mitigations set.
+ */
+#include <linux/cpu.h>
+#include <linux/init.h>
+#include <asm/cpufeature.h>
+#include "os/linux/vmm_linux.h"
+#include "os/os.h"
+
+static struct os_mitigations mitigations __ro_after_init;
+
+const struct os_mitigations *os_mitigations(void)
+{
+	return &mitigations;
+}
+
+/* MDS, TAA, MMIO stale data, RFDS; on AMD TSA, which has a bit for guests alone. */
+static bool wants_cleared_buffers(void)
+{
+#ifdef X86_FEATURE_CLEAR_CPU_BUF_VM
+	if (boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF_VM))
+		return true;
+#endif
+#ifdef X86_FEATURE_CLEAR_CPU_BUF
+	return boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF);
+#else
+	return boot_cpu_has(X86_FEATURE_MD_CLEAR) && boot_cpu_has_bug(X86_BUG_MDS) &&
+	       !cpu_mitigations_off();
+#endif
+}
+
+static bool wants_rsb_fill(void)
+{
+	return boot_cpu_has(X86_FEATURE_RSB_VMEXIT) || boot_cpu_has(X86_FEATURE_RSB_VMEXIT_LITE);
+}
+
+void __init mitigations_init(void)
+{
+	mitigations.ibpb = boot_cpu_has(X86_FEATURE_USE_IBPB);
+	mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
+	mitigations.rsb_fill = wants_rsb_fill();
+	mitigations.clear_cpu_buffers = wants_cleared_buffers();
+	mitigations.flush_l1d = boot_cpu_has_bug(X86_BUG_L1TF) &&
+				boot_cpu_has(X86_FEATURE_FLUSH_L1D) && !cpu_mitigations_off();
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Sleeping locks, waiting, and the threads that run vCPUs. */
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
+#include "os/os.h"
+
+void os_mutex_init(struct os_mutex *mutex)
+{
+	mutex_init(&mutex->mutex);
+}
+
+void os_mutex_lock(struct os_mutex *mutex)
+{
+	mutex_lock(&mutex->mutex);
+}
+
+int os_mutex_lock_killable(struct os_mutex *mutex)
+{
+	return mutex_lock_killable(&mutex->mutex);
+}
+
+bool os_mutex_trylock(struct os_mutex *mutex)
+{
+	return mutex_trylock(&mutex->mutex);
+}
+
+void os_mutex_unlock(struct os_mutex *mutex)
+{
+	mutex_unlock(&mutex->mutex);
+}
+
+void os_waitq_init(struct os_waitq *wq)
+{
+	init_waitqueue_head(&wq->head);
+}
+
+void os_wake(struct os_waitq *wq)
+{
+	wake_up_all(&wq->head);
+}
+
+void os_thread_attach(struct os_thread *thread)
+{
+	WRITE_ONCE(thread->task, current);
+}
+
+void os_thread_detach(struct os_thread *thread)
+{
+	WRITE_ONCE(thread->task, NULL);
+}
+
+/*
+ * kick_process() sends a reschedule IPI if the task is on another CPU right
+ * now; the interrupt ends the guest.
+ */
+void os_thread_kick(struct os_thread *thread)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = READ_ONCE(thread->task);
+	if (task)
+		kick_process(task);
+	rcu_read_unlock();
+}
+
+/* Work left for the task (TIF_NOTIFY_SIGNAL) is os_return_pending()'s, not a signal. */
+bool os_signal_pending(void)
+{
+	return test_thread_flag(TIF_SIGPENDING);
+}
+
+bool os_return_pending(void)
+{
+	return test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current);
+}
+
+void os_yield(void)
+{
+	cond_resched();
+}

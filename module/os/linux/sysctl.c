@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* /proc/sys/hw/vmm: facts to read, nothing to write. */
+#include <linux/module.h>
+#include <linux/sysctl.h>
+#include "core/vm.h"
+#include "os/linux/compat.h"
+#include "os/linux/vmm_linux.h"
+
+static unsigned int maxcpu;
+static char backend_name[16];
+static char backend_facts[160];
+static char version[] = __stringify(VMM_VERSION);
+
+/* One more than there are names: see compat_register_sysctl(). */
+static struct ctl_table table[] = {
+	{
+		.procname = "maxcpu", /* most vCPUs of one VM */
+		.data = &maxcpu,
+		.maxlen = sizeof(maxcpu),
+		.mode = 0444,
+		.proc_handler = proc_douintvec,
+	},
+	{
+		.procname = "vms", /* VMs there are */
+		.data = &vmdev_vms,
+		.maxlen = sizeof(vmdev_vms),
+		.mode = 0444,
+		.proc_handler = proc_douintvec,
+	},
+	{
+		.procname = "backend", /* SVM or VMX */
+		.data = backend_name,
+		.maxlen = sizeof(backend_name),
+		.mode = 0444,
+		.proc_handler = proc_dostring,
+	},
+	{
+		.procname = "features", /* what the processor offers, as in the log */
+		.data = backend_facts,
+		.maxlen = sizeof(backend_facts),
+		.mode = 0444,
+		.proc_handler = proc_dostring,
+	},
+	{
+		.procname = "version",
+		.data = version,
+		.maxlen = sizeof(version),
+		.mode = 0444,
+		.proc_handler = proc_dostring,
+	},
+	{}
+};
+
+static struct ctl_table_header *header;
+
+int sysctl_init(void)
+{
+	maxcpu = vmm_maxcpu();
+	strscpy(backend_name, backend->name, sizeof(backend_name));
+	strscpy(backend_facts, vmm_facts(), sizeof(backend_facts));
+	header = compat_register_sysctl("hw/vmm", table, ARRAY_SIZE(table) - 1);
+	return header ? 0 : -ENOMEM;
+}
+
+void sysctl_exit(void)
+{
+	unregister_sysctl_table(header);
+}
