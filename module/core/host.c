@@ -11,6 +11,8 @@
 
 const struct vmm_backend *backend;
 
+static char facts[160]; /* constant once the back end is chosen */
+
 static struct {
 	struct os_mutex lock;
 	struct vm *vms;	       /* lock */
@@ -164,7 +166,6 @@ void vmm_cpu_emergency(void)
 static int choose_backend(const struct vmm_backend *const *candidates)
 {
 	const char *why = "no back end for this processor";
-	char facts[160] = "";
 	int error = -ENODEV;
 
 	for (; *candidates && error; candidates++) {
@@ -177,6 +178,11 @@ static int choose_backend(const struct vmm_backend *const *candidates)
 	else
 		os_info("%s: %s", backend->name, facts);
 	return error;
+}
+
+const char *vmm_facts(void)
+{
+	return facts;
 }
 
 int vmm_init(const struct vmm_backend *const *candidates)

@@ -284,7 +284,8 @@ static enum exit_action vcpu_sleep(struct vcpu *vcpu)
 	error = os_wait_event(&vcpu->waitq, should_wake(vcpu));
 	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_SEQ_CST);
 	bitmap_clear_bit(vcpu->vm->dead_halted, (unsigned int)vcpu->id);
-	return error ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+	/* Wanted in user space, but for no signal: vcpu_turn() sees to that. */
+	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
 /* --- the inner loop ---------------------------------------------------------------------- */
@@ -360,7 +361,7 @@ static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 	vcpu_unlock(vcpu);
 	error = host_wait();
 	os_mutex_lock(&vcpu->mutex);
-	return error ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
 /* One turn; EXIT_PROGRAM ends it. */
@@ -372,6 +373,8 @@ static enum exit_action vcpu_turn(struct vcpu *vcpu)
 		return vcpu_deferred(vcpu);
 	if (os_signal_pending())
 		return vcpu_exit_error(vcpu, -EINTR);
+	if (os_return_pending())
+		return exit_between(vcpu, VM_EXITCODE_BOGUS);
 	os_yield();
 	action = take_requests(vcpu);
 	if (action == EXIT_OUTER)

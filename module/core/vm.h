@@ -189,6 +189,8 @@ struct vm {
  */
 int vmm_init(const struct vmm_backend *const *candidates);
 void vmm_fini(void);
+/* What the back end found, as in the log. After vmm_init. any */
+const char *vmm_facts(void);
 /* Hotplug: a CPU has come up or is going down; on that CPU, interrupts off. */
 int vmm_cpu_online(void);
 void vmm_cpu_offline(void);
