@@ -62,6 +62,26 @@ $(O)/unit/test_bhyve_%: $(O)/unit/obj/tests/unit/test_bhyve_%.o $(O)/unit/obj/te
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
+# test_bhyveload_* and fuzz_bhyveload have what of bhyveload knows no VM.
+BHYVELOAD_SRCS := $(filter-out cmd/bhyveload/bhyveload.c cmd/bhyveload/target.c, \
+	$(wildcard cmd/bhyveload/*.c))
+BHYVELOAD_OBJS = $(BHYVELOAD_SRCS:%.c=$(O)/$(1)/obj/%.o)
+$(foreach kind,unit fuzz,$(O)/$(kind)/obj/cmd/bhyveload/%.o \
+	$(O)/$(kind)/obj/tests/unit/bhyveload/%.o) $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
+	$(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o: PORTABLE_CFLAGS += -Icmd/bhyveload
+
+$(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
+		$(O)/unit/obj/tests/unit/unit.o $(O)/unit/obj/tests/unit/bhyveload/helpers.o \
+		$(call BHYVELOAD_OBJS,unit)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
+# The library's own tests, without the module, whose functions have the same names.
+$(O)/unit/test_vmmapi: $(O)/unit/obj/tests/unit/test_vmmapi.o $(O)/unit/obj/tests/unit/unit.o \
+		$(patsubst %.c,$(O)/unit/obj/%.o,$(wildcard lib/vmmapi/*.c))
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
 .PHONY: unit-programs run-unit
 unit-programs: $(UNIT_TESTS)
 run-unit:
@@ -86,6 +106,10 @@ $(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/po
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
 $(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJS,fuzz)
+	$(say) LD $@
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+
+$(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz)
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "elf.h"
+#include "elf_image.h"
 #include "load.h"
 
 #define SEARCHED_BYTES 8192 /* of the file, for the header */

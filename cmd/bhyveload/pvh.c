@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "elf.h"
+#include "elf_image.h"
 #include "load.h"
 
 #define NOTE_NAME	  "Xen"

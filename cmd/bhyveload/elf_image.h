@@ -3,8 +3,8 @@
  * ELF executables for x86, 32 and 64 bits wide, as far as loading them by
  * physical address needs.
  */
-#ifndef BHYVELOAD_ELF_H
-#define BHYVELOAD_ELF_H
+#ifndef BHYVELOAD_ELF_IMAGE_H
+#define BHYVELOAD_ELF_IMAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 /*
  * ELF executables (System V ABI, "Object Files" and "Program Loading").
  */
-#include "elf.h"
+#include "elf_image.h"
 
 #include <elf.h>
 #include <stdlib.h>
