@@ -45,10 +45,10 @@ static bool host_has_keys(void)
 	uint32_t regs[4];
 
 	os_cpuid(0, 0, regs);
-	if (regs[CPUID_EAX] < 7)
+	if (regs[CPUID_REG_EAX] < 7)
 		return false;
 	os_cpuid(7, 0, regs);
-	return regs[CPUID_ECX] & HOST_OSPKE;
+	return regs[CPUID_REG_ECX] & HOST_OSPKE;
 }
 
 static void measure(struct guest_context *context, const struct vm *vm)

@@ -80,13 +80,13 @@ static bool apic_enabled(struct vcpu *vcpu)
 
 static void fill_leaf1(struct vcpu *vcpu, uint32_t regs[4])
 {
-	regs[CPUID_EBX] |= lapic_id(vcpu) << 24;
+	regs[CPUID_REG_EBX] |= lapic_id(vcpu) << 24;
 	if (vcpu_reg(vcpu, VM_REG_GUEST_CR4) & REG_CR4_OSXSAVE)
-		regs[CPUID_ECX] |= LEAF1_OSXSAVE;
+		regs[CPUID_REG_ECX] |= LEAF1_OSXSAVE;
 	if (lapic_get_x2apic_state(vcpu) != X2APIC_ENABLED)
-		regs[CPUID_ECX] &= ~LEAF1_X2APIC;
+		regs[CPUID_REG_ECX] &= ~LEAF1_X2APIC;
 	if (!apic_enabled(vcpu))
-		regs[CPUID_EDX] &= ~LEAF1_APIC;
+		regs[CPUID_REG_EDX] &= ~LEAF1_APIC;
 }
 
 static void fill_xsave(struct vcpu *vcpu, uint32_t subleaf, uint32_t regs[4])
@@ -95,9 +95,9 @@ static void fill_xsave(struct vcpu *vcpu, uint32_t subleaf, uint32_t regs[4])
 	uint64_t xcr0 = context_xcr0(vcpu);
 
 	if (subleaf == 0)
-		regs[CPUID_EBX] = cpuid_xsave_size(table, xcr0);
+		regs[CPUID_REG_EBX] = cpuid_xsave_size(table, xcr0);
 	else if (feature_shown(&table->features, CPU_XSAVEC))
-		regs[CPUID_EBX] = compacted_size(table, xcr0);
+		regs[CPUID_REG_EBX] = compacted_size(table, xcr0);
 }
 
 /* Core and node within the socket, and socket (APM vol. 3, E.4.18). */
@@ -107,9 +107,9 @@ static void fill_ext1e(struct vcpu *vcpu, uint32_t regs[4])
 	uint32_t id = lapic_id(vcpu);
 	uint32_t in_socket = id & ((1u << table->socket_shift) - 1);
 
-	regs[CPUID_EAX] = id;
-	regs[CPUID_EBX] |= in_socket >> table->thread_shift & 0xff;
-	regs[CPUID_ECX] |= id >> table->socket_shift & 0xff;
+	regs[CPUID_REG_EAX] = id;
+	regs[CPUID_REG_EBX] |= in_socket >> table->thread_shift & 0xff;
+	regs[CPUID_REG_ECX] |= id >> table->socket_shift & 0xff;
 }
 
 static void fill_dynamic(struct vcpu *vcpu, uint32_t flags, uint32_t subleaf, uint32_t regs[4])
@@ -117,16 +117,16 @@ static void fill_dynamic(struct vcpu *vcpu, uint32_t flags, uint32_t subleaf, ui
 	if (flags & CPUID_DYNAMIC_1)
 		fill_leaf1(vcpu, regs);
 	if ((flags & CPUID_DYNAMIC_7) && (vcpu_reg(vcpu, VM_REG_GUEST_CR4) & REG_CR4_PKE))
-		regs[CPUID_ECX] |= LEAF7_OSPKE;
+		regs[CPUID_REG_ECX] |= LEAF7_OSPKE;
 	if (flags & CPUID_DYNAMIC_TOPOLOGY) {
 		/* Beyond the last level: its own number, type 0, and the ID. */
-		regs[CPUID_ECX] |= subleaf & 0xff;
-		regs[CPUID_EDX] = lapic_id(vcpu);
+		regs[CPUID_REG_ECX] |= subleaf & 0xff;
+		regs[CPUID_REG_EDX] = lapic_id(vcpu);
 	}
 	if (flags & CPUID_DYNAMIC_XSAVE)
 		fill_xsave(vcpu, subleaf, regs);
 	if ((flags & CPUID_DYNAMIC_EXT1) && !apic_enabled(vcpu))
-		regs[CPUID_EDX] &= ~LEAF1_APIC;
+		regs[CPUID_REG_EDX] &= ~LEAF1_APIC;
 	if (flags & CPUID_DYNAMIC_EXT1E)
 		fill_ext1e(vcpu, regs);
 }
@@ -153,7 +153,7 @@ static bool is_past_end(const struct cpuid_table *table, uint32_t leaf)
 	if (leaf < 0x80000000 || !table->extended[0])
 		return true;
 	extended = &table->entry[table->extended[0] - 1];
-	return leaf > extended->regs[CPUID_EAX];
+	return leaf > extended->regs[CPUID_REG_EAX];
 }
 
 static const struct cpuid_entry *lookup(const struct cpuid_table *table, uint32_t leaf,

@@ -101,7 +101,7 @@ static void build_0(struct cpuid_table *table, uint32_t leaf)
 	struct cpuid_entry *entry = add_entry(table, leaf, 0, 0);
 
 	os_cpuid(0, 0, entry->regs);
-	entry->regs[CPUID_EAX] = table->max_basic;
+	entry->regs[CPUID_REG_EAX] = table->max_basic;
 }
 
 static void build_1(struct cpuid_table *table, uint32_t leaf)
@@ -110,10 +110,10 @@ static void build_1(struct cpuid_table *table, uint32_t leaf)
 	uint32_t host[4];
 
 	os_cpuid(1, 0, host);
-	entry->regs[CPUID_EAX] = host[CPUID_EAX];
+	entry->regs[CPUID_REG_EAX] = host[CPUID_REG_EAX];
 	/* CLFLUSH size; APIC IDs set aside for a socket. Brand index 0: see leaf 0x80000002. */
-	entry->regs[CPUID_EBX] = (host[CPUID_EBX] & 0xff00) |
-				 minimum(1u << table->socket_shift, 0xff) << 16;
+	entry->regs[CPUID_REG_EBX] = (host[CPUID_REG_EBX] & 0xff00) |
+				     minimum(1u << table->socket_shift, 0xff) << 16;
 }
 
 static unsigned int cache_sharers(const struct cpuid_table *table, unsigned int level)
@@ -134,13 +134,13 @@ static void build_4(struct cpuid_table *table, uint32_t leaf)
 		uint32_t ids;
 
 		os_cpuid(leaf, i, regs);
-		if ((regs[CPUID_EAX] & 0x1f) == 0)
+		if ((regs[CPUID_REG_EAX] & 0x1f) == 0)
 			break;
-		ids = 1u << log2_ceil(cache_sharers(table, CACHE_LEVEL(regs[CPUID_EAX])));
+		ids = 1u << log2_ceil(cache_sharers(table, CACHE_LEVEL(regs[CPUID_REG_EAX])));
 		entry = add_entry(table, leaf, i, CPUID_SUBLEAF);
 		memcpy(entry->regs, regs, sizeof(regs));
-		entry->regs[CPUID_EAX] = (regs[CPUID_EAX] & 0x3ff) | minimum(ids - 1, 0xfff) << 14 |
-					 cores << 26;
+		entry->regs[CPUID_REG_EAX] = (regs[CPUID_REG_EAX] & 0x3ff) |
+					     minimum(ids - 1, 0xfff) << 14 | cores << 26;
 	}
 }
 
@@ -154,7 +154,7 @@ static void build_7(struct cpuid_table *table, uint32_t leaf)
 
 		if (row->leaf != 7 || row->subleaf != 1 || !shown(table, i))
 			continue;
-		first->regs[CPUID_EAX] = 1;
+		first->regs[CPUID_REG_EAX] = 1;
 		(void)add_entry(table, leaf, 1, CPUID_SUBLEAF);
 		return;
 	}
@@ -171,9 +171,9 @@ static void add_topology_level(struct cpuid_table *table, uint32_t leaf, uint32_
 	struct cpuid_entry *entry =
 		add_entry(table, leaf, level, CPUID_SUBLEAF | CPUID_DYNAMIC_TOPOLOGY);
 
-	entry->regs[CPUID_EAX] = shift;
-	entry->regs[CPUID_EBX] = count;
-	entry->regs[CPUID_ECX] = type << 8 | level;
+	entry->regs[CPUID_REG_EAX] = shift;
+	entry->regs[CPUID_REG_EBX] = count;
+	entry->regs[CPUID_REG_ECX] = type << 8 | level;
 }
 
 /* Topology by x2APIC ID. Subleaves beyond the last level: see cpuid_query(). */
@@ -193,22 +193,22 @@ static void build_xsave(struct cpuid_table *table, uint32_t leaf)
 	if (!xcr0)
 		return;
 	entry = add_entry(table, leaf, 0, CPUID_SUBLEAF | CPUID_DYNAMIC_XSAVE);
-	entry->regs[CPUID_EAX] = (uint32_t)xcr0;
-	entry->regs[CPUID_EDX] = (uint32_t)(xcr0 >> 32);
+	entry->regs[CPUID_REG_EAX] = (uint32_t)xcr0;
+	entry->regs[CPUID_REG_EDX] = (uint32_t)(xcr0 >> 32);
 	(void)add_entry(table, leaf, 1, CPUID_SUBLEAF | CPUID_DYNAMIC_XSAVE);
 	for (uint32_t i = 2; i < CPUID_XSAVE_COMPONENTS; i++) {
 		if (!(xcr0 & BIT_ULL(i)))
 			continue;
 		entry = add_entry(table, leaf, i, CPUID_SUBLEAF);
 		os_cpuid(leaf, i, entry->regs);
-		table->xsave_size[i] = entry->regs[CPUID_EAX];
-		table->xsave_offset[i] = entry->regs[CPUID_EBX];
-		if (entry->regs[CPUID_ECX] & 2)
+		table->xsave_size[i] = entry->regs[CPUID_REG_EAX];
+		table->xsave_offset[i] = entry->regs[CPUID_REG_EBX];
+		if (entry->regs[CPUID_REG_ECX] & 2)
 			table->xsave_aligned |= 1u << i;
-		entry->regs[CPUID_ECX] &= 2;
-		entry->regs[CPUID_EDX] = 0;
+		entry->regs[CPUID_REG_ECX] &= 2;
+		entry->regs[CPUID_REG_EDX] = 0;
 	}
-	find_entry(table, leaf, 0)->regs[CPUID_ECX] = cpuid_xsave_size(table, xcr0);
+	find_entry(table, leaf, 0)->regs[CPUID_REG_ECX] = cpuid_xsave_size(table, xcr0);
 }
 
 /* --- hypervisor leaf ------------------------------------------------------------------ */
@@ -217,8 +217,8 @@ static void build_hypervisor(struct cpuid_table *table, uint32_t leaf)
 {
 	struct cpuid_entry *entry = add_entry(table, leaf, 0, 0);
 
-	entry->regs[CPUID_EAX] = leaf;
-	memcpy(&entry->regs[CPUID_EBX], "bhyve bhyve ", 12);
+	entry->regs[CPUID_REG_EAX] = leaf;
+	memcpy(&entry->regs[CPUID_REG_EBX], "bhyve bhyve ", 12);
 }
 
 /* --- extended leaves ------------------------------------------------------------------- */
@@ -228,8 +228,8 @@ static void build_ext0(struct cpuid_table *table, uint32_t leaf)
 	struct cpuid_entry *entry = add_entry(table, leaf, 0, 0);
 
 	os_cpuid(leaf, 0, entry->regs);
-	entry->regs[CPUID_EAX] =
-		minimum(entry->regs[CPUID_EAX], 0x80000000 + CPUID_EXTENDED_LEAVES - 1);
+	entry->regs[CPUID_REG_EAX] =
+		minimum(entry->regs[CPUID_REG_EAX], 0x80000000 + CPUID_EXTENDED_LEAVES - 1);
 }
 
 static void build_ext1(struct cpuid_table *table, uint32_t leaf)
@@ -239,8 +239,8 @@ static void build_ext1(struct cpuid_table *table, uint32_t leaf)
 	uint32_t host[4];
 
 	os_cpuid(leaf, 0, host);
-	entry->regs[CPUID_EAX] = host[CPUID_EAX];
-	entry->regs[CPUID_EBX] = host[CPUID_EBX];
+	entry->regs[CPUID_REG_EAX] = host[CPUID_REG_EAX];
+	entry->regs[CPUID_REG_EBX] = host[CPUID_REG_EBX];
 }
 
 /* Address widths; 48 bits of guest-physical are what four nested levels reach. */
@@ -248,10 +248,10 @@ static void build_ext8(struct cpuid_table *table, uint32_t leaf)
 {
 	struct cpuid_entry *entry = add_entry(table, leaf, 0, 0);
 
-	entry->regs[CPUID_EAX] = table->phys_bits | table->linear_bits << 8;
+	entry->regs[CPUID_REG_EAX] = table->phys_bits | table->linear_bits << 8;
 	if (table->vendor == CPU_VENDOR_AMD)
-		entry->regs[CPUID_ECX] = minimum(table->socket_threads - 1, 0xff) |
-					 table->socket_shift << 12;
+		entry->regs[CPUID_REG_ECX] = minimum(table->socket_threads - 1, 0xff) |
+					     table->socket_shift << 12;
 }
 
 /* Caches as the host's, shared as in leaf 4 (AMD). */
@@ -265,13 +265,13 @@ static void build_ext1d(struct cpuid_table *table, uint32_t leaf)
 		uint32_t sharers;
 
 		os_cpuid(leaf, i, regs);
-		if ((regs[CPUID_EAX] & 0x1f) == 0)
+		if ((regs[CPUID_REG_EAX] & 0x1f) == 0)
 			break;
-		sharers = cache_sharers(table, CACHE_LEVEL(regs[CPUID_EAX]));
+		sharers = cache_sharers(table, CACHE_LEVEL(regs[CPUID_REG_EAX]));
 		entry = add_entry(table, leaf, i, CPUID_SUBLEAF);
 		memcpy(entry->regs, regs, sizeof(regs));
-		entry->regs[CPUID_EAX] = (regs[CPUID_EAX] & 0x3ff) | minimum(sharers - 1, 0xfff)
-									     << 14;
+		entry->regs[CPUID_REG_EAX] = (regs[CPUID_REG_EAX] & 0x3ff) |
+					     minimum(sharers - 1, 0xfff) << 14;
 	}
 }
 
@@ -283,7 +283,7 @@ static void build_ext1e(struct cpuid_table *table, uint32_t leaf)
 	if (!shown(table, CPU_TOPOEXT))
 		return;
 	entry = add_entry(table, leaf, 0, CPUID_DYNAMIC_EXT1E);
-	entry->regs[CPUID_EBX] = minimum(table->threads - 1, 0xff) << 8;
+	entry->regs[CPUID_REG_EBX] = minimum(table->threads - 1, 0xff) << 8;
 }
 
 /* --- all together ------------------------------------------------------------------------ */
@@ -323,7 +323,7 @@ static enum cpu_vendor host_vendor(void)
 	uint32_t regs[4];
 
 	os_cpuid(0, 0, regs);
-	switch (regs[CPUID_EBX]) {
+	switch (regs[CPUID_REG_EBX]) {
 	case VENDOR_AMD_EBX:
 	case VENDOR_HYGON_EBX:
 		return CPU_VENDOR_AMD;
@@ -351,7 +351,7 @@ static void measure_basic(struct cpuid_table *table)
 	uint32_t floor = table->features.xcr0 ? 0xd : 0xb;
 
 	os_cpuid(0, 0, regs);
-	table->max_basic = minimum(regs[CPUID_EAX], CPUID_BASIC_LEAVES - 1);
+	table->max_basic = minimum(regs[CPUID_REG_EAX], CPUID_BASIC_LEAVES - 1);
 	if (table->vendor == CPU_VENDOR_AMD)
 		table->max_basic = minimum(table->max_basic, 0xd);
 	if (table->max_basic < floor)
@@ -364,9 +364,9 @@ static void measure_addresses(struct cpuid_table *table, unsigned int levels)
 
 	os_cpuid(0x80000000, 0, regs);
 	table->phys_bits = 36;
-	if (regs[CPUID_EAX] >= 0x80000008 && regs[CPUID_EAX] < 0x90000000) {
+	if (regs[CPUID_REG_EAX] >= 0x80000008 && regs[CPUID_REG_EAX] < 0x90000000) {
 		os_cpuid(0x80000008, 0, regs);
-		table->phys_bits = regs[CPUID_EAX] & 0xff;
+		table->phys_bits = regs[CPUID_REG_EAX] & 0xff;
 	}
 	table->phys_bits = minimum(table->phys_bits, levels == 5 ? 52 : 48);
 	table->linear_bits = shown(table, CPU_LA57) ? 57 : 48;
@@ -388,7 +388,7 @@ static void set_feature_bits(struct cpuid_table *table)
 			entry->regs[row->reg] |= 1u << row->bit;
 	}
 	if (ext1 && table->vendor == CPU_VENDOR_AMD)
-		ext1->regs[CPUID_EDX] |= leaf1->regs[CPUID_EDX] & EXT1_MIRRORED;
+		ext1->regs[CPUID_REG_EDX] |= leaf1->regs[CPUID_REG_EDX] & EXT1_MIRRORED;
 }
 
 void cpuid_build(struct cpuid_table *table, const struct vm_cpu_topology *topology,
@@ -402,7 +402,7 @@ void cpuid_build(struct cpuid_table *table, const struct vm_cpu_topology *topolo
 	measure_basic(table);
 	measure_addresses(table, levels);
 	os_cpuid(0x80000000, 0, regs);
-	max_extended = regs[CPUID_EAX];
+	max_extended = regs[CPUID_REG_EAX];
 	for (unsigned int i = 0; i < ARRAY_SIZE(leaves); i++) {
 		uint32_t leaf = leaves[i].leaf;
 		uint32_t last = leaf >= 0x80000000 ? max_extended :

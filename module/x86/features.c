@@ -199,7 +199,7 @@ const struct feature_row *feature_row(unsigned int feature)
 static void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	os_cpuid(leaf & 0x80000000u, 0, regs);
-	if (leaf > regs[CPUID_EAX] || (leaf ^ regs[CPUID_EAX]) & 0x80000000u)
+	if (leaf > regs[CPUID_REG_EAX] || (leaf ^ regs[CPUID_REG_EAX]) & 0x80000000u)
 		memset(regs, 0, 4 * sizeof(regs[0]));
 	else
 		os_cpuid(leaf, subleaf, regs);
@@ -211,7 +211,7 @@ static bool host_has(const struct feature_row *row)
 
 	if (row->leaf == 7 && row->subleaf > 0) {
 		host_cpuid(7, 0, regs);
-		if (regs[CPUID_EAX] < row->subleaf)
+		if (regs[CPUID_REG_EAX] < row->subleaf)
 			return false;
 	}
 	host_cpuid(row->leaf, row->subleaf, regs);
@@ -223,7 +223,7 @@ static uint64_t host_xcr0(void)
 	uint32_t regs[4];
 
 	host_cpuid(1, 0, regs);
-	return regs[CPUID_ECX] & HOST_OSXSAVE ? os_xgetbv(0) : 0;
+	return regs[CPUID_REG_ECX] & HOST_OSXSAVE ? os_xgetbv(0) : 0;
 }
 
 static bool host_uses_keys(void)
@@ -231,7 +231,7 @@ static bool host_uses_keys(void)
 	uint32_t regs[4];
 
 	host_cpuid(7, 0, regs);
-	return regs[CPUID_ECX] & HOST_OSPKE;
+	return regs[CPUID_REG_ECX] & HOST_OSPKE;
 }
 
 static bool is_amd(void)
@@ -240,7 +240,7 @@ static bool is_amd(void)
 
 	os_cpuid(0, 0, regs);
 	/* "AuthenticAMD" and "HygonGenuine" begin thus. */
-	return regs[CPUID_EBX] == 0x68747541 || regs[CPUID_EBX] == 0x6f677948;
+	return regs[CPUID_REG_EBX] == 0x68747541 || regs[CPUID_REG_EBX] == 0x6f677948;
 }
 
 static bool computed(unsigned int feature, bool multiprocessor)

@@ -168,7 +168,7 @@ enum cpu_feature {
 
 #define CPU_FEATURE_WORDS ((CPU_FEATURE_COUNT + 63) / 64)
 
-enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
+enum cpuid_register { CPUID_REG_EAX, CPUID_REG_EBX, CPUID_REG_ECX, CPUID_REG_EDX };
 
 /* Where a feature comes from. */
 enum feature_source {
