@@ -144,7 +144,7 @@ $(O)/guest/payload.elf: $(PAYLOAD_OBJS) tests/guest/payload/link.ld
 # The host tests' programs, with the unit tests' harness.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/host/%,$(wildcard tests/host/test_*.c))
 HOST_HELPERS := $(patsubst %.c,$(O)/host/obj/%.o, \
-	tests/unit/unit.c $(filter-out tests/host/test_%,$(wildcard tests/host/*.c)))
+	tests/unit/unit.c $(filter-out tests/host/test_% tests/host/guest_%,$(wildcard tests/host/*.c)))
 
 $(O)/host/obj/%.o: %.c | setup-build
 	$(say) CC "$< (host)"
@@ -155,7 +155,14 @@ $(O)/host/test_%: $(O)/host/obj/tests/host/test_%.o $(HOST_HELPERS) $(O)/lib/lib
 	$(say) LD $@
 	$(Q)$(CC) -static -pthread -o $@ $^
 
-run-host: $(HOST_TESTS) $(O)/guest/payload.elf
+# Programs that its Linux guests run.
+HOST_GUEST_PROGRAMS := $(patsubst tests/host/%.c,$(O)/host/%,$(wildcard tests/host/guest_*.c))
+$(O)/host/guest_%: tests/host/guest_%.c | setup-build
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+run-host: $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/guest/payload.elf
 
 # These have runners of their own, which call lab/run.
 run-guest: $(O)/guest/payload.elf

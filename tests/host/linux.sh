@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A Debian kernel as guest: processors, clocks, AVX, and how a run ends.
+
+. /with/tests/lib.sh
+
+# What a guest says of itself; its own log must not complain.
+report='
+echo cpus=$(grep -c ^processor /proc/cpuinfo)
+echo clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
+echo complaints=$(dmesg -r | grep -E "^<[0-4]>|WARNING|BUG:|Call Trace" | tr "\n" ";")
+'
+
+for cpus in 1 2 4 8; do
+	linux_guest $cpus "$report"
+	is "linux.$cpus-cpus-powers-off" $? 1
+	is "linux.$cpus-cpus-online" "$(printed cpus)" $cpus
+	is "linux.$cpus-cpus-clock" "$(printed clock)" tsc
+	is "linux.$cpus-cpus-log" "$(printed complaints)" ""
+done
+
+linux_guest 1 'reboot -f'
+is linux.reboot-is-0 $? 0
+linux_guest 2 'halt -f'
+is linux.halt-is-2 $? 2
+linux_guest 1 'reboot -f' 'reboot=triple'
+is linux.triple-fault-is-3 $? 3
+
+# within NAME ACTUAL EXPECTED PERCENT
+within() {
+	check "$1" "$2 is not within $4% of $3" awk -v a="$2" -v e="$3" -v p="$4" \
+		'BEGIN { exit !(a > e * (1 - p / 100) && a < e * (1 + p / 100)) }'
+}
+
+linux_guest 2 '
+/guest_avx; echo avx=$?
+echo start; sleep 10; echo stop
+'
+is linux.avx "$(printed avx)" 0
+within linux.sleep-10 "$(between start stop)" 10 1
+
+exit $failed
