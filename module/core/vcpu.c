@@ -2,6 +2,7 @@
 /* Life of a vCPU, who owns it, and what others ask of it. */
 #include "core/vm.h"
 
+#include "core/private.h"
 #include "dev/lapic.h"
 #include "x86/context.h"
 #include "x86/cpuid.h"

@@ -47,7 +47,7 @@ static uint64_t *table_of(uint64_t value)
 	return os_phys_to_virt(value & ADDRESS_MASK);
 }
 
-static bool in_range(const struct npt *npt, uint64_t gpa)
+static bool gpa_in_range(const struct npt *npt, uint64_t gpa)
 {
 	return gpa >> level_shift(npt->levels) == 0;
 }
@@ -136,7 +136,7 @@ int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa
 	uint64_t leaf = hpa | npt->format->leaf(prot, memory_type);
 	uint64_t value;
 
-	if (!in_range(npt, gpa) || level > NPT_LEVEL_1G || ((gpa | hpa) & (level_size(level) - 1)))
+	if (!gpa_in_range(npt, gpa) || level > NPT_LEVEL_1G || ((gpa | hpa) & (level_size(level) - 1)))
 		return -EINVAL;
 	for (unsigned int at = npt->levels - 1; at > level; at--) {
 		value = ensure_table(npt, cache, &table[level_index(gpa, at)]);
@@ -206,7 +206,7 @@ unsigned int npt_lookup(const struct npt *npt, uint64_t gpa, uint64_t entries[5]
 	const uint64_t *table = npt->root;
 	unsigned int count = 0;
 
-	if (!in_range(npt, gpa))
+	if (!gpa_in_range(npt, gpa))
 		return 0;
 	for (unsigned int level = npt->levels; level-- > 0;) {
 		uint64_t value = load(&table[level_index(gpa, level)]);
