@@ -26,6 +26,8 @@ run-style:
 PORTABLE_SRCS := $(foreach room,core x86 dev ppt os/user,$(wildcard module/$(room)/*.c))
 PORTABLE_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread -D_GNU_SOURCE \
 	-Wall -Wextra -Werror -Imodule -Imodule/os/user -Iinclude -Ilib/vmmapi -MMD -MP
+# The kernel's build says so too, but later.
+$(O)/unit/obj/module/%.o $(O)/fuzz/obj/module/%.o: PORTABLE_CFLAGS += -Wmissing-prototypes
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # After a build that failed: what is not up to date must not be taken for new.
