@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Life of a vCPU, who owns it, and what others ask of it. */
-#include "core/vm.h"
+#include "core/private.h"
 
 #include "core/private.h"
 #include "dev/lapic.h"
