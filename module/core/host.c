@@ -106,6 +106,11 @@ bool host_quiesced(void)
 	return __atomic_load_n(&host.quiesced, __ATOMIC_SEQ_CST);
 }
 
+bool host_cpu_enabled(void)
+{
+	return host.enabled[os_cpu_id()];
+}
+
 int host_wait(void)
 {
 	return os_wait_event(&host.waitq, !host_quiesced());

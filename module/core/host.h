@@ -15,5 +15,10 @@ void host_put(struct vm *vm);
 bool host_quiesced(void);
 /* Sleep until that is over: 0 or -EINTR. sleep */
 int host_wait(void);
+/*
+ * Virtualization is on on this CPU. Not so for a moment while the CPU is being
+ * taken off line and has not got rid of its tasks yet. Preemption off.
+ */
+bool host_cpu_enabled(void);
 
 #endif

@@ -327,6 +327,10 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 	enum exit_action action;
 
 	os_run_begin();
+	if (unlikely(!host_cpu_enabled())) {
+		os_run_end();
+		return EXIT_OUTER;
+	}
 	context_load(vcpu);
 	backend->load(vcpu);
 	vcpu_stat_inc(vcpu, STAT_INNER_LOOPS);
