@@ -411,10 +411,12 @@ int vcpu_run(struct vcpu *vcpu)
 	if (READ_ONCE(vcpu->vm->destroyed))
 		return -ENXIO;
 	os_thread_attach(&vcpu->thread);
+	vcpu->running = true;
 	vcpu->deferred = NULL;
 	action = vcpu_continue(vcpu);
 	while (action != EXIT_PROGRAM)
 		action = vcpu_turn(vcpu);
+	vcpu->running = false;
 	os_thread_detach(&vcpu->thread);
 	vcpu_stat_inc(vcpu, STAT_EXITS_PROGRAM);
 	return vcpu->error;

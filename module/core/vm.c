@@ -217,10 +217,25 @@ void vm_destroy(struct vm *vm)
 	host_put(vm);
 }
 
+static bool is_running(struct vm *vm)
+{
+	bool stopped = __atomic_load_n(&vm->suspend, __ATOMIC_SEQ_CST) != VM_SUSPEND_NONE;
+
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu && (vcpu->running || (bitmap_test_bit(vm->active, i) && !stopped)))
+			return true;
+	}
+	return false;
+}
+
 int vm_reinit(struct vm *vm)
 {
 	size_t words = BITMAP_WORDS(vm->max_vcpus);
 
+	if (is_running(vm))
+		return -EBUSY;
 	device_reset_all(vm);
 	vm->tsc_offset = -os_rdtsc();
 	memset(vm->active, 0, 4 * words * sizeof(vm->active[0]));

@@ -144,6 +144,7 @@ struct vcpu {
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
 	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
 	struct os_thread thread; /* the owner while it runs the guest */
+	bool running;		 /* (o) a thread is in VM_RUN, though it may let others pass */
 };
 
 struct vm {
@@ -221,7 +222,10 @@ void vm_put(struct vm *vm);
 void vm_destroy(struct vm *vm);
 /* Ask all vCPUs to leave VM_RUN with a SUSPENDED exit. -EALREADY if one has asked before. any */
 int vm_suspend(struct vm *vm, enum vm_suspend_how how);
-/* Back to the state after power on, memory kept. All vCPUs frozen. */
+/*
+ * Back to the state after power on, memory kept. -EBUSY while a guest runs: it has
+ * vCPUs and has not stopped, or one of them is still in VM_RUN. All vCPUs frozen.
+ */
 int vm_reinit(struct vm *vm);
 
 /* --- vCPUs -------------------------------------------------------------- */
