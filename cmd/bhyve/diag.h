@@ -3,6 +3,8 @@
 #ifndef BHYVE_DIAG_H
 #define BHYVE_DIAG_H
 
+#include <stdlib.h>
+
 /* bhyve's exit statuses; the test device makes others (testdev.h). */
 enum exit_status {
 	STATUS_REBOOT = 0,
@@ -17,8 +19,8 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * The same, then exit(STATUS_ERROR), which undoes what start-up has done. Only
- * before the first vCPU runs.
+ * before the first vCPU runs. A macro, so that the compiler sees the end.
  */
-void fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+#define fatal(...) (complain(__VA_ARGS__), exit(STATUS_ERROR))
 
 #endif

@@ -44,12 +44,6 @@ static const char usage_text[] =
 	"\n"
 	"Exit status: 0 reboot, 1 power off, 2 halt, 3 triple fault, 4 error.\n";
 
-static void usage(FILE *to, int status)
-{
-	fputs(usage_text, to);
-	exit(status);
-}
-
 /* Reads a whole decimal number; false if 'text' is something else or too big. */
 static bool parse_number(const char *text, unsigned long limit, unsigned *number)
 {
@@ -273,10 +267,14 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		parse_uuid(options, argument);
 		break;
 	case 'h':
-		usage(stdout, EXIT_SUCCESS);
-		break;
+		fputs(usage_text, stdout);
+		exit(EXIT_SUCCESS);
+	case ':':
+		fatal("-%c: it wants a value (\"bhyve -h\" shows how)", optopt);
 	default:
-		usage(stderr, STATUS_ERROR);
+		if (!optopt)
+			fatal("no such long option (\"bhyve -h\" lists all)");
+		fatal("-%c: no such option (\"bhyve -h\" lists them)", optopt);
 	}
 }
 
@@ -305,15 +303,18 @@ void options_parse(struct options *options, int argc, char **argv)
 	static const struct option long_options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	int letter;
 
+	opterr = 0;
 	*options = (struct options){ .cpus = 1, .sockets = 1, .cores = 1, .threads = 1 };
-	while ((letter = getopt_long(argc, argv, "AaDeHhMPSuwxYc:f:l:m:p:s:U:", long_options,
+	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", long_options,
 				     NULL)) >= 0) {
 		serve_help(letter, optarg);
 		if (!parse_flag(options, letter))
 			parse_argument(options, letter, optarg);
 	}
-	if (optind != argc - 1)
-		usage(stderr, STATUS_ERROR);
+	if (optind == argc)
+		fatal("no VM name (\"bhyve -h\" shows how)");
+	if (optind < argc - 1)
+		fatal("%s: more than one VM name", argv[optind + 1]);
 	options->name = argv[optind];
 	check_pins(options);
 }

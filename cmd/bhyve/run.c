@@ -63,13 +63,20 @@ enum vm_suspend_how run_how(void)
 	return result.how;
 }
 
+/* The first thread that ends the run says how; returns whether that is this one. */
+static bool claim_end(int status, enum vm_suspend_how how)
+{
+	if (atomic_exchange(&result.ended, true))
+		return false;
+	result.status = status;
+	result.how = how;
+	return true;
+}
+
 static enum action end_run(int status, enum vm_suspend_how how)
 {
-	if (!atomic_exchange(&result.ended, true)) {
-		result.status = status;
-		result.how = how;
+	if (claim_end(status, how))
 		event_stop();
-	}
 	return STOP;
 }
 
@@ -78,11 +85,12 @@ static enum action fail(struct runner *runner, const char *what)
 {
 	uint64_t rip = runner->exit.rip;
 
+	if (!claim_end(STATUS_ERROR, VM_SUSPEND_NONE))
+		return STOP;
 	vm_get_register(runner->vcpu, VM_REG_GUEST_RIP, &rip);
-	if (!atomic_load(&result.ended))
-		complain("vCPU %d: %s at rip %#" PRIx64, vcpu_id(runner->vcpu), what, rip);
-	end_run(STATUS_ERROR, VM_SUSPEND_NONE);
+	complain("vCPU %d: %s at rip %#" PRIx64, vcpu_id(runner->vcpu), what, rip);
 	vm_suspend(runner->ctx, VM_SUSPEND_POWEROFF);
+	event_stop();
 	return STOP;
 }
 
@@ -177,9 +185,11 @@ static enum action exit_suspended(struct runner *runner)
 	case VM_SUSPEND_TRIPLEFAULT:
 		return end_run(STATUS_TRIPLEFAULT, how);
 	default:
-		if (!atomic_load(&result.ended))
+		if (claim_end(STATUS_ERROR, how)) {
 			complain("the virtual machine has been destroyed");
-		return end_run(STATUS_ERROR, how);
+			event_stop();
+		}
+		return STOP;
 	}
 }
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Plays libvmmapi and the module for tests of bhyve: guest memory is an array,
+ * interrupt lines are remembered, and vm_run_reply() plays scripted exits.
+ */
+#ifndef TESTS_FAKE_VMMAPI_H
+#define TESTS_FAKE_VMMAPI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmmapi.h>
+
+#define FAKE_MEMORY (4u << 20)
+#define FAKE_LINES  24
+
+/* One turn of vm_run_reply(): an errno or an exit. */
+struct fake_turn {
+	int error;
+	struct vm_exit exit;
+};
+
+struct fake_vm {
+	uint8_t memory[FAKE_MEMORY] __attribute__((aligned(4096)));
+	bool line[FAKE_LINES];	     /* ISA interrupt lines */
+	unsigned raised[FAKE_LINES]; /* how often each went up */
+	bool level_triggered[FAKE_LINES];
+	enum vm_suspend_how suspended; /* the first vm_suspend() */
+	uint8_t nvram[128];
+	time_t rtc;
+
+	const struct fake_turn *script; /* the last entry is repeated */
+	unsigned script_length;
+	unsigned turn;
+	struct {
+		bool given;
+		uint64_t value;
+	} replies[64]; /* what each turn was called with */
+
+	uint64_t registers[VM_REG_LAST];
+	int injected; /* vector of the last exception, -1 none */
+};
+
+/* The one VM there is, as new. The handles to it are these. */
+extern struct fake_vm fake;
+extern struct vmctx *const fake_ctx;
+extern struct vcpu *const fake_vcpu;
+void fake_reset(void);
+
+#endif

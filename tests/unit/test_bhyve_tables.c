@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The ACPI and SMBIOS tables, found and walked as a guest does it. */
+#include "acpi.h"
+#include "fake_vmmapi.h"
+#include "smbios.h"
+#include "unit.h"
+
+static uint64_t get(const uint8_t *at, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, at, bytes);
+	return value;
+}
+
+static bool sums_to_zero(const uint8_t *at, size_t length)
+{
+	uint8_t sum = 0;
+
+	while (length--)
+		sum += *at++;
+	return sum == 0;
+}
+
+/* What begins with 'signature' at a multiple of 16 in [from, 1M). */
+static uint8_t *scan(uint32_t from, const char *signature)
+{
+	for (uint32_t at = from; at < 0x100000; at += 16)
+		if (memcmp(fake.memory + at, signature, strlen(signature)) == 0)
+			return fake.memory + at;
+	return NULL;
+}
+
+static const struct acpi_machine two_cpus = {
+	.cpus = 2,
+	.com1 = true,
+	.lpc_slot = 31,
+	.pci_window = 0xc0000000,
+	.hpet_id = 0x8086a201,
+};
+
+static uint8_t *build(const struct acpi_machine *machine)
+{
+	uint8_t *rsdp;
+
+	fake_reset();
+	CHECK_EQ(acpi_build(fake_ctx, machine), 0);
+	rsdp = scan(0xe0000, "RSD PTR ");
+	REQUIRE(rsdp);
+	return rsdp;
+}
+
+/* The table with that signature, by way of the XSDT. */
+static uint8_t *find_table(const char *signature)
+{
+	uint8_t *xsdt = fake.memory + get(scan(0xe0000, "RSD PTR ") + 24, 8);
+	uint32_t length = (uint32_t)get(xsdt + 4, 4);
+
+	for (uint32_t at = 36; at + 8 <= length; at += 8) {
+		uint8_t *table = fake.memory + get(xsdt + at, 8);
+
+		if (memcmp(table, signature, 4) == 0)
+			return table;
+	}
+	return NULL;
+}
+
+static void check_table(const uint8_t *table, const char *signature)
+{
+	REQUIRE(table);
+	CHECK_MEM(table, signature, 4);
+	CHECK(sums_to_zero(table, get(table + 4, 4)));
+	CHECK_EQ((table - fake.memory) % 4, 0);
+}
+
+TEST(root_pointer)
+{
+	uint8_t *rsdp = build(&two_cpus);
+
+	CHECK_EQ(rsdp - fake.memory, 0xf2400);
+	CHECK(sums_to_zero(rsdp, 20));
+	CHECK(sums_to_zero(rsdp, 36));
+	CHECK_EQ(rsdp[15], 2);
+	check_table(fake.memory + get(rsdp + 16, 4), "RSDT");
+	check_table(fake.memory + get(rsdp + 24, 8), "XSDT");
+}
+
+TEST(rsdt_and_xsdt_name_the_same_tables)
+{
+	uint8_t *rsdp = build(&two_cpus);
+	uint8_t *rsdt = fake.memory + get(rsdp + 16, 4);
+	uint8_t *xsdt = fake.memory + get(rsdp + 24, 8);
+
+	CHECK_EQ(get(rsdt + 4, 4), 36 + 3 * 4);
+	CHECK_EQ(get(xsdt + 4, 4), 36 + 3 * 8);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(get(rsdt + 36 + 4 * i, 4), get(xsdt + 36 + 8 * i, 8));
+}
+
+TEST(all_tables_check_out)
+{
+	build(&two_cpus);
+	check_table(find_table("FACP"), "FACP");
+	check_table(find_table("APIC"), "APIC");
+	check_table(find_table("HPET"), "HPET");
+	check_table(fake.memory + get(find_table("FACP") + 40, 4), "DSDT");
+}
+
+TEST(fadt_registers)
+{
+	uint8_t *fadt;
+
+	build(&two_cpus);
+	fadt = find_table("FACP");
+	CHECK_EQ(get(fadt + 4, 4), 276);
+	CHECK_EQ(get(fadt + 46, 2), 9);
+	CHECK_EQ(get(fadt + 48, 4), 0xb2);
+	CHECK_EQ(get(fadt + 56, 4), 0x400);
+	CHECK_EQ(get(fadt + 64, 4), 0x404);
+	CHECK_EQ(get(fadt + 76, 4), 0x408);
+	CHECK_EQ(fadt[88], 4);
+	CHECK_EQ(fadt[89], 2);
+	CHECK_EQ(fadt[91], 4);
+	CHECK_EQ(fadt[108], 0x32);
+	/* The reset register: one byte at I/O port 0xcf9, value 6; and its flag. */
+	CHECK_EQ(get(fadt + 116, 4), 0x01000801);
+	CHECK_EQ(get(fadt + 120, 8), 0xcf9);
+	CHECK_EQ(fadt[128], 6);
+	CHECK(get(fadt + 112, 4) & 1 << 10);
+	/* 64-bit forms agree. */
+	CHECK_EQ(get(fadt + 148 + 4, 8), 0x400);
+	CHECK_EQ(get(fadt + 172 + 4, 8), 0x404);
+	CHECK_EQ(get(fadt + 208 + 4, 8), 0x408);
+	CHECK_EQ(get(fadt + 140, 8), get(fadt + 40, 4));
+}
+
+TEST(facs_is_aligned)
+{
+	uint8_t *facs;
+
+	build(&two_cpus);
+	facs = fake.memory + get(find_table("FACP") + 36, 4);
+	CHECK_MEM(facs, "FACS", 4);
+	CHECK_EQ(get(facs + 4, 4), 64);
+	CHECK_EQ((facs - fake.memory) % 64, 0);
+}
+
+/* Counts MADT entries of a type; checks that they fill the table. */
+static unsigned count_entries(const uint8_t *madt, unsigned type)
+{
+	uint32_t length = (uint32_t)get(madt + 4, 4);
+	unsigned count = 0;
+	uint32_t at = 44;
+
+	while (at < length && madt[at + 1] >= 6) {
+		count += madt[at] == type;
+		at += madt[at + 1];
+	}
+	CHECK_EQ(at, length);
+	return count;
+}
+
+TEST(madt_of_two)
+{
+	uint8_t *madt;
+
+	build(&two_cpus);
+	madt = find_table("APIC");
+	CHECK_EQ(get(madt + 36, 4), 0xfee00000);
+	CHECK_EQ(get(madt + 40, 4), 1);
+	CHECK_EQ(count_entries(madt, 0), 2);
+	CHECK_EQ(count_entries(madt, 1), 1);
+	CHECK_EQ(count_entries(madt, 2), 2);
+	CHECK_EQ(count_entries(madt, 4), 1);
+	CHECK_EQ(count_entries(madt, 9), 0);
+	CHECK_EQ(count_entries(madt, 10), 0);
+}
+
+TEST(madt_of_many)
+{
+	struct acpi_machine machine = two_cpus;
+	uint8_t *madt;
+
+	machine.cpus = 255;
+	build(&machine);
+	CHECK_EQ(count_entries(find_table("APIC"), 0), 255);
+	machine.cpus = 300;
+	build(&machine);
+	madt = find_table("APIC");
+	CHECK_EQ(count_entries(madt, 0), 255);
+	CHECK_EQ(count_entries(madt, 9), 45);
+	CHECK_EQ(count_entries(madt, 10), 1);
+	check_table(madt, "APIC");
+}
+
+TEST(too_many_do_not_fit)
+{
+	struct acpi_machine machine = two_cpus;
+
+	fake_reset();
+	machine.cpus = 65535;
+	CHECK(acpi_build(fake_ctx, &machine) != 0);
+	/* Nothing was written behind the area. */
+	for (unsigned i = 0; i < 4096; i++)
+		CHECK_EQ_AT(fake.memory[0x100000 + i], 0, "byte %u", i);
+}
+
+TEST(hpet)
+{
+	uint8_t *table;
+
+	build(&two_cpus);
+	table = find_table("HPET");
+	CHECK_EQ(get(table + 36, 4), 0x8086a201);
+	CHECK_EQ(table[40], 0);
+	CHECK_EQ(get(table + 44, 8), 0xfed00000);
+}
+
+TEST(what_the_dsdt_asks)
+{
+	build(&two_cpus);
+	CHECK_EQ(get(fake.memory + 0xf2000, 4), 0x1f000001);
+	CHECK_EQ(get(fake.memory + 0xf2004, 4), 0xc0000000);
+	CHECK_EQ(get(fake.memory + 0xf2008, 4), 0xdfffffff);
+}
+
+TEST(intx_pins_are_above_isa)
+{
+	for (unsigned slot = 0; slot < 32; slot++)
+		for (unsigned pin = 0; pin < 4; pin++) {
+			CHECK(acpi_intx_pin(slot, pin) >= 16);
+			CHECK(acpi_intx_pin(slot, pin) <= 23);
+		}
+}
+
+/* --- SMBIOS ------------------------------------------------------------------------- */
+
+TEST(smbios_entry_point)
+{
+	static const uint8_t uuid[UUID_LENGTH] = { 0 };
+	uint8_t *entry;
+
+	fake_reset();
+	CHECK_EQ(smbios_build(fake_ctx, uuid), 0);
+	entry = scan(0xf0000, "_SM_");
+	REQUIRE(entry);
+	CHECK_EQ(entry[5], 31);
+	CHECK(sums_to_zero(entry, 31));
+	CHECK(sums_to_zero(entry + 16, 15));
+	CHECK_EQ(get(entry + 28, 2), 3);
+}
+
+TEST(smbios_structures)
+{
+	uint8_t uuid[UUID_LENGTH];
+	uint8_t *entry, *at, *end;
+	unsigned count = 0;
+
+	fake_reset();
+	REQUIRE(uuid_parse("00112233-4455-6677-8899-aabbccddeeff", uuid));
+	CHECK_EQ(smbios_build(fake_ctx, uuid), 0);
+	entry = scan(0xf0000, "_SM_");
+	at = fake.memory + get(entry + 24, 4);
+	end = at + get(entry + 22, 2);
+	for (; at < end; count++) {
+		if (at[0] == 1)
+			CHECK_MEM(
+				at + 8,
+				"\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff",
+				16);
+		for (at += at[1]; at[0] || at[1]; at++)
+			;
+		at += 2;
+	}
+	CHECK(at == end);
+	CHECK_EQ(count, get(entry + 28, 2));
+}
+
+TEST(uuids)
+{
+	uint8_t a[UUID_LENGTH], b[UUID_LENGTH];
+
+	CHECK(!uuid_parse("", a));
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeef", a));
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeeff0", a));
+	CHECK(!uuid_parse("001122334455-6677-8899-aabbccddeeff--", a));
+	CHECK(!uuid_parse("0011223g-4455-6677-8899-aabbccddeeff", a));
+	uuid_generate("one", a);
+	uuid_generate("one", b);
+	CHECK_MEM(a, b, sizeof(a));
+	uuid_generate("two", b);
+	CHECK(memcmp(a, b, sizeof(a)) != 0);
+}
