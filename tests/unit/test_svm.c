@@ -753,6 +753,12 @@ static void take_step(struct vmcb *vmcb)
 	vmcb->save.dr6 |= REG_DR6_BS;
 }
 
+static void take_iret(struct vmcb *vmcb)
+{
+	take_step(vmcb);
+	vmcb->save.rflags = REG_RFLAGS_FIXED1;
+}
+
 TEST(nmi_stays_blocked_until_iret_is_done)
 {
 	struct vcpu *vcpu;
@@ -782,7 +788,7 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 	/* Now it has, with a #DB that the guest does not see. */
 	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
 	cpu.rip = 0x2000;
-	cpu.run = take_step;
+	cpu.run = take_iret;
 	vcpu->requests = 0;
 	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
 	CHECK(!svm_backend.nmi_blocked(vcpu));
