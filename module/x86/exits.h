@@ -84,9 +84,8 @@ enum exit_action x86_exit_lmsw(struct vcpu *vcpu, uint16_t value);
 enum exit_action x86_exit_dr_access(struct vcpu *vcpu, unsigned int dr, bool write,
 				    unsigned int gpr);
 /*
- * The same where the hardware reports no operands (SVM without decode assists, or
- * LMSW and SMSW with them): fetches and decodes the instruction at RIP. #UD into
- * the guest if another processor has changed it meanwhile.
+ * MOV and CLTS where the hardware reports no operands (SVM without decode assists):
+ * fetches and decodes the instruction at RIP. Anything else there is #UD.
  */
 enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu);
 enum exit_action x86_exit_dr_instruction(struct vcpu *vcpu);
@@ -102,8 +101,8 @@ int x86_check_efer(struct vcpu *vcpu, uint64_t value);
 int x86_check_xcr0(struct vcpu *vcpu, uint64_t value);
 
 /*
- * A guest's write: checked, carried out with what follows from it (EFER.LMA, the
- * PAE directory pointers, forgotten translations). 0 or -EINVAL (#GP), with nothing
+ * A guest's write: checked, carried out with what follows from it: EFER.LMA and the
+ * PAE directory pointers here, forgotten translations in the back end's set_reg. 0 or -EINVAL (#GP), with nothing
  * changed. Owner.
  */
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
