@@ -67,6 +67,7 @@ void ioapic_reset(struct vm *vm)
 
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
 		set_entry(ioapic, pin, ENTRY_MASKED);
+	memset(ioapic->asserts, 0, sizeof(ioapic->asserts));
 	ioapic->select = 0;
 	ioapic->id = 0;
 	os_spin_unlock(&ioapic->lock, flags);

@@ -20,7 +20,7 @@ struct vcpu;
 /* Sets vm->ioapic. -ENOMEM. sleep */
 int ioapic_create(struct vm *vm);
 void ioapic_destroy(struct vm *vm);
-/* All pins masked; what drives them keeps its level. */
+/* All pins masked, and all sources taken to be silent: they start afresh as well. */
 void ioapic_reset(struct vm *vm);
 
 /*

@@ -9,8 +9,8 @@
  * mode, LDR, DFR, SVR, LINT0, LINT1. Functions marked (o) are for the owner of the
  * vCPU, in any context; those marked (any) for any thread, in any context.
  *
- * Lock order of the devices: {hpet, pit, rtc} -> {pic, ioapic} -> posting here.
- * pic and ioapic never nest. Posting takes no lock.
+ * Lock order of the devices: hpet -> {pit, rtc} -> {pic, ioapic} -> posting here. Those
+ * in braces never nest. Posting takes no lock.
  */
 #ifndef DEV_LAPIC_H
 #define DEV_LAPIC_H

@@ -79,13 +79,8 @@ void pic_reset(struct vm *vm)
 	struct pic *pic = vm->pic;
 	unsigned long flags = os_spin_lock(&pic->lock);
 
-	for (int i = 0; i < 2; i++) {
-		struct chip *chip = &pic->chip[i];
-		struct chip fresh = { .lowest = 7, .imr = 0xff };
-
-		memcpy(fresh.asserts, chip->asserts, sizeof(fresh.asserts));
-		*chip = fresh;
-	}
+	for (int i = 0; i < 2; i++)
+		pic->chip[i] = (struct chip){ .lowest = 7, .imr = 0xff };
 	__atomic_store_n(&pic->output, 0, __ATOMIC_SEQ_CST);
 	os_spin_unlock(&pic->lock, flags);
 }

@@ -17,7 +17,7 @@ struct vm;
 /* Sets vm->pic. -ENOMEM. sleep */
 int pic_create(struct vm *vm);
 void pic_destroy(struct vm *vm);
-/* As after power on: nothing passes until the guest has initialized both. */
+/* As after power on: all inputs low, nothing passes until the guest has initialized both. */
 void pic_reset(struct vm *vm);
 
 /*

@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The 8254 timer, after Intel's data sheet. A counter is never counted: its value
+ * and output at any moment follow from when it was started.
+ *
+ * One simplification: in mode 3 a new count takes effect at the end of the whole
+ * cycle, where the chip would load it after half of one.
+ */
+#include "core/vm.h"
+#include "dev/periodic.h"
+#include "dev/pic.h"
+#include "dev/pit.h"
+
+#define CHANNELS 3
+#define PORT_CHANNEL0 0x40
+#define PORT_CONTROL 0x43
+#define PORT_61 0x61
+
+/* Control word. */
+#define CONTROL_CHANNEL(value) ((value) >> 6)
+#define CONTROL_ACCESS(value) ((value) >> 4 & 3)
+#define CONTROL_MODE(value) ((value) >> 1 & 7)
+#define CONTROL_BCD 0x01
+#define READ_BACK 3 /* in place of a channel */
+#define READ_BACK_NO_COUNT 0x20
+#define READ_BACK_NO_STATUS 0x10
+
+/* Port 0x61. */
+#define P61_GATE 0x01 /* of channel 2 */
+#define P61_WRITABLE 0x0f
+#define P61_REFRESH 0x10 /* toggles with each memory refresh */
+#define P61_OUT 0x20 /* of channel 2 */
+#define REFRESH_NS 15085
+
+enum access { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
+
+enum mode {
+	MODE_TERMINAL_COUNT,
+	MODE_ONE_SHOT, /* started by the gate */
+	MODE_RATE,
+	MODE_SQUARE,
+	MODE_STROBE,
+	MODE_GATE_STROBE, /* started by the gate */
+};
+
+struct channel {
+	enum mode mode;
+	enum access access;
+	bool bcd;
+	bool gate;
+	bool loaded; /* a count has been written since the control word */
+	bool running; /* 'schedule' goes on; else stopped at 'held' */
+	struct periodic schedule; /* its period is the count in force */
+	uint64_t held; /* ticks since the start, while not running */
+	uint32_t next_count; /* modes 2 and 3: in force from 'next_ns' on; 0 none */
+	uint64_t next_ns;
+
+	bool write_high; /* the next byte written is the high one */
+	bool read_high;
+	uint8_t low; /* the low byte written */
+	bool count_latched;
+	bool status_latched;
+	uint16_t latched_count;
+	uint8_t latched_status;
+};
+
+struct pit {
+	struct vm *vm; /* constant */
+	struct os_spinlock lock;
+	struct channel channel[CHANNELS]; /* lock */
+	uint8_t port61; /* lock; the writable bits */
+	bool irq_masked; /* lock */
+	struct os_timer timer; /* started and stopped under lock; channel 0 */
+};
+
+/* --- a channel; the lock is held ----------------------------------------------------- */
+
+static bool is_periodic(const struct channel *channel)
+{
+	return channel->mode == MODE_RATE || channel->mode == MODE_SQUARE;
+}
+
+static bool is_gate_started(const struct channel *channel)
+{
+	return channel->mode == MODE_ONE_SHOT || channel->mode == MODE_GATE_STROBE;
+}
+
+/* A count waiting for the end of a period comes into force there, that end being its first tick. */
+static void advance(struct channel *channel, uint64_t now)
+{
+	uint64_t period;
+
+	if (!channel->next_count || now < channel->next_ns)
+		return;
+	period = clock_scale_up(channel->next_count, PIT_HZ, NS_PER_SECOND);
+	periodic_start(&channel->schedule, channel->next_ns - period, channel->next_count, PIT_HZ);
+	channel->next_count = 0;
+}
+
+static uint64_t elapsed(const struct channel *channel, uint64_t now)
+{
+	return channel->running ? periodic_elapsed(&channel->schedule, now) : channel->held;
+}
+
+/* The counter wraps below 0 where it does not reload. */
+static uint16_t wrapping_count(const struct channel *channel, uint64_t ticks)
+{
+	uint64_t modulus = channel->bcd ? 10000 : 65536;
+	uint64_t count = channel->schedule.period % modulus;
+
+	return (uint16_t)((count + modulus - ticks % modulus) % modulus);
+}
+
+/* Mode 3 counts by two, twice through each cycle. */
+static uint16_t square_count(uint64_t count, uint64_t ticks)
+{
+	uint64_t phase = ticks % count;
+	uint64_t half = (count + 1) / 2;
+
+	if (phase >= half)
+		phase -= half;
+	return (uint16_t)((count & ~1ull) - 2 * phase);
+}
+
+static uint16_t to_bcd(unsigned int value)
+{
+	value %= 10000;
+	return (uint16_t)(value / 1000 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 |
+			  value % 10);
+}
+
+static unsigned int from_bcd(unsigned int value)
+{
+	return (value >> 12) * 1000 + (value >> 8 & 15) * 100 + (value >> 4 & 15) * 10 +
+	       (value & 15);
+}
+
+static uint16_t current_count(const struct channel *channel, uint64_t now)
+{
+	uint64_t ticks = elapsed(channel, now);
+	uint64_t count = channel->schedule.period;
+	uint16_t value;
+
+	if (!count)
+		return 0;
+	if (channel->mode == MODE_RATE)
+		value = (uint16_t)(count - ticks % count);
+	else if (channel->mode == MODE_SQUARE)
+		value = square_count(count, ticks);
+	else
+		value = wrapping_count(channel, ticks);
+	return channel->bcd ? to_bcd(value) : value;
+}
+
+static bool output(const struct channel *channel, uint64_t now)
+{
+	uint64_t count = channel->schedule.period;
+	uint64_t ticks = elapsed(channel, now);
+
+	if (!channel->loaded)
+		return channel->mode != MODE_TERMINAL_COUNT;
+	switch (channel->mode) {
+	case MODE_TERMINAL_COUNT:
+		return ticks >= count;
+	case MODE_ONE_SHOT:
+		return !channel->running || ticks >= count;
+	case MODE_RATE:
+		return !channel->gate || ticks % count != count - 1;
+	case MODE_SQUARE:
+		return !channel->gate || ticks % count < (count + 1) / 2;
+	case MODE_STROBE:
+	case MODE_GATE_STROBE:
+	default:
+		return !channel->running || ticks != count;
+	}
+}
+
+static void start(struct channel *channel, uint64_t now, uint64_t count)
+{
+	periodic_start(&channel->schedule, now, count, PIT_HZ);
+	channel->next_count = 0;
+	channel->held = 0;
+	channel->running = channel->gate && !is_gate_started(channel);
+}
+
+/* A whole count has been written. Modes 2 and 3 finish the period they are in. */
+static void load(struct channel *channel, uint16_t value, uint64_t now)
+{
+	uint32_t count = channel->bcd ? from_bcd(value) : value;
+
+	if (!count)
+		count = channel->bcd ? 10000 : 65536;
+	if (channel->loaded && channel->running && is_periodic(channel)) {
+		channel->next_ns = periodic_next_tick(&channel->schedule, now);
+		channel->next_count = count;
+	} else if (channel->running && is_gate_started(channel)) {
+		/* For the next trigger; see set_gate(). */
+		channel->next_count = count;
+		channel->next_ns = UINT64_MAX;
+	} else {
+		start(channel, now, count);
+	}
+	channel->loaded = true;
+}
+
+static void set_control(struct channel *channel, uint8_t value)
+{
+	unsigned int mode = CONTROL_MODE(value);
+
+	channel->mode = mode > MODE_GATE_STROBE ? mode - 4 : mode; /* 6 and 7 are 2 and 3 */
+	channel->access = CONTROL_ACCESS(value);
+	channel->bcd = value & CONTROL_BCD;
+	channel->loaded = false;
+	channel->running = false;
+	channel->next_count = 0;
+	channel->held = 0;
+	channel->write_high = false;
+	channel->read_high = false;
+	channel->count_latched = false;
+	channel->status_latched = false;
+}
+
+/*
+ * The gate: level-sensitive in modes 0, 2, 3, 4, a trigger in modes 1, 2, 3, 5.
+ */
+static void set_gate(struct channel *channel, bool gate, uint64_t now)
+{
+	bool rising = gate && !channel->gate;
+	uint64_t ticks = elapsed(channel, now);
+
+	if (gate == channel->gate)
+		return;
+	channel->gate = gate;
+	if (!channel->loaded)
+		return;
+	if (is_gate_started(channel)) {
+		if (!rising)
+			return;
+		start(channel, now,
+		      channel->next_count ? channel->next_count : channel->schedule.period);
+		channel->running = true;
+	} else if (is_periodic(channel)) {
+		start(channel, now,
+		      channel->next_count ? channel->next_count : channel->schedule.period);
+	} else if (gate) {
+		uint64_t passed = clock_scale(channel->held, PIT_HZ, NS_PER_SECOND);
+
+		channel->schedule.start_ns = now - passed;
+		channel->running = true;
+	} else {
+		channel->held = ticks;
+		channel->running = false;
+	}
+}
+
+/* --- channel 0's interrupt; the lock is held ----------------------------------------------- */
+
+static bool one_shot_done(const struct channel *channel)
+{
+	return !is_periodic(channel) && channel->schedule.delivered > 0;
+}
+
+static void arm(struct pit *pit, uint64_t now)
+{
+	struct channel *channel = &pit->channel[0];
+
+	if (channel->loaded && channel->running && !one_shot_done(channel) && !pit->irq_masked)
+		os_timer_start(&pit->timer, periodic_deadline(&channel->schedule, now));
+	else
+		(void)os_timer_try_cancel(&pit->timer);
+}
+
+/* May be too early, or too late for what the channel does now. */
+static void expired(struct os_timer *timer)
+{
+	struct pit *pit = container_of(timer, struct pit, timer);
+	struct channel *channel = &pit->channel[0];
+	unsigned long flags = os_spin_lock(&pit->lock);
+	uint64_t now = os_now_ns();
+
+	advance(channel, now);
+	if (channel->loaded && channel->running && !one_shot_done(channel) &&
+	    !pit->irq_masked && periodic_due(&channel->schedule, now)) {
+		enum irq_outcome outcome = isa_irq_pulse(pit->vm, 0);
+
+		/* Only a periodic tick is worth repeating. */
+		if (!is_periodic(channel))
+			outcome = IRQ_IGNORED;
+		periodic_done(&channel->schedule, now, outcome);
+	}
+	arm(pit, now);
+	os_spin_unlock(&pit->lock, flags);
+}
+
+/* --- registers; the lock is held ------------------------------------------------------------ */
+
+static void latch_count(struct channel *channel, uint64_t now)
+{
+	if (channel->count_latched)
+		return;
+	channel->count_latched = true;
+	channel->latched_count = current_count(channel, now);
+}
+
+static void latch_status(struct channel *channel, uint64_t now)
+{
+	bool null_count = !channel->loaded || channel->next_count;
+
+	if (channel->status_latched)
+		return;
+	channel->status_latched = true;
+	channel->latched_status = (uint8_t)(output(channel, now) << 7 | null_count << 6 |
+					    channel->access << 4 | channel->mode << 1 |
+					    channel->bcd);
+}
+
+static void write_control(struct pit *pit, uint8_t value, uint64_t now)
+{
+	unsigned int selected = CONTROL_CHANNEL(value);
+
+	if (selected != READ_BACK) {
+		if (CONTROL_ACCESS(value) == ACCESS_LATCH)
+			latch_count(&pit->channel[selected], now);
+		else
+			set_control(&pit->channel[selected], value);
+		return;
+	}
+	for (unsigned int i = 0; i < CHANNELS; i++) {
+		if (!(value >> (i + 1) & 1))
+			continue;
+		if (!(value & READ_BACK_NO_COUNT))
+			latch_count(&pit->channel[i], now);
+		if (!(value & READ_BACK_NO_STATUS))
+			latch_status(&pit->channel[i], now);
+	}
+}
+
+static void write_count(struct channel *channel, uint8_t value, uint64_t now)
+{
+	switch (channel->access) {
+	case ACCESS_LOW:
+		load(channel, value, now);
+		break;
+	case ACCESS_HIGH:
+		load(channel, (uint16_t)(value << 8), now);
+		break;
+	case ACCESS_BOTH:
+		if (channel->write_high)
+			load(channel, (uint16_t)(value << 8 | channel->low), now);
+		else
+			channel->low = value;
+		channel->write_high = !channel->write_high;
+		break;
+	case ACCESS_LATCH: /* no control word yet */
+	default:
+		break;
+	}
+}
+
+static uint8_t read_count(struct channel *channel, uint64_t now)
+{
+	uint16_t count = channel->count_latched ? channel->latched_count :
+						  current_count(channel, now);
+	bool high = channel->access == ACCESS_HIGH ||
+		    (channel->access == ACCESS_BOTH && channel->read_high);
+
+	if (channel->status_latched) {
+		channel->status_latched = false;
+		return channel->latched_status;
+	}
+	if (channel->access == ACCESS_BOTH)
+		channel->read_high = !channel->read_high;
+	/* A latched count lasts until all of it has been read. */
+	if (channel->access != ACCESS_BOTH || high)
+		channel->count_latched = false;
+	return (uint8_t)(high ? count >> 8 : count);
+}
+
+static uint8_t read_port61(struct pit *pit, uint64_t now)
+{
+	uint8_t value = pit->port61;
+
+	if (now / REFRESH_NS & 1)
+		value |= P61_REFRESH;
+	if (output(&pit->channel[2], now))
+		value |= P61_OUT;
+	return value;
+}
+
+uint8_t pit_port_read(struct vm *vm, uint16_t port)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+	uint64_t now = os_now_ns();
+	uint8_t value = 0xff; /* the control word cannot be read */
+
+	for (unsigned int i = 0; i < CHANNELS; i++)
+		advance(&pit->channel[i], now);
+	if (port == PORT_61)
+		value = read_port61(pit, now);
+	else if (port != PORT_CONTROL)
+		value = read_count(&pit->channel[(port - PORT_CHANNEL0) % CHANNELS], now);
+	os_spin_unlock(&pit->lock, flags);
+	return value;
+}
+
+void pit_port_write(struct vm *vm, uint16_t port, uint8_t value)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+	uint64_t now = os_now_ns();
+
+	for (unsigned int i = 0; i < CHANNELS; i++)
+		advance(&pit->channel[i], now);
+	if (port == PORT_61) {
+		pit->port61 = value & P61_WRITABLE;
+		set_gate(&pit->channel[2], value & P61_GATE, now);
+	} else if (port == PORT_CONTROL) {
+		write_control(pit, value, now);
+	} else {
+		write_count(&pit->channel[(port - PORT_CHANNEL0) % CHANNELS], value, now);
+	}
+	if (port == PORT_CHANNEL0 || port == PORT_CONTROL)
+		arm(pit, now);
+	os_spin_unlock(&pit->lock, flags);
+}
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static void reset_channels(struct pit *pit)
+{
+	memset(pit->channel, 0, sizeof(pit->channel));
+	for (unsigned int i = 0; i < CHANNELS; i++)
+		periodic_start(&pit->channel[i].schedule, os_now_ns(), 65536, PIT_HZ);
+	pit->channel[0].gate = true;
+	pit->channel[1].gate = true;
+	pit->port61 = 0;
+}
+
+int pit_create(struct vm *vm)
+{
+	struct pit *pit = os_alloc(sizeof(*pit));
+
+	if (!pit)
+		return -ENOMEM;
+	pit->vm = vm;
+	os_spin_init(&pit->lock);
+	os_timer_init(&pit->timer, expired);
+	reset_channels(pit);
+	vm->pit = pit;
+	return 0;
+}
+
+void pit_destroy(struct vm *vm)
+{
+	if (!vm->pit)
+		return;
+	pit_stop(vm);
+	os_free(vm->pit);
+	vm->pit = NULL;
+}
+
+void pit_reset(struct vm *vm)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+
+	reset_channels(pit);
+	pit->irq_masked = false;
+	arm(pit, os_now_ns());
+	os_spin_unlock(&pit->lock, flags);
+}
+
+/* The callback arms the timer only while a count is loaded. */
+void pit_stop(struct vm *vm)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+
+	pit->channel[0].loaded = false;
+	os_spin_unlock(&pit->lock, flags);
+	os_timer_cancel(&pit->timer);
+}
+
+void pit_set_irq_masked(struct vm *vm, bool masked)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+	uint64_t now = os_now_ns();
+
+	/* Ticks nobody wanted are not made up for. */
+	advance(&pit->channel[0], now);
+	if (pit->irq_masked)
+		periodic_done(&pit->channel[0].schedule, now, IRQ_IGNORED);
+	pit->irq_masked = masked;
+	arm(pit, now);
+	os_spin_unlock(&pit->lock, flags);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The ACPI power-management timer: the host's clock in other units. */
+#include "core/vm.h"
+#include "dev/periodic.h"
+#include "dev/pmtimer.h"
+
+struct pmtimer {
+	uint64_t start_ns; /* atomic: when it was 0 */
+};
+
+int pmtimer_create(struct vm *vm)
+{
+	vm->pmtimer = os_alloc(sizeof(*vm->pmtimer));
+	if (!vm->pmtimer)
+		return -ENOMEM;
+	pmtimer_reset(vm);
+	return 0;
+}
+
+void pmtimer_destroy(struct vm *vm)
+{
+	os_free(vm->pmtimer);
+	vm->pmtimer = NULL;
+}
+
+void pmtimer_reset(struct vm *vm)
+{
+	__atomic_store_n(&vm->pmtimer->start_ns, os_now_ns(), __ATOMIC_RELAXED);
+}
+
+uint32_t pmtimer_read(struct vm *vm)
+{
+	uint64_t start = __atomic_load_n(&vm->pmtimer->start_ns, __ATOMIC_RELAXED);
+
+	return (uint32_t)clock_scale(os_now_ns() - start, NS_PER_SECOND, PMTIMER_HZ);
+}
