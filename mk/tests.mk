@@ -78,11 +78,13 @@ $(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
-# The library's own tests, without the module, whose functions have the same names.
-$(O)/unit/test_vmmapi: $(O)/unit/obj/tests/unit/test_vmmapi.o $(O)/unit/obj/tests/unit/unit.o \
-		$(patsubst %.c,$(O)/unit/obj/%.o,$(wildcard lib/vmmapi/*.c))
+# The library's own tests, without the module, whose functions have the same names;
+# tests/unit/vmmapi plays its device files.
+VMMAPI_SRCS := $(wildcard lib/vmmapi/*.c) $(wildcard tests/unit/vmmapi/*.c) tests/unit/unit.c
+$(O)/unit/test_vmmapi $(O)/unit/test_vmmapi_vm: $(O)/unit/test_vmmapi%: \
+		$(O)/unit/obj/tests/unit/test_vmmapi%.o $(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(say) LD $@
-	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
 
 .PHONY: unit-programs run-unit
 unit-programs: $(UNIT_TESTS)

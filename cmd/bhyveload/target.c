@@ -42,7 +42,10 @@ static int reset_existing(struct target *target, const char *name, struct failur
 	if (vm_reinit(target->ctx) == 0)
 		return 0;
 	if (errno == EBUSY)
-		return fail(failure, "%s: the VM exists already and is running", name);
+		return fail(
+			failure,
+			"%s: the VM exists already and has not stopped (bhyvectl --destroy ends it)",
+			name);
 	return fail(failure, "%s: cannot reset the VM: %s", name, strerror(errno));
 }
 
