@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Not a test by itself: a guest that never ends, for those of tests/host. */
+#include "payload/payload.h"
+#include "payload/smp.h"
+
+#define VECTOR 0x40
+
+static void count_interrupt(struct frame *frame)
+{
+	(void)frame;
+	apic_eoi();
+}
+
+/* Interrupts itself for ever. */
+static void busy(void *unused)
+{
+	(void)unused;
+	apic_enable();
+	interrupts_on();
+	for (;;) {
+		apic_write(0x300, 0x40000 | VECTOR);
+		cpuid(0);
+	}
+}
+
+/* A dot every thousand interrupts of its own. */
+TEST(smp2_forever)
+{
+	apic_enable();
+	set_handler(VECTOR, count_interrupt);
+	smp_start(1, busy, NULL);
+	interrupts_on();
+	for (unsigned int i = 0;; i++) {
+		apic_write(0x300, 0x40000 | VECTOR);
+		if (i % 1000 == 0)
+			print(".");
+	}
+}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# bhyve killed at any moment, two VMs at once, a processor that goes and comes
+# under a running VM: the other VM does not notice, and nothing is left.
+
+. /with/tests/lib.sh
+
+# A guest with two vCPUs that sends itself interrupts until it is killed.
+start_busy() {
+	bhyveload -m 64M -k /with/payload.elf -a "smp2_forever" "$1" &&
+		bhyve -c 2 -m 64M -A -l testdev "$1" >"$scratch/$1" 2>&1 </dev/null &
+}
+
+# The number of dots the guest has printed: it lives while they grow.
+progress() {
+	wc -c <"$scratch/$1"
+}
+
+advances() {
+	before=$(progress "$1")
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 1
+		[ "$(progress "$1")" -gt "$before" ] && return 0
+	done
+	return 1
+}
+
+start_busy witness
+sleep 2
+check storm.witness-runs "no output" advances witness
+
+free_before=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
+killed=0
+while [ $killed -lt 200 ]; do
+	bhyveload -m 64M -k /with/payload.elf -a smp2_forever victim || break
+	bhyve -c 2 -m 64M -A -l testdev victim >/dev/null 2>&1 </dev/null &
+	victim=$!
+	usleep $((RANDOM % 120000))
+	kill -9 $victim
+	wait $victim 2>/dev/null
+	bhyvectl --vm=victim --destroy || break
+	killed=$((killed + 1))
+done
+is storm.killed-200-times $killed 200
+check storm.witness-undisturbed "it has stopped" advances witness
+
+echo 3 >/proc/sys/vm/drop_caches
+sleep 1
+free_after=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
+check storm.memory-is-back "$free_before KiB free before, $free_after after" \
+	[ $((free_before - free_after)) -lt 4096 ]
+
+# The second processor goes and comes, ten times.
+cpu=/sys/devices/system/cpu/cpu1/online
+turns=0
+while [ $turns -lt 10 ]; do
+	echo 0 >$cpu || break
+	usleep $((RANDOM % 300000))
+	echo 1 >$cpu || break
+	usleep $((RANDOM % 300000))
+	turns=$((turns + 1))
+done
+is storm.cpu-goes-and-comes $turns 10
+check storm.witness-survives-hotplug "it has stopped" advances witness
+
+killall -9 bhyve
+wait
+bhyvectl --vm=witness --destroy
+
+# After the last VM every processor is clean: KVM, if it is there, could take them.
+exit $failed

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A VM that is destroyed, interrupted or moved while others are busy with it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define SEGMENT_SIZE 0x200000
+
+/* jmp to itself */
+static const uint8_t spin[] = { 0xeb, 0xfe };
+/* Counts in the word at 0x2000: again: incw 0x2000; jmp again */
+static const uint8_t count_up[] = { 0xff, 0x06, 0x00, 0x20, 0xeb, 0xfa };
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* --- a vCPU in a thread ---------------------------------------------------------- */
+
+struct runner {
+	struct machine *machine;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	int error; /* errno of the VM_RUN that failed, 0 if one ended with 'exit' */
+	struct vm_exit exit;
+};
+
+/* Runs until something other than a BOGUS exit comes. */
+static void *runner_main(void *arg)
+{
+	struct runner *runner = arg;
+
+	do {
+		runner->error = vm_run_reply(runner->vcpu, &runner->exit, false, 0) ? errno : 0;
+	} while (runner->error == 0 && runner->exit.exitcode == VM_EXITCODE_BOGUS);
+	return NULL;
+}
+
+static void runner_start(struct runner *runner)
+{
+	REQUIRE(pthread_create(&runner->thread, NULL, runner_main, runner) == 0);
+}
+
+/* Whether the run ended within 'seconds'. */
+static bool runner_join(struct runner *runner, int seconds)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += seconds;
+	return pthread_timedjoin_np(runner->thread, NULL, &deadline) == 0;
+}
+
+static bool stopped_by_destroy(const struct runner *runner)
+{
+	return runner->error == ENXIO ||
+	       (runner->error == 0 && runner->exit.exitcode == VM_EXITCODE_SUSPENDED &&
+		runner->exit.u.suspended.how == VM_SUSPEND_DESTROY);
+}
+
+TEST(destroy_ends_a_spinning_guest)
+{
+	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct runner runner = { .vcpu = machine.vcpu };
+
+	runner_start(&runner);
+	usleep(200000);
+	CHECK(vm_destroy_name("race") == 0);
+	REQUIRE(runner_join(&runner, 5));
+	CHECK(stopped_by_destroy(&runner));
+	vm_close(machine.ctx);
+}
+
+TEST(destroy_ends_a_halted_guest)
+{
+	static const uint8_t halt[] = { 0xfb, 0xf4, 0xeb, 0xfd }; /* sti; hlt; jmp to hlt */
+	struct machine machine = machine_create("race", 1 << 20, halt, sizeof(halt));
+	struct runner runner = { .vcpu = machine.vcpu };
+
+	runner_start(&runner);
+	usleep(200000);
+	CHECK(vm_destroy_name("race") == 0);
+	REQUIRE(runner_join(&runner, 5));
+	CHECK(stopped_by_destroy(&runner));
+	vm_close(machine.ctx);
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+TEST(signal_ends_a_run)
+{
+	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct runner runner = { .vcpu = machine.vcpu };
+	struct sigaction action = { .sa_handler = ignore_signal };
+
+	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+	for (int i = 0; i < 20; i++) {
+		runner_start(&runner);
+		usleep(10000);
+		pthread_kill(runner.thread, SIGUSR1);
+		REQUIRE(runner_join(&runner, 5));
+		CHECK_EQ(runner.error, EINTR);
+	}
+	machine_destroy(&machine);
+}
+
+/* --- names ------------------------------------------------------------------------ */
+
+TEST(name_is_free_when_destroy_returns)
+{
+	int old[50];
+
+	for (int i = 0; i < 50; i++) {
+		CHECK_EQ_AT(vm_create("race"), 0, "round %d: %s", i, strerror(errno));
+		old[i] = open("/dev/vmm/race", O_RDWR);
+		CHECK(old[i] >= 0);
+		CHECK(vm_destroy_name("race") == 0);
+	}
+	for (int i = 0; i < 50; i++) {
+		struct vm_suspend suspend = { .how = VM_SUSPEND_HALT };
+
+		CHECK(ioctl(old[i], VM_SUSPEND, &suspend) == -1 && errno == ENXIO);
+		close(old[i]);
+	}
+}
+
+TEST(segments_of_two_vms_with_one_name)
+{
+	struct vmctx *first, *second;
+
+	REQUIRE(vm_create("race") == 0 && vm_create("race.a") == 0);
+	first = vm_open("race");
+	second = vm_open("race.a");
+	REQUIRE(first && second);
+	CHECK(vm_create_devmem(first, VM_BOOTROM, "a.b", SEGMENT_SIZE));
+	CHECK(!vm_create_devmem(second, VM_BOOTROM, "b", SEGMENT_SIZE));
+	CHECK_EQ(errno, EEXIST);
+	CHECK(vm_create_devmem(second, VM_BOOTROM, "c", SEGMENT_SIZE));
+	vm_destroy(second);
+	vm_destroy(first);
+	CHECK(access("/dev/vmm.io/race.a.b", F_OK) == -1 && errno == ENOENT);
+}
+
+static void *destroy_main(void *result)
+{
+	*(int *)result = vm_destroy_name("race") ? errno : 0;
+	return NULL;
+}
+
+TEST(of_two_destroyers_one_wins)
+{
+	for (int i = 0; i < 100; i++) {
+		pthread_t threads[2];
+		int results[2];
+
+		REQUIRE(vm_create("race") == 0);
+		for (int j = 0; j < 2; j++)
+			REQUIRE(pthread_create(&threads[j], NULL, destroy_main, &results[j]) == 0);
+		for (int j = 0; j < 2; j++)
+			REQUIRE(pthread_join(threads[j], NULL) == 0);
+		CHECK((results[0] == 0) + (results[1] == 0) == 1);
+		CHECK(results[0] == 0 || results[0] == ENOENT || results[0] == EBUSY);
+		CHECK(results[1] == 0 || results[1] == ENOENT || results[1] == EBUSY);
+	}
+}
+
+/* --- mappings ----------------------------------------------------------------------- */
+
+static int map_errno(int fd, size_t size, int flags, uint64_t offset)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset);
+
+	if (map == MAP_FAILED)
+		return errno;
+	munmap(map, size);
+	return 0;
+}
+
+TEST(mappings_are_bounded)
+{
+	struct machine machine = machine_create("race", 4 << 20, spin, sizeof(spin));
+	int fd = vm_get_device_fd(machine.ctx);
+	uint64_t start = VM_MMAP_OFFSET(VM_SYSMEM, 0);
+	void *map;
+
+	CHECK_EQ(map_errno(fd, 4 << 20, MAP_SHARED, start), 0);
+	CHECK_EQ(map_errno(fd, 4096, MAP_SHARED, start + (4 << 20) - 4096), 0);
+	CHECK_EQ(map_errno(fd, 4096, MAP_SHARED, start + (4 << 20)), EINVAL);
+	CHECK_EQ(map_errno(fd, 8192, MAP_SHARED, start + (4 << 20) - 4096), EINVAL);
+	CHECK_EQ(map_errno(fd, 4096, MAP_PRIVATE, start), EINVAL);
+	CHECK_EQ(map_errno(fd, 4096, MAP_SHARED, VM_MMAP_OFFSET(VM_BOOTROM, 0)), EINVAL);
+	CHECK_EQ(map_errno(fd, 4096, MAP_SHARED, VM_MMAP_OFFSET(15, 0)), EINVAL);
+	CHECK_EQ(map_errno(fd, 4096, MAP_SHARED, VM_MMAP_OFFSET(0x7fff, 0)), EINVAL);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, (off_t)start);
+	REQUIRE(map != MAP_FAILED);
+	CHECK(mremap(map, 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED);
+	munmap(map, 4096);
+	machine_destroy(&machine);
+}
+
+/* --- everything at once ----------------------------------------------------------------- */
+
+#define STORM_SECONDS 8
+
+static volatile bool storm_over;
+static __thread sigjmp_buf storm_fault;
+static __thread volatile bool storm_may_fault;
+
+static void on_sigbus(int number)
+{
+	(void)number;
+	if (!storm_may_fault)
+		abort();
+	siglongjmp(storm_fault, 1);
+}
+
+/* Touch each page, until the end or a SIGBUS. */
+static void touch(volatile char *map, size_t size)
+{
+	if (sigsetjmp(storm_fault, 1) == 0) {
+		storm_may_fault = true;
+		for (size_t i = 0; i < size; i += 4096)
+			map[i] = (char)(map[i] + 1);
+	}
+	storm_may_fault = false;
+}
+
+static void map_and_touch(int fd, uint64_t offset)
+{
+	char *map = mmap(NULL, SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+	if (map == MAP_FAILED)
+		return;
+	touch(map, SEGMENT_SIZE);
+	munmap(map, SEGMENT_SIZE);
+}
+
+static void *storm_map(void *path)
+{
+	while (!storm_over) {
+		int fd = open(path, O_RDWR);
+
+		if (fd < 0)
+			continue;
+		map_and_touch(fd, 0);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void *storm_run(void *unused)
+{
+	while (!storm_over) {
+		struct vmctx *ctx = vm_open("race");
+		struct runner runner = { 0 };
+
+		if (!ctx)
+			continue;
+		runner.vcpu = vm_vcpu_open(ctx, 0);
+		if (runner.vcpu) {
+			runner_main(&runner);
+			vm_vcpu_close(runner.vcpu);
+		}
+		vm_close(ctx);
+	}
+	return unused;
+}
+
+static void *storm_ioctl(void *unused)
+{
+	while (!storm_over) {
+		struct vm_register reg = { .cpuid = 1, .regnum = VM_REG_GUEST_RAX };
+		struct vm_suspend suspend = { .how = VM_SUSPEND_HALT };
+		int fd = open("/dev/vmm/race", O_RDWR);
+
+		if (fd < 0)
+			continue;
+		ioctl(fd, VM_GET_REGISTER, &reg);
+		ioctl(fd, VM_SUSPEND, &suspend);
+		ioctl(fd, VM_REINIT);
+		ioctl(fd, VM_SET_REGISTER, &reg);
+		close(fd);
+	}
+	return unused;
+}
+
+/* One VM after the other under the noses of the rest; how many there were. */
+static int storm_create(void)
+{
+	double end = now() + STORM_SECONDS;
+	int count = 0;
+
+	while (now() < end) {
+		struct machine machine = machine_create("race", SEGMENT_SIZE, spin, sizeof(spin));
+
+		vm_create_devmem(machine.ctx, VM_BOOTROM, "seg", SEGMENT_SIZE);
+		usleep((useconds_t)(rand() % 3000));
+		if (count++ % 2)
+			vm_close(machine.ctx);
+		else
+			machine_destroy(&machine);
+	}
+	return count;
+}
+
+TEST(destroy_under_every_other_operation)
+{
+	static void *(*const mains[])(void *) = { storm_map, storm_map, storm_run, storm_ioctl };
+	static char *const args[] = { "/dev/vmm/race", "/dev/vmm.io/race.seg", NULL, NULL };
+	pthread_t threads[4];
+	long before = settled_free_memory();
+
+	REQUIRE(signal(SIGBUS, on_sigbus) != SIG_ERR);
+	for (int i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, mains[i], args[i]) == 0);
+	CHECK(storm_create() > 20);
+	storm_over = true;
+	for (int i = 0; i < 4; i++)
+		REQUIRE(pthread_join(threads[i], NULL) == 0);
+	CHECK(access("/dev/vmm/race", F_OK) == -1 && errno == ENOENT);
+	CHECK(before - settled_free_memory() < 4096);
+}
+
+/* --- processors ------------------------------------------------------------------------- */
+
+static volatile uint16_t *counter_of(const struct machine *machine)
+{
+	return (volatile uint16_t *)(machine->memory + 0x2000);
+}
+
+/* Whether the guest's counter moves within a second. */
+static bool guest_runs(const struct machine *machine)
+{
+	uint16_t start = *counter_of(machine);
+	double end = now() + 1;
+
+	while (now() < end) {
+		if (*counter_of(machine) != start)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+TEST(cpu_goes_and_comes_under_running_guests)
+{
+	struct machine machines[3];
+	struct runner runners[3];
+	char name[] = "race0";
+
+	for (int i = 0; i < 3; i++) {
+		name[4] = (char)('0' + i);
+		machines[i] = machine_create(name, 1 << 20, count_up, sizeof(count_up));
+		runners[i] = (struct runner){ .vcpu = machines[i].vcpu };
+		runner_start(&runners[i]);
+	}
+	for (int round = 0; round < 10; round++) {
+		CHECK(write_file("/sys/devices/system/cpu/cpu1/online", "0") == 0);
+		for (int i = 0; i < 3; i++)
+			CHECK(guest_runs(&machines[i]));
+		CHECK(write_file("/sys/devices/system/cpu/cpu1/online", "1") == 0);
+		for (int i = 0; i < 3; i++)
+			CHECK(guest_runs(&machines[i]));
+	}
+	for (int i = 0; i < 3; i++) {
+		name[4] = (char)('0' + i);
+		CHECK(vm_destroy_name(name) == 0);
+		REQUIRE(runner_join(&runners[i], 5));
+		CHECK(stopped_by_destroy(&runners[i]));
+		vm_close(machines[i].ctx);
+	}
+}
+
+/* A CPU that comes while there is no VM is enabled when one is made. */
+TEST(vm_made_after_a_cpu_came)
+{
+	struct machine machine;
+	struct runner runner;
+
+	CHECK(write_file("/sys/devices/system/cpu/cpu1/online", "0") == 0);
+	machine = machine_create("race", 1 << 20, count_up, sizeof(count_up));
+	CHECK(write_file("/sys/devices/system/cpu/cpu1/online", "1") == 0);
+	runner = (struct runner){ .vcpu = machine.vcpu };
+	runner_start(&runner);
+	CHECK(guest_runs(&machine));
+	CHECK(vm_destroy_name("race") == 0);
+	REQUIRE(runner_join(&runner, 5));
+	vm_close(machine.ctx);
+}
+
+/* --- what the kernel shows of us ------------------------------------------------------------ */
+
+static long read_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return size > 0 ? atol(text) : -1;
+}
+
+TEST(sysctls_tell_the_facts)
+{
+	struct stat st;
+
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/maxcpu"), 8);
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/vms"), 0);
+	REQUIRE(vm_create("race") == 0);
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/vms"), 1);
+	REQUIRE(vm_destroy_name("race") == 0);
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/vms"), 0);
+	CHECK(stat("/proc/sys/hw/vmm/backend", &st) == 0 && (st.st_mode & 0222) == 0);
+	CHECK(write_file("/proc/sys/hw/vmm/maxcpu", "1") == -1);
+}
+
+/* Whether 'text' is in the trace. */
+static bool trace_has(const char *text)
+{
+	char line[512];
+	bool found = false;
+	FILE *file = fopen("/sys/kernel/tracing/trace", "r");
+
+	REQUIRE(file);
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, text) != NULL;
+	fclose(file);
+	return found;
+}
+
+TEST(exits_are_traced)
+{
+	static const uint8_t out[] = { 0xe6, 0x80 };
+	struct machine machine = machine_create("race", 1 << 20, out, sizeof(out));
+
+	if (access("/sys/kernel/tracing/trace", F_OK))
+		REQUIRE(system("mount -t tracefs none /sys/kernel/tracing") == 0);
+	REQUIRE(write_file("/sys/kernel/tracing/events/vmm/vmm_exit/enable", "1") == 0);
+	CHECK_EQ(machine_run(&machine).exitcode, VM_EXITCODE_INOUT);
+	CHECK(write_file("/sys/kernel/tracing/events/vmm/vmm_exit/enable", "0") == 0);
+	CHECK(trace_has("vmm_exit: vm=race vcpu=0 reason="));
+	machine_destroy(&machine);
+}
