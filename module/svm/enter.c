@@ -66,8 +66,10 @@ static void registers_in(struct vcpu *vcpu, struct svm_vcpu *svm)
 		svm_dirty(svm, CLEAN_CR2);
 	}
 	vmcb->control.interrupt_shadow = vcpu->intr_shadow ? INTERRUPT_SHADOW : 0;
-	if (unlikely(svm->step)) {
+	svm->entry_step = svm->step || svm->debug_step;
+	if (unlikely(svm->entry_step)) {
 		svm->step_tf = vcpu->rflags & REG_RFLAGS_TF;
+		svm->step_dr6 = vmcb->save.dr6;
 		vmcb->save.rflags |= REG_RFLAGS_TF;
 	}
 	svm->entry_rip = vcpu->rip;
@@ -122,6 +124,6 @@ void svm_enter(struct vcpu *vcpu)
 		return;
 	registers_out(vcpu, svm);
 	svm_events_after_exit(vcpu);
-	if (unlikely(svm->step || svm->iret_watched || svm->entry_shadow))
+	if (unlikely(svm->entry_step || svm->iret_watched || svm->entry_shadow))
 		svm_events_after_exit_slow(vcpu);
 }

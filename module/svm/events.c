@@ -7,6 +7,7 @@
 
 #include "x86/exits.h"
 #include "x86/regs.h"
+#include "x86/walk.h"
 
 static bool is_nmi(uint64_t intinfo)
 {
@@ -82,12 +83,7 @@ static void iret_done(struct vcpu *vcpu)
  */
 static void step_begin(struct vcpu *vcpu)
 {
-	struct svm_vcpu *svm = svm_vcpu(vcpu);
-
-	if (svm->step)
-		return;
-	svm->step = true;
-	svm->step_dr6 = svm->vmcb->save.dr6;
+	svm_vcpu(vcpu)->step = true;
 }
 
 /* After each exit of an entry with TF set for us: hide it again. */
@@ -99,13 +95,32 @@ static void step_hide(struct vcpu *vcpu, bool new_flags)
 		vcpu->rflags &= ~REG_RFLAGS_TF;
 }
 
-static void step_end(struct vcpu *vcpu)
+/* The #DB of an entry made with TF set for us. True: it was for us alone. */
+static bool step_taken(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+	uint64_t breakpoints = save->dr6 & ~svm->step_dr6 & 0xf;
 
+	if (svm->step)
+		look_for_events(vcpu);
 	svm->step = false;
 	vcpu->intr_shadow = false;
-	look_for_events(vcpu);
+	if (svm->step_tf || breakpoints)
+		return false;
+	save->dr6 = svm->step_dr6;
+	svm_dirty(svm, CLEAN_DR);
+	return true;
+}
+
+static enum exit_action exit_debug_step(struct vcpu *vcpu)
+{
+	vcpu->next_rip = 0;
+	memset(&vcpu->exit.u.dbg, 0, sizeof(vcpu->exit.u.dbg));
+	vcpu->exit.u.dbg.trace_trap = 1;
+	vcpu->exit.u.dbg.tf_shadow_val = svm_vcpu(vcpu)->step_tf;
+	x86_paging(vcpu, &vcpu->exit.u.dbg.paging);
+	return vcpu_exit_program(vcpu, VM_EXITCODE_DB);
 }
 
 /*
@@ -116,20 +131,11 @@ static void step_end(struct vcpu *vcpu)
 enum exit_action svm_exit_db(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	struct vmcb_save *save = &svm->vmcb->save;
+	bool stepped = svm->entry_step && (svm->vmcb->save.dr6 & REG_DR6_BS);
 
-	if (svm->step && (save->dr6 & REG_DR6_BS)) {
-		bool tf = svm->step_tf;
-
-		step_end(vcpu);
-		if (!tf && !(save->dr6 & ~svm->step_dr6 & 0xf)) {
-			save->dr6 = svm->step_dr6;
-			svm_dirty(svm, CLEAN_DR);
-			return EXIT_RESUME;
-		}
-	}
-	vcpu_raise(vcpu, VECTOR_DB);
-	return EXIT_RESUME;
+	if (!stepped || !step_taken(vcpu))
+		vcpu_raise(vcpu, VECTOR_DB);
+	return stepped && svm->debug_step ? exit_debug_step(vcpu) : EXIT_RESUME;
 }
 
 /* --- injection ------------------------------------------------------------------------- */
@@ -183,7 +189,7 @@ void svm_events_after_exit_slow(struct vcpu *vcpu)
 	/* An exit before the first instruction leaves the shadow where it was. */
 	if (svm->entry_shadow && !moved)
 		vcpu->intr_shadow = true;
-	if (svm->step)
+	if (svm->entry_step)
 		step_hide(vcpu, iret);
 	if (iret)
 		iret_done(vcpu);

@@ -187,6 +187,9 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 	case VM_CAP_BPT_EXIT:
 		svm_set_intercept(svm_vcpu(vcpu), INTERCEPT_EXCEPTION(VECTOR_BP), on);
 		return 0;
+	case VM_CAP_RFLAGS_TF:
+		svm_vcpu(vcpu)->debug_step = on;
+		return 0;
 	case VM_CAP_UNRESTRICTED_GUEST:
 		return on ? 0 : -ENOTSUP;
 	default:

@@ -34,12 +34,14 @@ struct svm_vcpu {
 	uint64_t iret_rip;
 
 	/* Run one instruction, then exit by #DB, hidden from the guest. */
-	bool step;
+	bool step;	   /* for a window, once */
+	bool debug_step;   /* for the program (VM_CAP_RFLAGS_TF), always */
 	bool step_tf;	   /* TF as the guest has it */
 	uint64_t step_dr6; /* DR6 as the guest has it */
 
 	/* The last entry. */
 	bool entry_shadow; /* made under an interrupt shadow */
+	bool entry_step;   /* made with TF set for us */
 	uint64_t entry_rip;
 };
 

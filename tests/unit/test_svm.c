@@ -817,6 +817,29 @@ TEST(the_guests_own_single_step_is_given_back)
 	stop();
 }
 
+TEST(a_debugger_steps_unseen)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	CHECK_EQ(svm_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
+	cpu.run = take_step;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK(cpu.seen.save.rflags & REG_RFLAGS_TF);
+	CHECK(!(vcpu->rflags & REG_RFLAGS_TF));
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
+	CHECK_EQ(vcpu->exit.u.dbg.trace_trap, 1);
+	CHECK_EQ(vcpu->exception, 0);
+	CHECK_EQ(svm_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
+	enter(vcpu);
+	CHECK(!(cpu.seen.save.rflags & REG_RFLAGS_TF));
+	CHECK_EQ(cpu.seen.save.dr6, REG_DR6_RESET);
+	free_vcpu(vcpu);
+	stop();
+}
+
 TEST(an_nmi_that_did_not_get_in_blocks_none)
 {
 	struct vcpu *vcpu;
