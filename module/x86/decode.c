@@ -482,8 +482,9 @@ static int redirect(struct decoder *decoder)
 
 /* --- operands ---------------------------------------------------------------- */
 
-#define ROW_ANY_SIZE \
-	(ROW_BYTE | ROW_DEFAULT_64 | ROW_NATIVE | ROW_VECTOR | ROW_SIZE4 | ROW_SIZE8 | ROW_SIZE_W)
+#define ROW_ANY_SIZE                                                                   \
+	(ROW_BYTE | ROW_DEFAULT_64 | ROW_NATIVE | ROW_VECTOR | ROW_SIZE4 | ROW_SIZE8 | \
+	 ROW_SIZE_W | ROW_MAX4)
 
 /* Operand size of opcodes that do not simply follow mode and prefixes. */
 static unsigned int odd_operand_size(const struct decoder *decoder, unsigned int usual)
@@ -500,6 +501,8 @@ static unsigned int odd_operand_size(const struct decoder *decoder, unsigned int
 		return 8;
 	if (decoder->flags & ROW_SIZE_W)
 		return decoder->rex & REX_W ? 8 : 4;
+	if (decoder->flags & ROW_MAX4)
+		return usual == 8 ? 4 : usual;
 	if (decoder->flags & ROW_NATIVE)
 		return long_mode ? 8 : 4;
 	return long_mode && usual == 4 ? 8 : usual; /* ROW_DEFAULT_64 */

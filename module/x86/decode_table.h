@@ -28,6 +28,7 @@
 #define ROW_SIZE4      0x00020000u /* operands of 4 bytes */
 #define ROW_SIZE8      0x00040000u /* operands of 8 bytes */
 #define ROW_SIZE_W     0x00080000u /* operands of 4 bytes, 8 by REX.W */
+#define ROW_MAX4       0x00800000u /* operands of 8 bytes count as 4: port I/O */
 #define ROW_SOURCE1    0x00100000u /* the source has 1 byte */
 #define ROW_SOURCE2    0x00200000u
 #define ROW_SOURCE4    0x00400000u
