@@ -88,16 +88,16 @@ int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
 
 /* --- memory ------------------------------------------------------------------ */
 
-static bool in_range(uint64_t gpa, uint64_t base, uint32_t size)
+static bool in_window(uint64_t gpa, uint64_t base, uint32_t size)
 {
-	return gpa - base < size;
+	return gpa >= base && gpa - base < size;
 }
 
 bool device_mmio_claims(struct vcpu *vcpu, uint64_t gpa)
 {
-	return in_range(gpa, lapic_mmio_base(vcpu), LAPIC_MMIO_SIZE) ||
-	       in_range(gpa, IOAPIC_BASE, IOAPIC_MMIO_SIZE) ||
-	       in_range(gpa, HPET_BASE, HPET_MMIO_SIZE);
+	return in_window(gpa, lapic_mmio_base(vcpu), LAPIC_MMIO_SIZE) ||
+	       in_window(gpa, IOAPIC_BASE, IOAPIC_MMIO_SIZE) ||
+	       in_window(gpa, HPET_BASE, HPET_MMIO_SIZE);
 }
 
 static int lapic_access(struct vcpu *vcpu, uint32_t offset, bool write, unsigned int size,
@@ -131,11 +131,11 @@ int device_mmio(struct vcpu *vcpu, uint64_t gpa, bool write, unsigned int size, 
 	uint64_t lapic_base = lapic_mmio_base(vcpu);
 	int result = 0;
 
-	if (in_range(gpa, lapic_base, LAPIC_MMIO_SIZE))
+	if (in_window(gpa, lapic_base, LAPIC_MMIO_SIZE))
 		result = lapic_access(vcpu, (uint32_t)(gpa - lapic_base), write, size, value);
-	else if (in_range(gpa, IOAPIC_BASE, IOAPIC_MMIO_SIZE))
+	else if (in_window(gpa, IOAPIC_BASE, IOAPIC_MMIO_SIZE))
 		ioapic_access(vcpu->vm, (uint32_t)(gpa - IOAPIC_BASE), write, size, value);
-	else if (in_range(gpa, HPET_BASE, HPET_MMIO_SIZE))
+	else if (in_window(gpa, HPET_BASE, HPET_MMIO_SIZE))
 		hpet_access(vcpu->vm, (uint32_t)(gpa - HPET_BASE), write, size, value);
 	else
 		return -ENOENT;
