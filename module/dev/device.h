@@ -20,8 +20,7 @@ struct vcpu;
  * port. A wider access to an 8-bit device is made byte by byte as the ISA bus does it; bytes
  * that fall on no device of ours read as 0xff and swallow writes. Owner of the vCPU.
  */
-int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
-		uint32_t *value);
+int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size, uint32_t *value);
 
 /*
  * Read or write of 'size' (1, 2, 4 or 8) bytes of device memory. 0; -ENOENT: not ours.

@@ -12,51 +12,50 @@
 #include "dev/pit.h"
 #include "dev/rtc.h"
 
-#define TICK_NS (NS_PER_SECOND / HPET_HZ)
+#define TICK_NS	  (NS_PER_SECOND / HPET_HZ)
 #define PERIOD_FS (1000000000000000ull / HPET_HZ)
 
 /* Registers, by offset. */
 #define REGISTER_CAPABILITIES 0x000
-#define REGISTER_CONFIG 0x010
-#define REGISTER_STATUS 0x020
-#define REGISTER_COUNTER 0x0f0
-#define REGISTER_TIMERS 0x100 /* 0x20 bytes for each */
-#define TIMER_CONFIG 0x00
-#define TIMER_COMPARATOR 0x08
-#define TIMER_MESSAGE 0x10
+#define REGISTER_CONFIG	      0x010
+#define REGISTER_STATUS	      0x020
+#define REGISTER_COUNTER      0x0f0
+#define REGISTER_TIMERS	      0x100 /* 0x20 bytes for each */
+#define TIMER_CONFIG	      0x00
+#define TIMER_COMPARATOR      0x08
+#define TIMER_MESSAGE	      0x10
 
 /* Revision 1, vendor Intel, 64-bit counter, legacy replacement. */
-#define CAPABILITIES \
-	(0x80860001u | (HPET_TIMERS - 1) << 8 | 1u << 13 | 1u << 15)
+#define CAPABILITIES (0x80860001u | (HPET_TIMERS - 1) << 8 | 1u << 13 | 1u << 15)
 
 #define CONFIG_ENABLE 0x1u
 #define CONFIG_LEGACY 0x2u
 
 /* Configuration of a timer. */
-#define TIMER_LEVEL 0x2u
-#define TIMER_INTERRUPT 0x4u
-#define TIMER_PERIODIC 0x8u
-#define TIMER_SET_VALUE 0x40u
-#define TIMER_32BIT 0x100u
+#define TIMER_LEVEL	    0x2u
+#define TIMER_INTERRUPT	    0x4u
+#define TIMER_PERIODIC	    0x8u
+#define TIMER_SET_VALUE	    0x40u
+#define TIMER_32BIT	    0x100u
 #define TIMER_ROUTE(config) ((int)((config) >> 9 & 0x1f))
-#define TIMER_USES_MESSAGE 0x4000u
-#define TIMER_WRITABLE 0x7f4eull
+#define TIMER_USES_MESSAGE  0x4000u
+#define TIMER_WRITABLE	    0x7f4eull
 /* What it can do: periodic, 64 bits, messages; the I/O APIC's pins 24 to 31. */
-#define TIMER_ROUTES 0xff000000u
+#define TIMER_ROUTES	   0xff000000u
 #define TIMER_CAPABILITIES ((uint64_t)TIMER_ROUTES << 32 | 0x8030u)
 
 /* A match further away (23 years) is none. */
 #define DELTA_MAX (1ull << 56)
 
 struct hpet_timer {
-	struct hpet *hpet; /* constant */
-	unsigned int number; /* constant */
+	struct hpet *hpet;     /* constant */
+	unsigned int number;   /* constant */
 	struct os_timer timer; /* started and stopped under the lock, like all below */
-	uint32_t config; /* the writable bits */
-	uint64_t comparator; /* match that tick 1 of 'schedule' stands for */
-	uint64_t period; /* as written, for periodic mode */
-	uint64_t message; /* FSB route: address in the high half, data in the low */
-	bool armed; /* a match will come: 'schedule' is valid */
+	uint32_t config;       /* the writable bits */
+	uint64_t comparator;   /* match that tick 1 of 'schedule' stands for */
+	uint64_t period;       /* as written, for periodic mode */
+	uint64_t message;      /* FSB route: address in the high half, data in the low */
+	bool armed;	       /* a match will come: 'schedule' is valid */
 	struct periodic schedule;
 	bool line; /* drives an interrupt line, the one below */
 	bool line_isa;
@@ -66,9 +65,9 @@ struct hpet_timer {
 struct hpet {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
-	uint32_t config; /* written under lock, read atomically */
-	uint32_t status; /* lock */
-	uint64_t counter; /* lock; at counter_ns, or for as long as it is halted */
+	uint32_t config;     /* written under lock, read atomically */
+	uint32_t status;     /* lock */
+	uint64_t counter;    /* lock; at counter_ns, or for as long as it is halted */
 	uint64_t counter_ns; /* lock */
 	struct hpet_timer timer[HPET_TIMERS];
 };
@@ -103,8 +102,7 @@ static uint64_t comparator_at(const struct hpet_timer *timer, uint64_t now)
 	uint64_t value = timer->comparator;
 
 	if (timer->armed && is_periodic(timer)) {
-		uint64_t matches = periodic_elapsed(&timer->schedule, now) /
-				   timer->schedule.period;
+		uint64_t matches = periodic_elapsed(&timer->schedule, now) / timer->schedule.period;
 
 		value += matches * timer->schedule.period;
 	}
@@ -139,8 +137,8 @@ static void arm(struct hpet_timer *timer, uint64_t now)
 
 	timer->armed = enabled(hpet) && period && delta <= DELTA_MAX;
 	if (timer->armed)
-		periodic_start(&timer->schedule,
-			       counted_ns + delta * TICK_NS - period * TICK_NS, period, HPET_HZ);
+		periodic_start(&timer->schedule, counted_ns + delta * TICK_NS - period * TICK_NS,
+			       period, HPET_HZ);
 	start_timer(timer, now);
 }
 
@@ -205,7 +203,7 @@ static enum irq_outcome edge_interrupt(struct hpet_timer *timer)
 	}
 	if (!routable(timer))
 		return IRQ_IGNORED;
-	return (enum irq_outcome)ioapic_pulse(vm, TIMER_ROUTE(timer->config));
+	return ioapic_tick(vm, TIMER_ROUTE(timer->config));
 }
 
 static enum irq_outcome interrupt(struct hpet_timer *timer)
@@ -327,8 +325,7 @@ static uint64_t merge(uint64_t old, uint64_t value, uint64_t mask)
  * In periodic mode a write is the period, and with SET_VALUE, which lasts for one
  * write, the first match as well (2.3.9.2.2).
  */
-static void write_comparator(struct hpet_timer *timer, uint64_t value, uint64_t mask,
-			     uint64_t now)
+static void write_comparator(struct hpet_timer *timer, uint64_t value, uint64_t mask, uint64_t now)
 {
 	disarm(timer, now);
 	if (!is_periodic(timer) || (timer->config & TIMER_SET_VALUE))

@@ -12,10 +12,10 @@
 
 struct vm;
 
-#define HPET_BASE 0xfed00000ull
+#define HPET_BASE      0xfed00000ull
 #define HPET_MMIO_SIZE 0x400u
-#define HPET_TIMERS 8
-#define HPET_HZ 100000000u
+#define HPET_TIMERS    8
+#define HPET_HZ	       100000000u
 
 /* Sets vm->hpet. -ENOMEM. sleep */
 int hpet_create(struct vm *vm);

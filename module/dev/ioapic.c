@@ -5,35 +5,35 @@
 
 /* Memory-mapped registers. */
 #define IOREGSEL 0x00
-#define IOWIN 0x10
-#define IOEOI 0x40
+#define IOWIN	 0x10
+#define IOEOI	 0x40
 
 /* Registers behind them. */
-#define REGISTER_ID 0x00
-#define REGISTER_VERSION 0x01
+#define REGISTER_ID	     0x00
+#define REGISTER_VERSION     0x01
 #define REGISTER_ARBITRATION 0x02
-#define REGISTER_ENTRIES 0x10 /* two for each pin */
+#define REGISTER_ENTRIES     0x10 /* two for each pin */
 
 #define VERSION (0x20u | (IOAPIC_PINS - 1) << 16)
 #define ID_MASK 0x0f000000u
 
 /* Redirection entries. */
-#define ENTRY_VECTOR 0xffull
-#define ENTRY_LOGICAL 0x800ull
-#define ENTRY_REMOTE_IRR 0x4000ull
-#define ENTRY_LEVEL 0x8000ull
-#define ENTRY_MASKED 0x10000ull
-#define ENTRY_WRITABLE 0xff0000000001afffull
-#define ENTRY_DELIVERY(entry) ((enum lapic_delivery)((entry) >> 8 & 7))
+#define ENTRY_VECTOR		 0xffull
+#define ENTRY_LOGICAL		 0x800ull
+#define ENTRY_REMOTE_IRR	 0x4000ull
+#define ENTRY_LEVEL		 0x8000ull
+#define ENTRY_MASKED		 0x10000ull
+#define ENTRY_WRITABLE		 0xff0000000001afffull
+#define ENTRY_DELIVERY(entry)	 ((enum lapic_delivery)((entry) >> 8 & 7))
 #define ENTRY_DESTINATION(entry) ((uint8_t)((entry) >> 56))
 
 struct ioapic {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
-	uint64_t entry[IOAPIC_PINS]; /* lock; [0] is also read without, atomically */
+	uint64_t entry[IOAPIC_PINS];   /* lock; [0] is also read without, atomically */
 	uint32_t asserts[IOAPIC_PINS]; /* lock; how many sources drive the pin */
-	uint32_t select; /* lock; IOREGSEL */
-	uint32_t id; /* lock */
+	uint32_t select;	       /* lock; IOREGSEL */
+	uint32_t id;		       /* lock */
 };
 
 int ioapic_create(struct vm *vm)
@@ -163,19 +163,27 @@ int ioapic_deassert(struct vm *vm, int pin)
 	return 0;
 }
 
-int ioapic_pulse(struct vm *vm, int pin)
+enum irq_outcome ioapic_tick(struct vm *vm, int pin)
 {
 	struct ioapic *ioapic = vm->ioapic;
 	enum irq_outcome outcome;
 	unsigned long flags;
 
 	if (pin < 0 || pin >= IOAPIC_PINS)
-		return -EINVAL;
+		return IRQ_IGNORED;
 	flags = os_spin_lock(&ioapic->lock);
 	outcome = raise_pin(ioapic, (unsigned int)pin);
 	lower_pin(ioapic, (unsigned int)pin);
 	os_spin_unlock(&ioapic->lock, flags);
-	return (int)outcome;
+	return outcome;
+}
+
+int ioapic_pulse(struct vm *vm, int pin)
+{
+	if (pin < 0 || pin >= IOAPIC_PINS)
+		return -EINVAL;
+	(void)ioapic_tick(vm, pin);
+	return 0;
 }
 
 static void end_of_interrupt(struct ioapic *ioapic, uint8_t vector)

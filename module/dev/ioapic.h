@@ -13,9 +13,9 @@
 struct vm;
 struct vcpu;
 
-#define IOAPIC_BASE 0xfec00000ull
+#define IOAPIC_BASE	 0xfec00000ull
 #define IOAPIC_MMIO_SIZE 0x1000u
-#define IOAPIC_PINS 32
+#define IOAPIC_PINS	 32
 
 /* Sets vm->ioapic. -ENOMEM. sleep */
 int ioapic_create(struct vm *vm);
@@ -26,11 +26,13 @@ void ioapic_reset(struct vm *vm);
 /*
  * Drive a pin. Asserts are counted, as in FreeBSD: a pin shared by two sources
  * is low once both have let go. 'pulse' is an assert and a deassert.
- * -EINVAL: no such pin. pulse returns an enum irq_outcome otherwise, the others 0.
+ * 0; -EINVAL: no such pin.
  */
 int ioapic_assert(struct vm *vm, int pin);
 int ioapic_deassert(struct vm *vm, int pin);
 int ioapic_pulse(struct vm *vm, int pin);
+/* A pulse for a source that wants to know what became of it. */
+enum irq_outcome ioapic_tick(struct vm *vm, int pin);
 
 /* A local APIC has finished a level-triggered interrupt: remote IRR, and the next one. */
 void ioapic_eoi(struct vm *vm, uint8_t vector);

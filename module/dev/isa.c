@@ -12,12 +12,10 @@ static int ioapic_pin(int irq)
 /* New in either controller counts as delivered; else pending in either. */
 enum irq_outcome isa_irq_pulse(struct vm *vm, int irq)
 {
-	int pic = pic_pulse(vm, irq);
-	int ioapic = ioapic_pulse(vm, ioapic_pin(irq));
+	enum irq_outcome pic = pic_tick(vm, irq);
+	enum irq_outcome ioapic = ioapic_tick(vm, ioapic_pin(irq));
 
-	if (pic < 0 || ioapic < 0)
-		return IRQ_IGNORED;
-	return (enum irq_outcome)min(pic, ioapic);
+	return min(pic, ioapic);
 }
 
 void isa_irq_set(struct vm *vm, int irq, bool asserted)

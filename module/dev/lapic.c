@@ -7,7 +7,7 @@
 #include "dev/lapic_state.h"
 
 #define TPR_CLASS(tpr) ((tpr) >> 4)
-#define BASE_ADDRESS 0x000ffffffffff000ull
+#define BASE_ADDRESS   0x000ffffffffff000ull
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -346,6 +346,20 @@ int lapic_blocked_by_tpr(struct vcpu *vcpu)
 	if (vector < 0 || !(lapic->base & LAPIC_BASE_ENABLE))
 		return -1;
 	if (in_service >= 0 && TPR_CLASS(vector) <= TPR_CLASS(in_service))
+		return -1;
+	return TPR_CLASS(vector) <= TPR_CLASS(lapic_get_tpr(vcpu)) ? vector : -1;
+}
+
+int lapic_blocked_by_tpr(struct vcpu *vcpu)
+{
+	struct lapic *lapic = vcpu->lapic;
+	int vector = lapic_highest_request(vcpu);
+	int in_service;
+
+	if (likely(vector < 0))
+		return -1;
+	in_service = vector_highest(lapic->isr);
+	if (in_service >= 0 && TPR_CLASS(in_service) >= TPR_CLASS(vector))
 		return -1;
 	return TPR_CLASS(vector) <= TPR_CLASS(lapic_get_tpr(vcpu)) ? vector : -1;
 }

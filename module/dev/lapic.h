@@ -23,16 +23,16 @@ struct vcpu;
 
 /* Where the registers are after reset, and how many bytes the device claims there. */
 #define LAPIC_DEFAULT_BASE 0xfee00000ull
-#define LAPIC_MMIO_SIZE 0x1000u
+#define LAPIC_MMIO_SIZE	   0x1000u
 
 /* IA32_APIC_BASE (MSR 0x1b). */
-#define LAPIC_BASE_BSP 0x100ull
+#define LAPIC_BASE_BSP	  0x100ull
 #define LAPIC_BASE_X2APIC 0x400ull
 #define LAPIC_BASE_ENABLE 0x800ull
 
 /* The x2APIC's MSRs: 0x800 + (xAPIC register offset >> 4). */
 #define LAPIC_MSR_FIRST 0x800u
-#define LAPIC_MSR_LAST 0x8ffu
+#define LAPIC_MSR_LAST	0x8ffu
 
 /*
  * Input clock of the timer, before the divider. CPUID leaf 0x15, where it is offered,
@@ -80,7 +80,7 @@ struct lapic_message {
 enum irq_outcome {
 	IRQ_DELIVERED, /* newly pending somewhere */
 	IRQ_COALESCED, /* was pending already everywhere it went */
-	IRQ_IGNORED, /* masked, or nobody to take it */
+	IRQ_IGNORED,   /* masked, or nobody to take it */
 };
 
 /* --- life ----------------------------------------------------------------- */
@@ -149,6 +149,8 @@ void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
 
 /* The highest vector the guest could take now (its class above PPR's); -1 if none. */
 int lapic_pending(struct vcpu *vcpu);
+/* The highest vector, if it is the TPR alone that holds it back; -1 otherwise. */
+int lapic_blocked_by_tpr(struct vcpu *vcpu);
 /* The highest vector requested at all, whatever the priority; -1 if none. */
 int lapic_highest_request(struct vcpu *vcpu);
 /*

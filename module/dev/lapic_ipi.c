@@ -7,21 +7,21 @@
 #include "dev/lapic_state.h"
 
 /* ICR's low half (SDM vol. 3, 10.6.1). */
-#define ICR_LOGICAL 0x800u
-#define ICR_ASSERT 0x4000u
-#define ICR_LEVEL 0x8000u
-#define ICR_DELIVERY 0x700u
-#define ICR_STATUS 0x1000u
+#define ICR_LOGICAL	   0x800u
+#define ICR_ASSERT	   0x4000u
+#define ICR_LEVEL	   0x8000u
+#define ICR_DELIVERY	   0x700u
+#define ICR_STATUS	   0x1000u
 #define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
 
 enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 
 /* Message address and data of an MSI (SDM vol. 3, 10.11). */
-#define MSI_WINDOW 0xfee00000ull
-#define MSI_ADDRESS_LOGICAL 0x4u
+#define MSI_WINDOW	     0xfee00000ull
+#define MSI_ADDRESS_LOGICAL  0x4u
 #define MSI_ADDRESS_REDIRECT 0x8u
-#define MSI_DATA_ASSERT 0x4000u
-#define MSI_DATA_LEVEL 0x8000u
+#define MSI_DATA_ASSERT	     0x4000u
+#define MSI_DATA_LEVEL	     0x8000u
 
 /* --- arriving at one vCPU ---------------------------------------------------- */
 

@@ -8,8 +8,8 @@
 #include "dev/lapic_state.h"
 
 #define REGISTER_COUNT 0x40
-#define REGISTER_EOI 0x0b
-#define REGISTER_ICR 0x30
+#define REGISTER_EOI   0x0b
+#define REGISTER_ICR   0x30
 
 /* Bits of entries that only the APIC writes: delivery status and remote IRR. */
 #define LVT_READ_ONLY 0x5000u
@@ -17,9 +17,9 @@
 /* Version 0x14 (integrated), the last LVT entry, EOI-broadcast suppression. */
 #define VERSION (0x14u | (LAPIC_LVT_COUNT - 1) << 16 | 1u << 24)
 
-#define IN_XAPIC 1
+#define IN_XAPIC  1
 #define IN_X2APIC 2
-#define IN_BOTH 3
+#define IN_BOTH	  3
 
 /*
  * A register. No 'read': write-only, reads as 0 in memory, #GP as an MSR. No 'write':

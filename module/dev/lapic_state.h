@@ -17,70 +17,70 @@
 #include "dev/lapic.h"
 #include "dev/periodic.h"
 
-#define VECTOR_WORDS 4 /* 256 vectors, 64 to a word */
+#define VECTOR_WORDS 4	/* 256 vectors, 64 to a word */
 #define VECTOR_FIRST 16 /* lower ones are illegal (SDM vol. 3, 10.5.2) */
 
 /* lapic->posted: one bit for each word of the posted bitmaps, and this. */
 #define POSTED_ERROR 0x10u
 
-#define SVR_ENABLE 0x100u
+#define SVR_ENABLE	 0x100u
 #define SVR_SUPPRESS_EOI 0x1000u /* no EOI broadcast to the I/O APIC */
-#define SVR_RESET 0xffu
+#define SVR_RESET	 0xffu
 
-#define LVT_VECTOR 0xffu
-#define LVT_MASKED 0x10000u
-#define LVT_DELIVERY(lvt) ((enum lapic_delivery)((lvt) >> 8 & 7))
+#define LVT_VECTOR	    0xffu
+#define LVT_MASKED	    0x10000u
+#define LVT_DELIVERY(lvt)   ((enum lapic_delivery)((lvt) >> 8 & 7))
 #define LVT_TIMER_MODE(lvt) ((lvt) >> 17 & 3)
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
 /* ESR (SDM vol. 3, 10.5.3). */
-#define ESR_SEND_ILLEGAL 0x20u
-#define ESR_RECEIVE_ILLEGAL 0x40u
+#define ESR_SEND_ILLEGAL     0x20u
+#define ESR_RECEIVE_ILLEGAL  0x40u
 #define ESR_ILLEGAL_REGISTER 0x80u
 
 #define DFR_FLAT 0xffffffffu
 
 struct lapic {
 	/* Written by any thread. */
-	uint32_t posted; /* (a) which words below are not empty; POSTED_ERROR */
-	uint32_t esr_pending; /* (a) errors since the last write of ESR */
-	uint64_t posted_edge[VECTOR_WORDS]; /* (a) */
+	uint32_t posted;		     /* (a) which words below are not empty; POSTED_ERROR */
+	uint32_t esr_pending;		     /* (a) errors since the last write of ESR */
+	uint64_t posted_edge[VECTOR_WORDS];  /* (a) */
 	uint64_t posted_level[VECTOR_WORDS]; /* (a) */
 
-	struct vcpu *vcpu; /* (c) */
-	uint32_t id; /* (c) */
-	uint32_t requested; /* (o) which words of irr are not empty */
+	struct vcpu *vcpu;	    /* (c) */
+	uint32_t id;		    /* (c) */
+	uint32_t requested;	    /* (o) which words of irr are not empty */
 	uint64_t irr[VECTOR_WORDS]; /* (r) interrupts requested */
 	uint64_t isr[VECTOR_WORDS]; /* (o) in service */
 	uint64_t tmr[VECTOR_WORDS]; /* (o) which are level-triggered */
 
-	uint64_t base; /* (r) IA32_APIC_BASE */
-	uint64_t mmio_base; /* (o) as lapic_mmio_base() */
-	uint32_t svr; /* (r) spurious-interrupt vector */
-	uint32_t ldr; /* (r) logical destination; in x2APIC mode derived from id */
-	uint32_t dfr; /* (r) destination format */
+	uint64_t base;		       /* (r) IA32_APIC_BASE */
+	uint64_t mmio_base;	       /* (o) as lapic_mmio_base() */
+	uint32_t svr;		       /* (r) spurious-interrupt vector */
+	uint32_t ldr;		       /* (r) logical destination; in x2APIC mode derived from id */
+	uint32_t dfr;		       /* (r) destination format */
 	uint32_t lvt[LAPIC_LVT_COUNT]; /* (r) */
-	uint32_t class; /* (r) processor priority class when last computed; a hint */
-	uint32_t esr; /* (o) as last latched */
-	uint32_t icr[2]; /* (o) low, high */
-	uint8_t tpr_low; /* (o) TPR's low four bits ... */
-	uint8_t tpr_class; /* (o) ... as long as CR8 still is this */
-	bool x2apic_allowed; /* (o) */
+	uint32_t class;		       /* (r) processor priority class when last computed; a hint */
+	uint32_t esr;		       /* (o) as last latched */
+	uint32_t icr[2];	       /* (o) low, high */
+	uint8_t tpr_low;	       /* (o) TPR's low four bits ... */
+	uint8_t tpr_class;	       /* (o) ... as long as CR8 still is this */
+	bool x2apic_allowed;	       /* (o) */
 
 	/* The timer; lapic_timer.c. */
-	struct os_timer timer; /* (o) started and stopped; its callback only requests */
-	uint32_t initial_count; /* (o) */
-	uint32_t divide; /* (o) divide configuration register */
-	bool counting; /* (o) one-shot or periodic: 'schedule' is valid */
+	struct os_timer timer;	  /* (o) started and stopped; its callback only requests */
+	uint32_t initial_count;	  /* (o) */
+	uint32_t divide;	  /* (o) divide configuration register */
+	bool counting;		  /* (o) one-shot or periodic: 'schedule' is valid */
 	struct periodic schedule; /* (o) in units of LAPIC_TIMER_HZ */
-	uint64_t deadline; /* (o) IA32_TSC_DEADLINE; 0 disarmed */
+	uint64_t deadline;	  /* (o) IA32_TSC_DEADLINE; 0 disarmed */
 
 	uint64_t *ipi_destinations; /* (o) of the last IPI exit */
 };
 
 /* Relaxed access to (r) fields. */
-#define lapic_load(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define lapic_load(field)	  __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define lapic_store(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
 
 static inline bool lapic_is_x2apic(uint64_t base)

@@ -155,8 +155,8 @@ void lapic_timer_set_count(struct lapic *lapic, uint32_t value)
 	lapic->initial_count = value;
 	lapic->counting = value != 0;
 	if (value)
-		periodic_start(&lapic->schedule, os_now_ns(),
-			       (uint64_t)value * divisor(lapic), LAPIC_TIMER_HZ);
+		periodic_start(&lapic->schedule, os_now_ns(), (uint64_t)value * divisor(lapic),
+			       LAPIC_TIMER_HZ);
 	lapic_timer_update(lapic);
 }
 

@@ -15,8 +15,8 @@
 
 #include "dev/lapic.h"
 
-#define NS_PER_SECOND 1000000000ull
-#define TIMER_MIN_NS 20000ull
+#define NS_PER_SECOND	 1000000000ull
+#define TIMER_MIN_NS	 20000ull
 #define PERIODIC_BACKLOG 250ull
 /* Further away than anything: 146 years. Conversions saturate here. */
 #define CLOCK_FOREVER (1ull << 62)
@@ -43,9 +43,9 @@ static inline uint64_t clock_scale_up(uint64_t value, uint64_t from_hz, uint64_t
 
 /* A schedule. Lock: that of the device it is in, or the vCPU's owner. */
 struct periodic {
-	uint64_t start_ns; /* os_now_ns() of tick 0, which is not delivered; modulo 2^64 */
-	uint64_t period; /* ticks of 'hz' between two interrupts, not 0 */
-	uint64_t hz; /* at most 2^32 */
+	uint64_t start_ns;  /* os_now_ns() of tick 0, which is not delivered; modulo 2^64 */
+	uint64_t period;    /* ticks of 'hz' between two interrupts, not 0 */
+	uint64_t hz;	    /* at most 2^32 */
 	uint64_t delivered; /* number of the last tick that is done with */
 };
 

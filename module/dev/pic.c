@@ -7,36 +7,36 @@
 #include "dev/ioapic.h"
 #include "dev/pic.h"
 
-#define MASTER 0
-#define SLAVE 1
-#define CASCADE 2
+#define MASTER	    0
+#define SLAVE	    1
+#define CASCADE	    2
 #define CASCADE_BIT (1u << CASCADE)
 
-#define ICW1_INIT 0x10
-#define ICW1_LEVEL 0x08
-#define ICW1_SINGLE 0x02
-#define ICW1_NEED_ICW4 0x01
-#define ICW4_AUTO_EOI 0x02
-#define ICW4_NESTED 0x10 /* special fully nested mode */
-#define OCW3 0x08
-#define OCW3_POLL 0x04
-#define OCW3_READ 0x02 /* bit 0 chooses ISR over IRR */
+#define ICW1_INIT	   0x10
+#define ICW1_LEVEL	   0x08
+#define ICW1_SINGLE	   0x02
+#define ICW1_NEED_ICW4	   0x01
+#define ICW4_AUTO_EOI	   0x02
+#define ICW4_NESTED	   0x10 /* special fully nested mode */
+#define OCW3		   0x08
+#define OCW3_POLL	   0x04
+#define OCW3_READ	   0x02 /* bit 0 chooses ISR over IRR */
 #define OCW3_SET_MASK_MODE 0x40 /* bit 5 is the mode */
 
 /* Inputs that are edge-triggered whatever ELCR says: timer, keyboard, cascade; RTC, FPU. */
 #define ELCR_MASTER 0xf8
-#define ELCR_SLAVE 0xde
+#define ELCR_SLAVE  0xde
 
 struct chip {
-	uint8_t irr; /* requests, latched */
-	uint8_t isr; /* in service */
-	uint8_t imr; /* masked */
-	uint8_t elcr; /* level-triggered */
+	uint8_t irr;	/* requests, latched */
+	uint8_t isr;	/* in service */
+	uint8_t imr;	/* masked */
+	uint8_t elcr;	/* level-triggered */
 	uint8_t lowest; /* input of lowest priority */
 	uint8_t vector; /* of input 0 */
-	uint8_t icw; /* next initialization word expected: 2, 3, 4; 0 none */
-	bool ready; /* initialized */
-	bool single; /* no slave, hence no ICW3 */
+	uint8_t icw;	/* next initialization word expected: 2, 3, 4; 0 none */
+	bool ready;	/* initialized */
+	bool single;	/* no slave, hence no ICW3 */
 	bool need_icw4;
 	bool level_mode; /* ICW1: all inputs level-triggered */
 	bool auto_eoi;
@@ -52,7 +52,7 @@ struct pic {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
 	struct chip chip[2]; /* lock */
-	uint32_t output; /* written under lock, read atomically */
+	uint32_t output;     /* written under lock, read atomically */
 };
 
 int pic_create(struct vm *vm)
@@ -191,7 +191,7 @@ static void lower_input(struct pic *pic, unsigned int irq)
 	unsigned int input = irq % 8;
 
 	if (chip->asserts[input] && --chip->asserts[input] == 0 && is_level(chip, input)) {
-		chip->irr &= (uint8_t)~(1u << input);
+		chip->irr &= (uint8_t) ~(1u << input);
 		update(pic);
 	}
 }
@@ -229,19 +229,27 @@ int pic_deassert(struct vm *vm, int irq)
 	return 0;
 }
 
-int pic_pulse(struct vm *vm, int irq)
+enum irq_outcome pic_tick(struct vm *vm, int irq)
 {
 	struct pic *pic = vm->pic;
 	enum irq_outcome outcome;
 	unsigned long flags;
 
 	if (!valid_irq(irq))
-		return -EINVAL;
+		return IRQ_IGNORED;
 	flags = os_spin_lock(&pic->lock);
 	outcome = raise_input(pic, (unsigned int)irq);
 	lower_input(pic, (unsigned int)irq);
 	os_spin_unlock(&pic->lock, flags);
-	return (int)outcome;
+	return outcome;
+}
+
+int pic_pulse(struct vm *vm, int irq)
+{
+	if (!valid_irq(irq))
+		return -EINVAL;
+	(void)pic_tick(vm, irq);
+	return 0;
 }
 
 /* An input that becomes level-triggered requests as long as it is driven. */
@@ -259,7 +267,7 @@ static void set_elcr(struct pic *pic, unsigned int index, uint8_t value)
 		if (chip->asserts[input])
 			chip->irr |= (uint8_t)(1u << input);
 		else
-			chip->irr &= (uint8_t)~(1u << input);
+			chip->irr &= (uint8_t) ~(1u << input);
 	}
 	update(pic);
 }
@@ -360,7 +368,7 @@ static void write_next_icw(struct chip *chip, uint8_t value)
 static void end_of_interrupt(struct chip *chip, int input)
 {
 	if (input >= 0)
-		chip->isr &= (uint8_t)~(1u << input);
+		chip->isr &= (uint8_t) ~(1u << input);
 }
 
 static int in_service(const struct chip *chip)

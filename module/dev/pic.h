@@ -21,12 +21,14 @@ void pic_destroy(struct vm *vm);
 void pic_reset(struct vm *vm);
 
 /*
- * Drive an input; asserts are counted like the I/O APIC's. -EINVAL: not 0..15,
- * or 2, the cascade. pulse returns an enum irq_outcome otherwise, the others 0.
+ * Drive an input; asserts are counted like the I/O APIC's. 0; -EINVAL: not 0..15,
+ * or 2, the cascade.
  */
 int pic_assert(struct vm *vm, int irq);
 int pic_deassert(struct vm *vm, int irq);
 int pic_pulse(struct vm *vm, int irq);
+/* A pulse for a source that wants to know what became of it. */
+enum irq_outcome pic_tick(struct vm *vm, int irq);
 /* As the guest's ELCR write. -EINVAL: no such input, or one that is always edge-triggered. */
 int pic_set_trigger(struct vm *vm, int irq, enum vm_intr_trigger trigger);
 

@@ -11,26 +11,26 @@
 #include "dev/pic.h"
 #include "dev/pit.h"
 
-#define CHANNELS 3
+#define CHANNELS      3
 #define PORT_CHANNEL0 0x40
-#define PORT_CONTROL 0x43
-#define PORT_61 0x61
+#define PORT_CONTROL  0x43
+#define PORT_61	      0x61
 
 /* Control word. */
 #define CONTROL_CHANNEL(value) ((value) >> 6)
-#define CONTROL_ACCESS(value) ((value) >> 4 & 3)
-#define CONTROL_MODE(value) ((value) >> 1 & 7)
-#define CONTROL_BCD 0x01
-#define READ_BACK 3 /* in place of a channel */
-#define READ_BACK_NO_COUNT 0x20
-#define READ_BACK_NO_STATUS 0x10
+#define CONTROL_ACCESS(value)  ((value) >> 4 & 3)
+#define CONTROL_MODE(value)    ((value) >> 1 & 7)
+#define CONTROL_BCD	       0x01
+#define READ_BACK	       3 /* in place of a channel */
+#define READ_BACK_NO_COUNT     0x20
+#define READ_BACK_NO_STATUS    0x10
 
 /* Port 0x61. */
-#define P61_GATE 0x01 /* of channel 2 */
+#define P61_GATE     0x01 /* of channel 2 */
 #define P61_WRITABLE 0x0f
-#define P61_REFRESH 0x10 /* toggles with each memory refresh */
-#define P61_OUT 0x20 /* of channel 2 */
-#define REFRESH_NS 15085
+#define P61_REFRESH  0x10 /* toggles with each memory refresh */
+#define P61_OUT	     0x20 /* of channel 2 */
+#define REFRESH_NS   15085
 
 enum access { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
 
@@ -48,11 +48,11 @@ struct channel {
 	enum access access;
 	bool bcd;
 	bool gate;
-	bool loaded; /* a count has been written since the control word */
-	bool running; /* 'schedule' goes on; else stopped at 'held' */
+	bool loaded;		  /* a count has been written since the control word */
+	bool running;		  /* 'schedule' goes on; else stopped at 'held' */
 	struct periodic schedule; /* its period is the count in force */
-	uint64_t held; /* ticks since the start, while not running */
-	uint32_t next_count; /* modes 2 and 3: in force from 'next_ns' on; 0 none */
+	uint64_t held;		  /* ticks since the start, while not running */
+	uint32_t next_count;	  /* modes 2 and 3: in force from 'next_ns' on; 0 none */
 	uint64_t next_ns;
 
 	bool write_high; /* the next byte written is the high one */
@@ -68,9 +68,9 @@ struct pit {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
 	struct channel channel[CHANNELS]; /* lock */
-	uint8_t port61; /* lock; the writable bits */
-	bool irq_masked; /* lock */
-	struct os_timer timer; /* started and stopped under lock; channel 0 */
+	uint8_t port61;			  /* lock; the writable bits */
+	bool irq_masked;		  /* lock */
+	struct os_timer timer;		  /* started and stopped under lock; channel 0 */
 };
 
 /* --- a channel; the lock is held ----------------------------------------------------- */
@@ -279,8 +279,8 @@ static void expired(struct os_timer *timer)
 	uint64_t now = os_now_ns();
 
 	advance(channel, now);
-	if (channel->loaded && channel->running && !one_shot_done(channel) &&
-	    !pit->irq_masked && periodic_due(&channel->schedule, now)) {
+	if (channel->loaded && channel->running && !one_shot_done(channel) && !pit->irq_masked &&
+	    periodic_due(&channel->schedule, now)) {
 		enum irq_outcome outcome = isa_irq_pulse(pit->vm, 0);
 
 		/* Only a periodic tick is worth repeating. */
@@ -309,9 +309,9 @@ static void latch_status(struct channel *channel, uint64_t now)
 	if (channel->status_latched)
 		return;
 	channel->status_latched = true;
-	channel->latched_status = (uint8_t)(output(channel, now) << 7 | null_count << 6 |
-					    channel->access << 4 | channel->mode << 1 |
-					    channel->bcd);
+	channel->latched_status =
+		(uint8_t)(output(channel, now) << 7 | null_count << 6 | channel->access << 4 |
+			  channel->mode << 1 | channel->bcd);
 }
 
 static void write_control(struct pit *pit, uint8_t value, uint64_t now)

@@ -8,12 +8,12 @@
 struct vm;
 
 #define PMTIMER_PORT 0x408
-#define PMTIMER_HZ 3579545u
+#define PMTIMER_HZ   3579545u
 
 /* Sets vm->pmtimer. -ENOMEM. sleep */
 int pmtimer_create(struct vm *vm);
 void pmtimer_destroy(struct vm *vm);
-void pmtimer_reset(struct vm *vm); /* Counts from 0 again. */
+void pmtimer_reset(struct vm *vm);    /* Counts from 0 again. */
 uint32_t pmtimer_read(struct vm *vm); /* any thread, no lock */
 
 #endif

@@ -14,7 +14,7 @@
 #include "dev/rtc.h"
 
 #define PORT_INDEX 0x70
-#define RTC_IRQ 8
+#define RTC_IRQ	   8
 
 /* The bytes with a meaning. */
 enum {
@@ -34,45 +34,45 @@ enum {
 	REGISTER_D,
 };
 
-#define A_UPDATING 0x80
-#define A_DIVIDER 0x70
-#define A_DIVIDER_RUNS 0x20 /* a crystal of 32768 Hz */
+#define A_UPDATING	0x80
+#define A_DIVIDER	0x70
+#define A_DIVIDER_RUNS	0x20 /* a crystal of 32768 Hz */
 #define A_DIVIDER_RESET 0x60 /* this or 0x70 */
-#define A_RATE 0x0f
-#define B_SET 0x80
-#define B_PERIODIC 0x40 /* as in register C: flag and enable bit have one place */
-#define B_ALARM 0x20
-#define B_UPDATE 0x10
-#define B_INTERRUPTS 0x70
-#define B_SQUARE_WAVE 0x08
-#define B_BINARY 0x04
-#define B_24_HOURS 0x02
-#define C_INTERRUPT 0x80
-#define D_VALID 0x80 /* the battery is good */
+#define A_RATE		0x0f
+#define B_SET		0x80
+#define B_PERIODIC	0x40 /* as in register C: flag and enable bit have one place */
+#define B_ALARM		0x20
+#define B_UPDATE	0x10
+#define B_INTERRUPTS	0x70
+#define B_SQUARE_WAVE	0x08
+#define B_BINARY	0x04
+#define B_24_HOURS	0x02
+#define C_INTERRUPT	0x80
+#define D_VALID		0x80 /* the battery is good */
 
-#define HOURS_PM 0x80
+#define HOURS_PM  0x80
 #define ALARM_ANY 0xc0 /* both bits set: matches always */
-#define ANY (-2)
-#define INVALID (-1)
+#define ANY	  (-2)
+#define INVALID	  (-1)
 
 #define CRYSTAL_HZ 32768
 /* UIP rises this long before the update, which takes no time here. */
 #define UPDATE_WARNING_NS 244000
-#define SECONDS_PER_DAY 86400
-#define SECONDS_MAX 253402300799ll /* 9999-12-31 23:59:59 */
+#define SECONDS_PER_DAY	  86400
+#define SECONDS_MAX	  253402300799ll /* 9999-12-31 23:59:59 */
 
 struct rtc {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
-	uint8_t index; /* lock, like all below */
+	uint8_t index;		       /* lock, like all below */
 	uint8_t bytes[RTC_NVRAM_SIZE]; /* the time bytes only count while it is stopped */
 	bool running;
-	int64_t seconds; /* since 1970: at seconds_ns, or where it stopped */
+	int64_t seconds;     /* since 1970: at seconds_ns, or where it stopped */
 	uint64_t seconds_ns; /* valid while it runs */
-	uint64_t phase_ns; /* into the current second, while it is stopped */
-	int64_t seen; /* second for which update and alarm flags are settled */
+	uint64_t phase_ns;   /* into the current second, while it is stopped */
+	int64_t seen;	     /* second for which update and alarm flags are settled */
 	struct periodic periodic;
-	bool periodic_on; /* a rate is chosen and the divider runs */
+	bool periodic_on;     /* a rate is chosen and the divider runs */
 	uint64_t periodic_at; /* when to look for the next tick */
 	bool irq_masked;
 	bool line; /* IRQ 8 is driven */
@@ -209,9 +209,9 @@ static int64_t parse_date(const struct rtc *rtc)
 		.seconds = decode(rtc, rtc->bytes[SECONDS], 0, 59),
 	};
 
-	if (century == INVALID || year == INVALID || date.month == INVALID ||
-	    date.day == INVALID || date.hours == INVALID || date.minutes == INVALID ||
-	    date.seconds == INVALID || date.year < 1970)
+	if (century == INVALID || year == INVALID || date.month == INVALID || date.day == INVALID ||
+	    date.hours == INVALID || date.minutes == INVALID || date.seconds == INVALID ||
+	    date.year < 1970)
 		return -1;
 	if (date.day > days_in_month(date.year, date.month))
 		return -1;
@@ -467,8 +467,7 @@ static uint8_t read_byte(struct rtc *rtc, unsigned int index, uint64_t now)
 {
 	if (is_time(index) && rtc->running)
 		store_date(rtc, current_seconds(rtc, now));
-	if (index == REGISTER_A && rtc->running &&
-	    until_update(rtc, now) <= UPDATE_WARNING_NS)
+	if (index == REGISTER_A && rtc->running && until_update(rtc, now) <= UPDATE_WARNING_NS)
 		return rtc->bytes[REGISTER_A] | A_UPDATING;
 	return rtc->bytes[index];
 }
@@ -667,7 +666,7 @@ void rtc_reset(struct vm *vm)
 	struct rtc *rtc = vm->rtc;
 	unsigned long flags = os_spin_lock(&rtc->lock);
 
-	rtc->bytes[REGISTER_B] &= (uint8_t)~(B_INTERRUPTS | B_SQUARE_WAVE);
+	rtc->bytes[REGISTER_B] &= (uint8_t) ~(B_INTERRUPTS | B_SQUARE_WAVE);
 	rtc->bytes[REGISTER_C] = 0;
 	rtc->irq_masked = false;
 	settle(rtc, os_now_ns());

@@ -13,7 +13,7 @@
 struct vm;
 
 #define RTC_NVRAM_SIZE 128
-#define RTC_CENTURY 0x32
+#define RTC_CENTURY    0x32
 
 /* Sets vm->rtc, its clock at the host's UTC. -ENOMEM. sleep */
 int rtc_create(struct vm *vm);
