@@ -27,7 +27,7 @@ struct segment {
 
 bool elf_probe(const struct image *image)
 {
-	struct failure ignored;
+	struct failure ignored = { "" };
 	char magic[SELFMAG];
 
 	return image->size >= sizeof(Elf32_Ehdr) &&

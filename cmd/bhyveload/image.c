@@ -118,7 +118,7 @@ static bool is_text(const uint8_t *bytes, size_t length)
 
 const char *image_looks_like(const struct image *image)
 {
-	struct failure ignored;
+	struct failure ignored = { "" };
 	uint8_t start[512] = { 0 };
 	size_t length = image->size < sizeof(start) ? image->size : sizeof(start);
 

@@ -174,7 +174,7 @@ static int read_header(const struct image *kernel, struct bzimage *bz, struct fa
 
 static bool linux_probe(const struct image *kernel)
 {
-	struct failure ignored;
+	struct failure ignored = { "" };
 	struct bzimage bz;
 
 	return read_header(kernel, &bz, &ignored) == 0 && bz.header.header == HEADER_MAGIC &&

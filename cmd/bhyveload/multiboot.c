@@ -120,7 +120,7 @@ static int read_header(const struct image *kernel, struct multiboot_header *head
 static bool multiboot_probe(const struct image *kernel)
 {
 	struct multiboot_header header;
-	struct failure ignored;
+	struct failure ignored = { "" };
 
 	return read_header(kernel, &header, &ignored) >= 0;
 }

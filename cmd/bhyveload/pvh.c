@@ -56,7 +56,7 @@ static int find_entry(const struct elf *elf, uint64_t *entry, struct failure *fa
 
 static bool pvh_probe(const struct image *kernel)
 {
-	struct failure ignored;
+	struct failure ignored = { "" };
 	struct elf elf;
 	uint64_t entry;
 
