@@ -12,6 +12,7 @@
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
 
+/* clang-format off */
 #define OS_FUNC_START(name) SYM_FUNC_START(name)
 #define OS_FUNC_END(name) SYM_FUNC_END(name)
 
@@ -48,5 +49,6 @@
 #else
 #define OS_UNTRAIN_RETURNS UNTRAIN_RET
 #endif
+/* clang-format on */
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/timekeeping.h>
+#include <asm/cpufeature.h>
 #include <asm/tsc.h>
 #include "os/linux/compat.h"
 #include "os/os.h"
@@ -22,6 +23,16 @@ int64_t os_wall_seconds(void)
 uint32_t os_tsc_khz(void)
 {
 	return tsc_khz;
+}
+
+/*
+ * The kernel watches that the CPUs agree. A rate that never changes is CONSTANT_TSC's
+ * promise; beneath another hypervisor the counter is synthetic, and has one rate.
+ */
+bool os_tsc_stable(void)
+{
+	return !check_tsc_unstable() &&
+	       (boot_cpu_has(X86_FEATURE_CONSTANT_TSC) || boot_cpu_has(X86_FEATURE_HYPERVISOR));
 }
 
 /* A callback that starts the timer again has queued it already. */

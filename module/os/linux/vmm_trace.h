@@ -15,6 +15,7 @@
  * exit reason), info1 and info2 are what it says about it. The name is copied by
  * hand because __assign_str() has changed its number of arguments.
  */
+/* clang-format off */
 TRACE_EVENT(vmm_exit,
 	TP_PROTO(const char *name, int vcpu, u32 reason, u64 rip, u64 info1, u64 info2),
 	TP_ARGS(name, vcpu, reason, rip, info1, info2),
@@ -38,6 +39,7 @@ TRACE_EVENT(vmm_exit,
 		  (char *)__get_dynamic_array(name), __entry->vcpu, __entry->reason,
 		  __entry->rip, __entry->info1, __entry->info2)
 );
+/* clang-format on */
 
 #endif
 
