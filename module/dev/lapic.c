@@ -341,19 +341,6 @@ int lapic_blocked_by_tpr(struct vcpu *vcpu)
 {
 	struct lapic *lapic = vcpu->lapic;
 	int vector = lapic_highest_request(vcpu);
-	int in_service = vector_highest(lapic->isr);
-
-	if (vector < 0 || !(lapic->base & LAPIC_BASE_ENABLE))
-		return -1;
-	if (in_service >= 0 && TPR_CLASS(vector) <= TPR_CLASS(in_service))
-		return -1;
-	return TPR_CLASS(vector) <= TPR_CLASS(lapic_get_tpr(vcpu)) ? vector : -1;
-}
-
-int lapic_blocked_by_tpr(struct vcpu *vcpu)
-{
-	struct lapic *lapic = vcpu->lapic;
-	int vector = lapic_highest_request(vcpu);
 	int in_service;
 
 	if (likely(vector < 0))

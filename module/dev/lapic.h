@@ -149,8 +149,6 @@ void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr);
 
 /* The highest vector the guest could take now (its class above PPR's); -1 if none. */
 int lapic_pending(struct vcpu *vcpu);
-/* The highest vector, if it is the TPR alone that holds it back; -1 otherwise. */
-int lapic_blocked_by_tpr(struct vcpu *vcpu);
 /* The highest vector requested at all, whatever the priority; -1 if none. */
 int lapic_highest_request(struct vcpu *vcpu);
 /*
