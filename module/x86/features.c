@@ -13,7 +13,7 @@
 #include "x86/regs.h"
 
 #define AT(leaf_, subleaf_, reg_, bit_) \
-	.leaf = (leaf_), .subleaf = (subleaf_), .reg = CPUID_##reg_, .bit = (bit_)
+	.leaf = (leaf_), .subleaf = (subleaf_), .reg = CPUID_REG_##reg_, .bit = (bit_)
 
 static const struct feature_row rows[CPU_FEATURE_COUNT] = {
 	/* CPUID 1 EDX */
