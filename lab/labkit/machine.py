@@ -97,10 +97,10 @@ class PtyPort:
     def __init__(self):
         # The slave stays open here, or there would be an end of file before the
         # emulator has opened it.
-        self._ours, self._theirs = os.openpty()
-        tty.setraw(self._theirs)
+        self._ours, self.other_end = os.openpty()
+        tty.setraw(self.other_end)
         self.inherited = []
-        self.name = os.ttyname(self._theirs)
+        self.name = os.ttyname(self.other_end)
 
     def fileno(self):
         return self._ours
@@ -139,17 +139,28 @@ class Machine:
         self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
         self.log_path = os.path.join(folder, "log")
         self._log_file = open(self.log_path, "wb")
+        self.errors_path = os.path.join(folder, "errors")  # what the emulator complains of
+        self._display = None
         self.booted_after = None  # seconds by the host's clock, once it is up
         self.status = None  # of the command, once it has ended
         self._process = None
         self._line = b""
 
-    def start(self, command, errors):
+    def start(self, command, typed=None):
+        """Starts the emulator; with TYPED on a terminal of its own, where that is typed."""
+        if typed is not None:
+            self._display = PtyPort()
+            stdin = stdout = self._display.other_end
+            os.write(self._display.fileno(), typed)
+        else:
+            stdin = subprocess.DEVNULL
+            stdout = open(self.errors_path, "wb")
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=errors,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stdout,
+            env={**os.environ, "TERM": "xterm"},
             pass_fds=[number for port in self.ports for number in port.inherited],
             start_new_session=True,
             preexec_fn=_die_with_parent,
@@ -172,7 +183,7 @@ class Machine:
         the host is up. With TERMINAL what is typed there goes to the host.
         """
         ended = os.pidfd_open(self._process.pid)
-        sources = [ended] + self.ports
+        sources = [ended] + self.ports + ([self._display] if self._display else [])
         announced = ending = False
         while ended in sources:
             now = time.monotonic()
@@ -214,7 +225,7 @@ class Machine:
             self._log_file.flush()
         elif port is self._reports:
             self._read_reports(data)
-        else:
+        elif port is self._console:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         return bool(data)

@@ -105,6 +105,19 @@ def parse(arguments):
     return options
 
 
+def set_up(options):
+    setup = os.path.join(LAB, "setup")
+    wanted = {options.kernel, options.guest_kernel or options.kernel}
+    subprocess.run([setup, "lab", *sorted(wanted)], check=True)
+    packages = getattr(load_host(options), "PACKAGES", "")
+    if packages:
+        subprocess.run([setup, "packages", *packages.split()], check=True)
+
+
+def load_host(options):
+    return importlib.import_module(f"hosts.{options.host}")
+
+
 def build(options, progress):
     """Brings the commands and the module up to date, one lab/run at a time."""
     targets = ["programs"]
@@ -211,7 +224,7 @@ def judge(machine, log, errors):
         raise LabError("the host ended before the command did")
 
 
-def boot(options, machine, host, folder, progress):
+def boot(options, machine, host, progress):
     """Runs the machine to its end, or until the time is over."""
     on_terminal = sys.stdin.isatty()
     terminal = Terminal() if on_terminal else None
@@ -225,8 +238,7 @@ def boot(options, machine, host, folder, progress):
             terminal.raw()
 
     try:
-        with open(os.path.join(folder, "errors"), "wb") as errors:
-            machine.start(host.command(machine), errors)
+        machine.start(host.command(machine), getattr(host, "TYPED_AT_START", None))
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
         if machine.status is not None:
@@ -241,7 +253,7 @@ def boot(options, machine, host, folder, progress):
 
 def run_in(options, folder, progress):
     """One run with FOLDER for temporary files; returns the exit status."""
-    host = importlib.import_module(f"hosts.{options.host}")
+    host = load_host(options)
     kernel = kernels.Kernel(options.kernel)
     guest_kernel = kernels.Kernel(options.guest_kernel or options.kernel)
     machine = Machine(
@@ -255,8 +267,8 @@ def run_in(options, folder, progress):
         devices=[word for argument in options.device for word in shlex.split(argument)],
     )
     try:
-        boot(options, machine, host, folder, progress)
-        judge(machine, read_text(machine.log_path), read_text(os.path.join(folder, "errors")))
+        boot(options, machine, host, progress)
+        judge(machine, read_text(machine.log_path), read_text(machine.errors_path))
         return machine.status
     except TimedOut:
         print("lab/run: the time is over", file=sys.stderr)
@@ -291,8 +303,7 @@ def main():
         signal.signal(number, interrupted)
     progress = Progress(options.verbose or sys.stderr.isatty())
     try:
-        wanted = {options.kernel, options.guest_kernel or options.kernel}
-        subprocess.run([os.path.join(LAB, "setup"), "lab", *sorted(wanted)], check=True)
+        set_up(options)
         if not options.no_build:
             build(options, progress)
         with tempfile.TemporaryDirectory(prefix="vmm-lab.") as folder:

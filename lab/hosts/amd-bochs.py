@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An AMD host: Bochs' Trinity APU, with next-RIP save, flush-by-ASID, LBR
+virtualization and the pause filter, which the host under QEMU lacks."""
+
+from labkit import bochs
+
+DESCRIPTION = "AMD Trinity under Bochs"
+KERNEL_LINE = "edd=off no_timer_check"
+PACKAGES = bochs.PACKAGES
+PORT_CLASS = bochs.PORT_CLASS
+TYPED_AT_START = bochs.TYPED_AT_START
+
+
+def command(machine):
+    """Returns the emulator's command line for a labkit.machine.Machine."""
+    return bochs.command(machine, "trinity_apu")
