@@ -80,8 +80,9 @@ $(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
 
 # The library's own tests, without the module, whose functions have the same names;
 # tests/unit/vmmapi plays its device files.
-VMMAPI_SRCS := $(wildcard lib/vmmapi/*.c) $(wildcard tests/unit/vmmapi/*.c) tests/unit/unit.c
-$(O)/unit/test_vmmapi $(O)/unit/test_vmmapi_vm: $(O)/unit/test_vmmapi%: \
+VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/vmmapi/*.c) \
+	tests/unit/unit.c
+$(filter $(O)/unit/test_vmmapi%,$(UNIT_TESTS)): $(O)/unit/test_vmmapi%: \
 		$(O)/unit/obj/tests/unit/test_vmmapi%.o $(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^

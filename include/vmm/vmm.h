@@ -160,14 +160,15 @@ struct vm_guest_paging {
 };
 
 /*
- * An instruction on its way from the module to the library's emulator. Programs
- * pass it through without looking inside; module/x86/decode.h says what the
- * fields mean.
+ * An instruction on its way from the module to the library's emulator: see
+ * <machine/vmm_instruction_emul.h>.
  */
 #define VIE_INST_SIZE 15
 struct vie {
 	uint8_t inst[VIE_INST_SIZE];
 	uint8_t num_valid; /* bytes of inst[] that hold the instruction */
+	uint8_t num_processed; /* its length, once the library has decoded it */
+	uint8_t decoded; /* 0 in an exit */
 };
 
 enum vm_exitcode {

@@ -161,6 +161,7 @@ static int get_stat_desc(struct vm_stat_desc *request)
 static int translate(struct vm_gla2gpa *request)
 {
 	request->fault = (request->gla & ~0xfffull) == device.fault_at;
+	device.page_faults += request->fault;
 	request->gpa = DEVICE_TRANSLATE(request->gla);
 	return 0;
 }
@@ -182,6 +183,39 @@ static int set_register(const struct vm_register *request)
 static int set_descriptor(const struct vm_seg_desc *request)
 {
 	device.descriptors[request->regnum] = request->desc;
+	return 0;
+}
+
+static int get_register(struct vm_register *request)
+{
+	request->regval = device.registers[request->regnum];
+	return 0;
+}
+
+static int get_descriptor(struct vm_seg_desc *request)
+{
+	request->desc = device.descriptors[request->regnum];
+	return 0;
+}
+
+static int set_registers(const struct vm_register_set *request)
+{
+	for (unsigned int i = 0; i < request->count; i++)
+		device.registers[request->regnums[i]] = request->regvals[i];
+	return 0;
+}
+
+static int get_registers(const struct vm_register_set *request)
+{
+	for (unsigned int i = 0; i < request->count; i++)
+		request->regvals[i] = device.registers[request->regnums[i]];
+	return 0;
+}
+
+static int inject_exception(const struct vm_exception *request)
+{
+	device.exception = *request;
+	device.exceptions++;
 	return 0;
 }
 
@@ -226,8 +260,18 @@ static int vm_ioctl(unsigned long request, void *argument)
 		return translate(argument);
 	case VM_SET_REGISTER:
 		return set_register(argument);
+	case VM_GET_REGISTER:
+		return get_register(argument);
+	case VM_SET_REGISTER_SET:
+		return set_registers(argument);
+	case VM_GET_REGISTER_SET:
+		return get_registers(argument);
 	case VM_SET_SEGMENT_DESCRIPTOR:
 		return set_descriptor(argument);
+	case VM_GET_SEGMENT_DESCRIPTOR:
+		return get_descriptor(argument);
+	case VM_INJECT_EXCEPTION:
+		return inject_exception(argument);
 	case VM_GET_KERNEMU_DEV:
 	case VM_SET_KERNEMU_DEV:
 		return access_device(argument, request == VM_SET_KERNEMU_DEV);

@@ -33,6 +33,9 @@ struct device {
 	struct seg_desc descriptors[VM_REG_LAST];
 	struct vm_readwrite_kernemu_device access; /* the last one */
 	uint64_t fault_at;			   /* VM_GLA2GPA faults on this page */
+	int page_faults;			   /* how often it has */
+	struct vm_exception exception;		   /* the last one injected */
+	int exceptions;
 };
 
 extern struct device device;
