@@ -204,8 +204,6 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 						IO (Decode16, 0x0092, 0x0092, 1, 1)
 						IO (Decode16, 0x00B2, 0x00B2, 1, 1)
 						IO (Decode16, 0x0400, 0x0400, 1, 12)
-						Memory32Fixed (ReadWrite, 0xFEC00000, 0x1000)
-						Memory32Fixed (ReadWrite, 0xFEE00000, 0x1000)
 					})
 				}
 
