@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The scripted back end; fake_backend.h. */
+#include "fake_backend.h"
+
+#include <stdlib.h>
+
+static uint64_t leaf_bits(int prot, int memory_type)
+{
+	(void)memory_type;
+	return 1 | (prot & VM_PROT_WRITE ? 2 : 0);
+}
+
+static const struct npt_format format = {
+	.present = 1,
+	.large = 0x80,
+	.table = 7,
+	.leaf = leaf_bits,
+};
+
+static int probe(const char **why, char *facts, size_t facts_size)
+{
+	*why = "";
+	snprintf(facts, facts_size, "fake");
+	return 0;
+}
+
+static int succeed(void)
+{
+	return 0;
+}
+
+static void nothing(void)
+{
+}
+
+static int vm_init(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+static void vm_cleanup(struct vm *vm)
+{
+	(void)vm;
+}
+
+static int vcpu_init(struct vcpu *vcpu)
+{
+	vcpu->backend_state = os_alloc(sizeof(struct fake_vcpu));
+	return vcpu->backend_state ? 0 : -ENOMEM;
+}
+
+static void vcpu_cleanup(struct vcpu *vcpu)
+{
+	os_free(vcpu->backend_state);
+}
+
+/* INIT and RESET alike; the script stays. */
+static void reset(struct vcpu *vcpu, bool init)
+{
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+
+	(void)init;
+	memset(fake->reg, 0, sizeof(fake->reg));
+	memset(fake->desc, 0, sizeof(fake->desc));
+	fake->nmi_blocked = false;
+}
+
+static void vcpu_nothing(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+static void enter(struct vcpu *vcpu)
+{
+	fake_vcpu(vcpu)->entries++;
+	vcpu->next_rip = vcpu->rip;
+}
+
+static enum exit_action take_exit(struct vcpu *vcpu)
+{
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+	enum exit_action action;
+
+	if (!fake->guest)
+		return vcpu_exit_program(vcpu, VM_EXITCODE_BOGUS);
+	action = fake->guest(vcpu, fake->entries - 1);
+	fake->windows = 0;
+	return action;
+}
+
+static int get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	*value = fake_vcpu(vcpu)->reg[reg];
+	return 0;
+}
+
+static int set_reg(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	fake_vcpu(vcpu)->reg[reg] = value;
+	return 0;
+}
+
+static int get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
+{
+	*desc = fake_vcpu(vcpu)->desc[reg];
+	return 0;
+}
+
+static int set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
+{
+	fake_vcpu(vcpu)->desc[reg] = *desc;
+	return 0;
+}
+
+static int get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = 0;
+	return -EINVAL;
+}
+
+static int set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	(void)msr;
+	(void)value;
+	return -EINVAL;
+}
+
+static void inject(struct vcpu *vcpu, uint64_t intinfo)
+{
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+
+	if (fake->events < FAKE_EVENTS)
+		fake->event[fake->events] = intinfo;
+	fake->events++;
+}
+
+static void request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
+{
+	fake_vcpu(vcpu)->windows |= windows;
+	fake_vcpu(vcpu)->window_vector = vector;
+}
+
+static bool nmi_blocked(struct vcpu *vcpu)
+{
+	return fake_vcpu(vcpu)->nmi_blocked;
+}
+
+static void set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	fake_vcpu(vcpu)->nmi_blocked = blocked;
+}
+
+static void flush_nested(struct vcpu *vcpu)
+{
+	fake_vcpu(vcpu)->flushes++;
+}
+
+static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	fake_vcpu(vcpu)->tsc_offset = offset;
+}
+
+static int set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
+{
+	(void)vcpu;
+	(void)cap;
+	(void)on;
+	return 0;
+}
+
+const struct vmm_backend fake_backend = {
+	.name = "fake",
+	.npt_format = &format,
+	.probe = probe,
+	.init = succeed,
+	.fini = nothing,
+	.cpu_enable = succeed,
+	.cpu_disable = nothing,
+	.vm_init = vm_init,
+	.vm_cleanup = vm_cleanup,
+	.vcpu_init = vcpu_init,
+	.vcpu_cleanup = vcpu_cleanup,
+	.vcpu_reset = reset,
+	.load = vcpu_nothing,
+	.put = vcpu_nothing,
+	.enter = enter,
+	.exit = take_exit,
+	.get_reg = get_reg,
+	.set_reg = set_reg,
+	.get_desc = get_desc,
+	.set_desc = set_desc,
+	.get_msr = get_msr,
+	.set_msr = set_msr,
+	.inject = inject,
+	.request_window = request_window,
+	.nmi_blocked = nmi_blocked,
+	.set_nmi_blocked = set_nmi_blocked,
+	.flush_nested = flush_nested,
+	.set_tsc_offset = set_tsc_offset,
+	.set_capability = set_capability,
+};
+
+/* --- the VM -------------------------------------------------------------------- */
+
+static void must(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "fake back end: %s\n", what);
+	abort();
+}
+
+struct vm *fake_vm_create(uint32_t max_vcpus)
+{
+	static const struct vmm_backend *const candidates[] = { &fake_backend, NULL };
+	struct vm *vm = NULL;
+
+	must(vmm_init(candidates) == 0, "vmm_init failed");
+	must(vm_create("fake", max_vcpus, &vm) == 0, "vm_create failed");
+	return vm;
+}
+
+void fake_vm_destroy(struct vm *vm)
+{
+	vm_put(vm);
+	vmm_fini();
+	must(os_user_timers() == 0, "a timer is still armed");
+	must(os_user_alloc_outstanding() == 0, "memory is still allocated");
+}
+
+struct vcpu *fake_vm_vcpu(struct vm *vm, int id)
+{
+	struct vcpu *vcpu = NULL;
+
+	must(vm_vcpu_create(vm, id, &vcpu) == 0, "vm_vcpu_create failed");
+	vcpu->wait_sipi = false;
+	return vcpu;
+}
+
+uint32_t fake_requests(struct vcpu *vcpu)
+{
+	return __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+}

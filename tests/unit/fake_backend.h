@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A scripted back end for tests and fuzzers of core and dev: registers are plain
+ * arrays, and what the "guest" does is a function of the test's, called where the
+ * processor would have run it.
+ */
+#ifndef TESTS_UNIT_FAKE_BACKEND_H
+#define TESTS_UNIT_FAKE_BACKEND_H
+
+#include "core/vm.h"
+#include "os/user/os_user.h"
+
+#define FAKE_EVENTS 64 /* injected events that are remembered */
+
+/*
+ * One stretch of guest and the exit that ends it: 'entry' counts the entries from 0. It may
+ * do anything an exit handler may, and returns what one returns.
+ */
+typedef enum exit_action (*fake_guest)(struct vcpu *vcpu, unsigned int entry);
+
+/* What the back end keeps for a vCPU; tests read and change it freely. */
+struct fake_vcpu {
+	uint64_t reg[VM_REG_LAST];
+	struct seg_desc desc[VM_REG_LAST];
+	uint64_t tsc_offset;
+	fake_guest guest; /* NULL: every entry ends in a BOGUS exit */
+	unsigned int entries;
+	uint64_t event[FAKE_EVENTS]; /* injected, in order */
+	unsigned int events;	     /* how many, also beyond FAKE_EVENTS */
+	unsigned int windows;	     /* WINDOW_* asked for before the last entry */
+	uint8_t window_vector;
+	bool nmi_blocked;
+	unsigned int flushes;
+};
+
+extern const struct vmm_backend fake_backend;
+
+static inline struct fake_vcpu *fake_vcpu(struct vcpu *vcpu)
+{
+	return vcpu->backend_state;
+}
+
+/* A VM on this back end, all devices made; aborts on failure. */
+struct vm *fake_vm_create(uint32_t max_vcpus);
+/* Destroys and frees it; aborts if memory or a timer is left over. */
+void fake_vm_destroy(struct vm *vm);
+/*
+ * A vCPU of it, made if need be, in the state after RESET but not waiting for a
+ * start-up IPI. Registers read 0 until written.
+ */
+struct vcpu *fake_vm_vcpu(struct vm *vm, int id);
+/* The request bits set, cleared by asking. */
+uint32_t fake_requests(struct vcpu *vcpu);
+
+#endif
