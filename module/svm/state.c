@@ -103,7 +103,10 @@ static uint32_t access_of_attributes(uint16_t attributes)
 	return access & SEG_ACCESS_PRESENT ? access : access | SEG_ACCESS_UNUSABLE;
 }
 
-/* SS.DPL is not kept up to date by SYSRET; CPL is (APM vol. 2, 15.5.1). */
+/*
+ * SS.DPL is not kept up to date by SYSRET; CPL is (APM vol. 2, 15.5.1). A loaded TR is
+ * busy, though not every processor saves it so.
+ */
 int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -117,6 +120,8 @@ int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 	if (reg == VM_REG_GUEST_SS) {
 		desc->access &= ~SEG_ACCESS_DPL;
 		desc->access |= (uint32_t)svm->vmcb->save.cpl << SEG_ACCESS_DPL_SHIFT;
+	} else if (reg == VM_REG_GUEST_TR) {
+		desc->access |= SEG_TYPE_TSS16_BUSY & ~SEG_TYPE_TSS16;
 	}
 	return 0;
 }

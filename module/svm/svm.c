@@ -139,6 +139,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	}
 	svm->vmcb_pa = os_virt_to_phys(svm->vmcb);
 	vcpu->backend_state = svm;
+	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
 	fill_control(vcpu, svm);
 	return 0;
 }

@@ -479,6 +479,8 @@ TEST(descriptors_survive_the_round_trip)
 			CHECK_EQ(svm_backend.get_desc(vcpu, reg, &out), 0);
 			CHECK_EQ(out.base, in.base);
 			CHECK_EQ(out.limit, in.limit);
+			if (reg == VM_REG_GUEST_TR) /* always busy */
+				in.access |= 2;
 			CHECK_EQ_AT(out.access, in.access, "register %d", reg);
 		}
 	}
