@@ -10,12 +10,12 @@ modules: $(MODULES)
 
 $(O)/module/%/vmm.ko: $(MODULE_SRCS) mk/build-module | setup-kernel-%
 	$(say) MODULE $@
-	$(Q)mk/build-module $* $(O)/module/$*
+	$(Q)+mk/build-module $* $(O)/module/$*
 
 .PHONY: native
 native: programs | setup-build
 	$(say) MODULE $(O)/module/native/vmm.ko
-	$(Q)mk/build-module native $(O)/module/native
+	$(Q)+mk/build-module native $(O)/module/native
 
 PREFIX ?= /usr/local
 .PHONY: install

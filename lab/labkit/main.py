@@ -171,21 +171,9 @@ def settings(options, on_terminal):
         "COLUMNS": size.columns,
         "TERM": os.environ.get("TERM", "vt100"),
         "LOAD_MODULE": int(not options.no_module),
-        "MODULE_ARGS": shlex.join(module_arguments(options.module_args)),
+        "MODULE_ARGS": shlex.join(shlex.split(options.module_args)),
         "EXTRA_MODULES": options.modules,
     }
-
-
-def module_arguments(text):
-    """Splits `maxcpu=4 pptdevs="1/0/0 2/0/0"` into the words for modprobe.
-
-    The kernel takes a parameter's spaces only inside double quotes.
-    """
-    words = []
-    for word in shlex.split(text):
-        name, sign, value = word.partition("=")
-        words.append(f'{name}{sign}"{value}"' if " " in value else word)
-    return words
 
 
 def write_initrd(options, kernel, guest_kernel, folder, on_terminal):
