@@ -434,9 +434,19 @@ static int use_group_row(struct decoder *decoder, const struct opcode_row *row)
 	return row->flags & ROW_UNDEFINED ? -EINVAL : 0;
 }
 
+/* CLWB, CLFLUSH and CLFLUSHOPT among the memory forms of 0f ae. */
+static bool is_cache_line(const struct decoder *decoder, unsigned int reg)
+{
+	if (decoder->prefixes & (PREFIX_REP | PREFIX_REPNE))
+		return false;
+	return reg == 7 || (reg == 6 && (decoder->prefixes & PREFIX_OPERAND));
+}
+
 /* Opcodes of map 0F whose register forms are another group than their memory forms. */
 static int special_modrm(struct decoder *decoder)
 {
+	static const struct opcode_row cache_line = { OP_CACHE_LINE, FORM_RM,
+						      ROW_MODRM | ROW_BYTE };
 	bool memory = decoder->modrm < 0xc0;
 	unsigned int reg = decoder->modrm >> 3 & 7;
 
@@ -445,9 +455,9 @@ static int special_modrm(struct decoder *decoder)
 		return use_group_row(decoder, memory ? &opcode_groups[GROUP_7][reg] :
 						       &opcode_0f01_register[decoder->modrm & 63]);
 	case 0xae:
-		if (memory)
-			return use_group_row(decoder, &opcode_groups[GROUP_15][reg]);
-		use_plain(decoder, ROW_MODRM); /* fences, RDFSBASE ... */
+		use_plain(decoder, ROW_MODRM); /* fences, RDFSBASE, FXSAVE, XSAVE ... */
+		if (memory && is_cache_line(decoder, reg))
+			use_row(decoder, &cache_line);
 		return 0;
 	default: /* 0xc7 */
 		return use_group_row(decoder,
@@ -666,11 +676,25 @@ static void odd_sizes(struct decoder *decoder)
 	insn->aligned = decoder->flags & ROW_ALIGNED;
 }
 
+/* VEX moves have no third operand; of the short ones only MOVSS and MOVSD ignore VEX.L. */
+static bool vex_move_undefined(const struct decoder *decoder)
+{
+	const struct instruction *insn = decoder->insn;
+
+	if (!(decoder->prefixes & PREFIX_VEX) || !insn->memory ||
+	    (decoder->op != OP_VECTOR_LOAD && decoder->op != OP_VECTOR_STORE))
+		return false;
+	return insn->vvvv != 0 || (decoder->vex_256 && !(decoder->flags & ROW_VECTOR) &&
+				   insn->opcode != 0x10 && insn->opcode != 0x11);
+}
+
 /* What is undefined though its opcode exists. */
 static int check_use(struct decoder *decoder)
 {
 	struct instruction *insn = decoder->insn;
 
+	if (unlikely(vex_move_undefined(decoder)))
+		return -EINVAL;
 	if ((decoder->flags & ROW_NOT_64) && decoder->mode == DECODE_64)
 		return -EINVAL;
 	if (!(decoder->prefixes & PREFIX_LOCK))

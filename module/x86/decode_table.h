@@ -64,7 +64,6 @@ enum opcode_group {
 	GROUP_9_REGISTER,
 	GROUP_11_BYTE, /* c6 */
 	GROUP_11,      /* c7 */
-	GROUP_15,      /* 0f ae, memory forms */
 	GROUP_COUNT
 };
 

@@ -19,7 +19,7 @@ static uint64_t flag(uint64_t which, bool set)
 static uint64_t result_flags(uint64_t result, unsigned int size)
 {
 	return flag(REG_RFLAGS_SF, sign_bit(result, size)) |
-	       flag(REG_RFLAGS_ZF, truncate(result, size) == 0) |
+	       flag(REG_RFLAGS_ZF, low_bytes(result, size) == 0) |
 	       flag(REG_RFLAGS_PF, !__builtin_parity((unsigned int)(result & 0xff)));
 }
 
@@ -39,7 +39,7 @@ static uint64_t add(uint64_t a, uint64_t b, bool carry, unsigned int size, uint6
 		  result_flags(result, size) | flag(REG_RFLAGS_CF, sign_bit(carries, size)) |
 			  flag(REG_RFLAGS_OF, sign_bit((a ^ result) & (b ^ result), size)) |
 			  ((a ^ b ^ result) & REG_RFLAGS_AF));
-	return truncate(result, size);
+	return low_bytes(result, size);
 }
 
 static uint64_t subtract(uint64_t a, uint64_t b, bool borrow, unsigned int size, uint64_t *rflags)
@@ -51,13 +51,13 @@ static uint64_t subtract(uint64_t a, uint64_t b, bool borrow, unsigned int size,
 		  result_flags(result, size) | flag(REG_RFLAGS_CF, sign_bit(borrows, size)) |
 			  flag(REG_RFLAGS_OF, sign_bit((a ^ b) & (a ^ result), size)) |
 			  ((a ^ b ^ result) & REG_RFLAGS_AF));
-	return truncate(result, size);
+	return low_bytes(result, size);
 }
 
 static uint64_t logic(uint64_t result, unsigned int size, uint64_t *rflags)
 {
 	set_flags(rflags, FLAGS_ARITHMETIC, result_flags(result, size));
-	return truncate(result, size);
+	return low_bytes(result, size);
 }
 
 uint64_t alu_binary(enum instruction_op op, uint64_t a, uint64_t b, unsigned int size,
@@ -91,7 +91,7 @@ uint64_t alu_unary(enum instruction_op op, uint64_t a, unsigned int size, uint64
 
 	switch (op) {
 	case OP_NOT:
-		return truncate(~a, size);
+		return low_bytes(~a, size);
 	case OP_NEG:
 		return subtract(0, a, false, size, rflags);
 	case OP_INC:
@@ -117,8 +117,8 @@ static uint64_t rotate_left(uint64_t a, unsigned int count, unsigned int size)
 	unsigned int width = 8 * size;
 
 	count %= width;
-	a = truncate(a, size);
-	return count ? truncate(a << count | a >> (width - count), size) : a;
+	a = low_bytes(a, size);
+	return count ? low_bytes(a << count | a >> (width - count), size) : a;
 }
 
 /* Through the carry, one bit at a time: at most 63 times. */
@@ -128,7 +128,7 @@ static uint64_t rotate_carry_left(uint64_t a, unsigned int count, unsigned int s
 	while (count--) {
 		uint64_t top = sign_bit(a, size);
 
-		a = truncate(a << 1 | *carry, size);
+		a = low_bytes(a << 1 | *carry, size);
 		*carry = top;
 	}
 	return a;
@@ -205,7 +205,7 @@ static uint64_t shift(enum instruction_op op, uint64_t a, unsigned int count, un
 	set_flags(rflags, FLAGS_ARITHMETIC & ~REG_RFLAGS_AF,
 		  result_flags(result, size) | flag(REG_RFLAGS_CF, carry) |
 			  flag(REG_RFLAGS_OF, overflow));
-	return truncate(result, size);
+	return low_bytes(result, size);
 }
 
 static unsigned int masked_count(unsigned int count, unsigned int size)
@@ -246,7 +246,7 @@ uint64_t alu_double_shift(enum instruction_op op, uint64_t a, uint64_t b, unsign
 	set_flags(rflags, FLAGS_ARITHMETIC & ~REG_RFLAGS_AF,
 		  result_flags(result, size) | flag(REG_RFLAGS_CF, carry) |
 			  flag(REG_RFLAGS_OF, sign_bit(a ^ result, size)));
-	return truncate(result, size);
+	return low_bytes(result, size);
 }
 
 /* --- bits ------------------------------------------------------------------------------ */
@@ -282,7 +282,7 @@ uint64_t alu_bextr(uint64_t a, uint64_t control, unsigned int size, uint64_t *rf
 {
 	unsigned int start = control & 0xff;
 	unsigned int length = control >> 8 & 0xff;
-	uint64_t result = start < 8 * size ? truncate(a, size) >> start : 0;
+	uint64_t result = start < 8 * size ? low_bytes(a, size) >> start : 0;
 
 	if (length < 64)
 		result &= (1ull << length) - 1;
@@ -293,7 +293,7 @@ uint64_t alu_bextr(uint64_t a, uint64_t control, unsigned int size, uint64_t *rf
 
 uint64_t alu_andn(uint64_t a, uint64_t b, unsigned int size, uint64_t *rflags)
 {
-	uint64_t result = truncate(~a & b, size);
+	uint64_t result = low_bytes(~a & b, size);
 
 	set_flags(rflags, REG_RFLAGS_ZF | REG_RFLAGS_SF | REG_RFLAGS_CF | REG_RFLAGS_OF,
 		  result_flags(result, size) & ~REG_RFLAGS_PF);
@@ -314,7 +314,7 @@ uint64_t alu_imul(uint64_t a, uint64_t b, unsigned int size, uint64_t *rflags)
 	__int128 product = (__int128)sign_extend(a, size) * sign_extend(b, size);
 
 	product_flags(rflags, product != sign_extend((uint64_t)product, size));
-	return truncate((uint64_t)product, size);
+	return low_bytes((uint64_t)product, size);
 }
 
 void alu_multiply(enum instruction_op op, uint64_t a, uint64_t b, unsigned int size, uint64_t *low,
@@ -326,9 +326,9 @@ void alu_multiply(enum instruction_op op, uint64_t a, uint64_t b, unsigned int s
 		product =
 			(unsigned __int128)((__int128)sign_extend(a, size) * sign_extend(b, size));
 	else
-		product = (unsigned __int128)truncate(a, size) * truncate(b, size);
-	*low = truncate((uint64_t)product, size);
-	*high = truncate((uint64_t)(product >> (8 * size)), size);
+		product = (unsigned __int128)low_bytes(a, size) * low_bytes(b, size);
+	*low = low_bytes((uint64_t)product, size);
+	*high = low_bytes((uint64_t)(product >> (8 * size)), size);
 	if (op == OP_IMUL)
 		product_flags(rflags, (__int128)product != sign_extend(*low, size));
 	else
@@ -372,17 +372,17 @@ static bool divide_signed(uint64_t low, uint64_t high, uint64_t divisor, unsigne
 	if (negative)
 		dividend = -dividend;
 	if (negative_divisor)
-		divisor = truncate(-divisor, size);
-	low = truncate((uint64_t)dividend, size);
-	high = truncate((uint64_t)(dividend >> width), size);
+		divisor = low_bytes(-divisor, size);
+	low = low_bytes((uint64_t)dividend, size);
+	high = low_bytes((uint64_t)(dividend >> width), size);
 	if (!divide_unsigned(low, high, divisor, size, quotient, remainder))
 		return false;
 	if (*quotient > limit - (negative == negative_divisor))
 		return false;
 	if (negative != negative_divisor)
-		*quotient = truncate(-*quotient, size);
+		*quotient = low_bytes(-*quotient, size);
 	if (negative)
-		*remainder = truncate(-*remainder, size);
+		*remainder = low_bytes(-*remainder, size);
 	return true;
 }
 

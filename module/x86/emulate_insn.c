@@ -20,7 +20,7 @@ static void set_operand_reg(struct emulator *emulator, uint64_t value)
 static uint64_t source_operand(const struct emulator *emulator)
 {
 	if (emulator->insn->form == FORM_RM_IMM)
-		return truncate((uint64_t)emulator->insn->immediate, emulator->insn->operand_size);
+		return low_bytes((uint64_t)emulator->insn->immediate, emulator->insn->operand_size);
 	return get_operand_reg(emulator);
 }
 
@@ -275,8 +275,8 @@ static int do_multiply(struct emulator *emulator)
 static int do_divide(struct emulator *emulator)
 {
 	unsigned int size = emulator->insn->operand_size;
-	uint64_t low = truncate(emulator->gpr[REGISTER_RAX], size);
-	uint64_t high = truncate(emulator->gpr[REGISTER_RDX], size);
+	uint64_t low = low_bytes(emulator->gpr[REGISTER_RAX], size);
+	uint64_t high = low_bytes(emulator->gpr[REGISTER_RDX], size);
 	uint64_t divisor, quotient, remainder;
 	int error = emulate_load(emulator, size, &divisor);
 
@@ -328,7 +328,7 @@ static int do_xadd(struct emulator *emulator)
 static int do_cmpxchg(struct emulator *emulator)
 {
 	unsigned int size = emulator->insn->operand_size;
-	uint64_t accumulator = truncate(emulator->gpr[REGISTER_RAX], size);
+	uint64_t accumulator = low_bytes(emulator->gpr[REGISTER_RAX], size);
 	uint64_t rflags = emulator->rflags;
 	uint64_t old, linear;
 	int error = emulate_load_for_update(emulator, size, &old, &linear);
@@ -354,7 +354,7 @@ static void get_pair(const struct emulator *emulator, unsigned int high, unsigne
 		pair[0] = emulator->gpr[low];
 		pair[1] = emulator->gpr[high];
 	} else {
-		pair[0] = truncate(emulator->gpr[low], 4) | emulator->gpr[high] << 32;
+		pair[0] = low_bytes(emulator->gpr[low], 4) | emulator->gpr[high] << 32;
 		pair[1] = 0;
 	}
 }
@@ -413,7 +413,7 @@ static int bit_operand(struct emulator *emulator, unsigned int *number, uint64_t
 		bit = sign_extend(get_operand_reg(emulator), insn->operand_size);
 		/* Towards minus infinity. */
 		offset += (uint64_t)((bit >> 3) & ~(int64_t)(insn->operand_size - 1));
-		offset = truncate(offset, insn->address_size);
+		offset = low_bytes(offset, insn->address_size);
 	}
 	*number = (unsigned int)bit & (width - 1);
 	return emulate_linear(emulator, (enum segment)insn->segment, offset, insn->operand_size,

@@ -24,7 +24,7 @@ typedef int (*emulate_handler)(struct emulator *emulator);
 /* --- values ------------------------------------------------------------------ */
 
 /* The low 'size' (1, 2, 4, 8) bytes of a value. */
-static inline uint64_t truncate(uint64_t value, unsigned int size)
+static inline uint64_t low_bytes(uint64_t value, unsigned int size)
 {
 	return size >= 8 ? value : value & ((1ull << (8 * size)) - 1);
 }

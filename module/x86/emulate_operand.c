@@ -32,7 +32,7 @@ uint64_t emulate_get_reg(const struct emulator *emulator, unsigned int reg, unsi
 {
 	if (unlikely(is_high_byte(emulator, reg, size)))
 		return emulator->gpr[(reg - 4) & 3] >> 8 & 0xff;
-	return truncate(emulator->gpr[reg & 15], size);
+	return low_bytes(emulator->gpr[reg & 15], size);
 }
 
 void emulate_set_reg(struct emulator *emulator, unsigned int reg, unsigned int size, uint64_t value)
@@ -45,14 +45,14 @@ void emulate_set_reg(struct emulator *emulator, unsigned int reg, unsigned int s
 		return;
 	}
 	if (size >= 4)
-		*gpr = truncate(value, size); /* 32-bit results clear the upper half */
+		*gpr = low_bytes(value, size); /* 32-bit results clear the upper half */
 	else
-		*gpr = (*gpr & ~truncate(~0ull, size)) | truncate(value, size);
+		*gpr = (*gpr & ~low_bytes(~0ull, size)) | low_bytes(value, size);
 }
 
 uint64_t emulate_get_address_reg(const struct emulator *emulator, unsigned int reg)
 {
-	return truncate(emulator->gpr[reg], emulator->insn->address_size);
+	return low_bytes(emulator->gpr[reg], emulator->insn->address_size);
 }
 
 void emulate_set_address_reg(struct emulator *emulator, unsigned int reg, uint64_t value)
@@ -60,7 +60,7 @@ void emulate_set_address_reg(struct emulator *emulator, unsigned int reg, uint64
 	unsigned int size = emulator->insn->address_size;
 
 	if (size >= 4)
-		emulator->gpr[reg] = truncate(value, size);
+		emulator->gpr[reg] = low_bytes(value, size);
 	else
 		emulator->gpr[reg] = (emulator->gpr[reg] & ~0xffffull) | (value & 0xffff);
 }
@@ -155,7 +155,7 @@ uint64_t emulate_offset(const struct emulator *emulator)
 		offset += emulator->gpr[insn->index] << insn->scale;
 	if (insn->rip_relative)
 		offset += emulator->rip + insn->length;
-	return truncate(offset, insn->address_size);
+	return low_bytes(offset, insn->address_size);
 }
 
 int emulate_operand(struct emulator *emulator, unsigned int size, enum emulate_access access,

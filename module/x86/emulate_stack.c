@@ -20,14 +20,14 @@ static void set_stack_pointer(struct emulator *emulator, unsigned int width, uin
 {
 	uint64_t *rsp = &emulator->gpr[REGISTER_RSP];
 
-	*rsp = (*rsp & ~truncate(~0ull, width)) | truncate(value, width);
+	*rsp = (*rsp & ~low_bytes(~0ull, width)) | low_bytes(value, width);
 }
 
 /* Writes below the stack pointer, which moves if that succeeds. */
 static int push(struct emulator *emulator, unsigned int size, uint64_t value)
 {
 	unsigned int width = stack_size(emulator);
-	uint64_t pointer = truncate(emulator->gpr[REGISTER_RSP] - size, width);
+	uint64_t pointer = low_bytes(emulator->gpr[REGISTER_RSP] - size, width);
 	uint64_t linear;
 	int error = emulate_linear(emulator, SEGMENT_SS, pointer, size, EMULATE_WRITE, &linear);
 
@@ -54,7 +54,7 @@ int emulate_pop(struct emulator *emulator)
 	unsigned int width = stack_size(emulator);
 	uint64_t old = emulator->gpr[REGISTER_RSP];
 	uint64_t linear, value = 0;
-	int error = emulate_linear(emulator, SEGMENT_SS, truncate(old, width), size, EMULATE_READ,
+	int error = emulate_linear(emulator, SEGMENT_SS, low_bytes(old, width), size, EMULATE_READ,
 				   &linear);
 
 	if (!error)

@@ -111,7 +111,7 @@ static int do_scas(struct emulator *emulator)
 
 	if (error)
 		return error;
-	(void)alu_binary(OP_CMP, truncate(emulator->gpr[REGISTER_RAX], size), value, size,
+	(void)alu_binary(OP_CMP, low_bytes(emulator->gpr[REGISTER_RAX], size), value, size,
 			 &emulator->rflags);
 	step(emulator, REGISTER_RDI);
 	return 0;
