@@ -121,7 +121,7 @@ static int open_vm(struct session *session)
 		return 0;
 	fprintf(stderr, "bhyvectl: cannot open VM %s: %s\n", session->vm_name,
 		errno != ENOENT			 ? strerror(errno) :
-		access("/dev/vmmctl", F_OK) == 0 ? "there is none of that name" :
+		access("/dev/vmmctl", F_OK) == 0 ? "no such VM" :
 						   "the module is not loaded");
 	return -1;
 }

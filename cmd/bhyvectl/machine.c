@@ -105,7 +105,7 @@ int destroy_vm(struct session *session, const struct option *option, const char 
 		return session_fail(session, "the module is not loaded (there is no %s)",
 				    CONTROL_DEVICE);
 	if (errno == ENOENT || errno == EINVAL)
-		return session_fail(session, "there is none of that name");
+		return session_fail(session, "no such VM");
 	return -1;
 }
 

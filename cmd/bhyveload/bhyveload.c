@@ -191,11 +191,25 @@ static int load(struct options *options, struct failure *failure)
 	return error;
 }
 
+static const char help[] = USAGE
+	"\n"
+	"Puts a kernel into a VM, which is created if it does not exist, and leaves the\n"
+	"VM for bhyve.\n"
+	"  -k KERNEL              a Linux bzImage, or a Multiboot or PVH ELF kernel\n"
+	"  -i INITRD              the initrd, or the first module\n"
+	"  -a COMMAND-LINE        for the kernel\n"
+	"  -M MODULE[=ARGUMENTS]  a file for a Multiboot or PVH kernel; may be repeated\n"
+	"  -m SIZE                the VM's memory: 512, 512M, 4G (256M)\n"
+	"  -S                     allocate all of it now\n"
+	"  -C                     guest memory goes into core dumps of bhyveload\n";
+
 int main(int argc, char **argv)
 {
 	struct failure failure;
 	struct options options;
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return fputs(help, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (parse_options(&options, argc, argv, &failure) || load(&options, &failure)) {
 		fprintf(stderr, "bhyveload: %s\n", failure.text);
 		return EXIT_FAILURE;

@@ -45,7 +45,7 @@ TEST(other_files_are_no_kernels)
 	image_from_bytes(&image, "notes.txt", (const uint8_t *)"some text", 9);
 	CHECK(!load_find_format(&image, &failure));
 	CHECK_STR(failure.text,
-		  "notes.txt: not a Linux bzImage, Multiboot or PVH kernel; it looks like text");
+		  "notes.txt: not a kernel (Linux bzImage, Multiboot or PVH); it looks like text");
 }
 
 TEST(reads_stay_inside)
