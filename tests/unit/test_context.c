@@ -15,7 +15,7 @@ static struct vcpu *vcpu;
 static void begin(void)
 {
 	vm = guest_create();
-	vcpu = guest_vcpu(vm, 0);
+	vcpu = fake_vm_vcpu(vm, 0);
 }
 
 static void end(void)
@@ -88,7 +88,7 @@ TEST(registers_survive_while_others_run)
 	struct vcpu *other;
 
 	begin();
-	other = guest_vcpu(vm, 1);
+	other = fake_vm_vcpu(vm, 1);
 	load();
 	first = read_xmm7();
 	write_xmm7(0x1111);
@@ -255,7 +255,7 @@ TEST(guest_with_a_breakpoint_owns_them_at_once)
 {
 	begin();
 	context_set_dr(vcpu, 0, 0x4000);
-	guest_state(vcpu)->reg[VM_REG_GUEST_DR7] = 0x402;
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_DR7] = 0x402;
 	load();
 	CHECK(context_dr_owned(vcpu));
 	CHECK_EQ(os_read_dr(0), 0x4000);
@@ -366,7 +366,7 @@ TEST(barrier_when_another_vm_ran)
 	CHECK(!had_barrier());
 
 	REQUIRE(vm_create("other", 1, &other) == 0);
-	others = guest_vcpu(other, 0);
+	others = fake_vm_vcpu(other, 0);
 	os_run_begin();
 	context_load(others);
 	context_put(others);

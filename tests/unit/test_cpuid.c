@@ -16,7 +16,7 @@ static struct vcpu *vcpu;
 static void begin(void)
 {
 	vm = guest_create();
-	vcpu = guest_vcpu(vm, 0);
+	vcpu = fake_vm_vcpu(vm, 0);
 }
 
 static void end(void)
@@ -305,7 +305,7 @@ TEST(osxsave_follows_cr4)
 {
 	begin();
 	CHECK_EQ(query(1, 0, CPUID_REG_ECX) >> 27 & 1, 0);
-	guest_state(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_OSXSAVE;
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_OSXSAVE;
 	CHECK_EQ(query(1, 0, CPUID_REG_ECX) >> 27 & 1, 1);
 	end();
 }
@@ -315,7 +315,7 @@ TEST(ospke_follows_cr4)
 	rich_host("AuthenticAMD", 0x1f);
 	begin();
 	CHECK_EQ(query(7, 0, CPUID_REG_ECX) >> 3 & 3, 1);
-	guest_state(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_PKE;
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_PKE;
 	CHECK_EQ(query(7, 0, CPUID_REG_ECX) >> 3 & 3, 3);
 	end();
 }
@@ -386,7 +386,7 @@ TEST(levels_of_topology)
 {
 	begin();
 	set_topology(2, 3, 2);
-	vcpu = guest_vcpu(vm, 5);
+	vcpu = fake_vm_vcpu(vm, 5);
 	CHECK_EQ(query(1, 0, CPUID_REG_EDX) >> 28 & 1, 1);
 	CHECK_EQ(query(1, 0, CPUID_REG_EBX) >> 24, 5);
 	CHECK_EQ(query(1, 0, CPUID_REG_EBX) >> 16 & 0xff, 8);
@@ -410,7 +410,7 @@ TEST(amd_extended_topology)
 {
 	begin();
 	set_topology(2, 2, 2);
-	vcpu = guest_vcpu(vm, 7);
+	vcpu = fake_vm_vcpu(vm, 7);
 	CHECK_EQ(query(0x8000001e, 0, CPUID_REG_EAX), 7);
 	CHECK_EQ(query(0x8000001e, 0, CPUID_REG_EBX), 0x101);
 	CHECK_EQ(query(0x8000001e, 0, CPUID_REG_ECX), 1);

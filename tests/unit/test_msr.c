@@ -17,7 +17,7 @@ static struct vcpu *vcpu;
 static void begin(void)
 {
 	vm = guest_create();
-	vcpu = guest_vcpu(vm, 0);
+	vcpu = fake_vm_vcpu(vm, 0);
 }
 
 static void end(void)
@@ -151,7 +151,7 @@ TEST(vcpus_made_later_agree)
 {
 	begin();
 	os_user_clock_advance(12345678);
-	CHECK_EQ(msr_guest_tsc(guest_vcpu(vm, 1)), msr_guest_tsc(vcpu));
+	CHECK_EQ(msr_guest_tsc(fake_vm_vcpu(vm, 1)), msr_guest_tsc(vcpu));
 	end();
 }
 
@@ -162,7 +162,7 @@ TEST(writing_tsc_moves_tsc_adjust)
 	CHECK_EQ(msr_write(vcpu, MSRN_TSC, 5000000), 0);
 	CHECK_EQ(read_msr(MSRN_TSC), 5000000);
 	CHECK_EQ(read_msr(MSRN_TSC_ADJUST), 3000000);
-	CHECK_EQ(guest_state(vcpu)->tsc_offset, vcpu->tsc_offset);
+	CHECK_EQ(fake_vcpu(vcpu)->tsc_offset, vcpu->tsc_offset);
 	end();
 }
 
@@ -172,7 +172,7 @@ TEST(writing_tsc_adjust_moves_tsc)
 	os_user_clock_advance(1000000);
 	CHECK_EQ(msr_write(vcpu, MSRN_TSC_ADJUST, -1000000ull), 0);
 	CHECK_EQ(read_msr(MSRN_TSC), 1000000);
-	CHECK_EQ(guest_state(vcpu)->tsc_offset, vcpu->tsc_offset);
+	CHECK_EQ(fake_vcpu(vcpu)->tsc_offset, vcpu->tsc_offset);
 	/* What undoes the change undoes it exactly. */
 	CHECK_EQ(msr_write(vcpu, MSRN_TSC_ADJUST, 0), 0);
 	CHECK_EQ(read_msr(MSRN_TSC), 2000000);
@@ -277,7 +277,7 @@ TEST(bases_are_the_segments)
 {
 	begin();
 	CHECK_EQ(msr_write(vcpu, MSRN_GS_BASE, 0x1234000), 0);
-	CHECK_EQ(guest_state(vcpu)->reg[VM_REG_GUEST_GS_BASE], 0x1234000);
+	CHECK_EQ(fake_vcpu(vcpu)->reg[VM_REG_GUEST_GS_BASE], 0x1234000);
 	end();
 }
 
