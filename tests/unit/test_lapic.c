@@ -1,0 +1,965 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The local APIC: registers, priorities, messages, timer. */
+#include "unit.h"
+
+#include <pthread.h>
+
+#include "dev/device.h"
+#include "dev/ioapic.h"
+#include "dev/lapic.h"
+#include "dev/periodic.h"
+#include "dev/pic.h"
+#include "fake_backend.h"
+
+#define ID	      0x020
+#define VERSION	      0x030
+#define TPR	      0x080
+#define PPR	      0x0a0
+#define EOI	      0x0b0
+#define LDR	      0x0d0
+#define DFR	      0x0e0
+#define SVR	      0x0f0
+#define ISR	      0x100
+#define TMR	      0x180
+#define IRR	      0x200
+#define ESR	      0x280
+#define ICR_LOW	      0x300
+#define ICR_HIGH      0x310
+#define LVT_TIMER     0x320
+#define LVT_LINT0     0x350
+#define LVT_LINT1     0x360
+#define LVT_ERROR     0x370
+#define INITIAL_COUNT 0x380
+#define CURRENT_COUNT 0x390
+#define DIVIDE	      0x3e0
+#define SELF_IPI      0x3f0 /* x2APIC only */
+
+#define MASKED	 0x10000u
+#define PERIODIC 0x20000u
+#define DEADLINE 0x40000u
+
+#define CPUS 4
+#define MS   1000000ull
+
+static struct vm *vm;
+static struct vcpu *cpu[CPUS];
+
+static uint32_t get(struct vcpu *vcpu, uint32_t offset)
+{
+	uint64_t value = ~0ull;
+
+	CHECK_EQ(lapic_mmio_read(vcpu, offset, 4, &value), 0);
+	return (uint32_t)value;
+}
+
+static void put(struct vcpu *vcpu, uint32_t offset, uint32_t value)
+{
+	CHECK_EQ(lapic_mmio_write(vcpu, offset, 4, value), 0);
+}
+
+static uint32_t msr_of(uint32_t offset)
+{
+	return LAPIC_MSR_FIRST + (offset >> 4);
+}
+
+static int rd(struct vcpu *vcpu, uint32_t offset, uint64_t *value)
+{
+	return lapic_rdmsr(vcpu, msr_of(offset), value);
+}
+
+static int wr(struct vcpu *vcpu, uint32_t offset, uint64_t value)
+{
+	return lapic_wrmsr(vcpu, msr_of(offset), value);
+}
+
+/* A VM whose local APICs are all enabled. */
+static void set_up(void)
+{
+	vm = fake_vm_create(CPUS);
+	for (int i = 0; i < CPUS; i++) {
+		cpu[i] = fake_vm_vcpu(vm, i);
+		put(cpu[i], SVR, 0x1ff);
+		(void)fake_requests(cpu[i]);
+	}
+}
+
+static void tear_down(void)
+{
+	fake_vm_destroy(vm);
+}
+
+static void enter_x2apic(struct vcpu *vcpu)
+{
+	REQUIRE(lapic_set_x2apic_state(vcpu, X2APIC_ENABLED) == 0);
+	REQUIRE(lapic_set_base(vcpu, lapic_get_base(vcpu) | LAPIC_BASE_X2APIC) == 0);
+}
+
+/* The vector is taken, as by the processor. */
+static int take(struct vcpu *vcpu)
+{
+	int vector = lapic_pending(vcpu);
+
+	if (vector >= 0)
+		lapic_accept(vcpu, (uint8_t)vector);
+	return vector;
+}
+
+/* --- state ------------------------------------------------------------------------ */
+
+TEST(registers_after_reset)
+{
+	set_up();
+	lapic_reset(cpu[0], false);
+	lapic_reset(cpu[3], false);
+	CHECK_EQ(get(cpu[3], ID), 3u << 24);
+	CHECK_EQ(get(cpu[0], VERSION), 0x01060014);
+	CHECK_EQ(get(cpu[0], SVR), 0xff);
+	CHECK_EQ(get(cpu[0], DFR), 0xffffffff);
+	CHECK_EQ(get(cpu[0], LDR), 0);
+	CHECK_EQ(get(cpu[0], TPR), 0);
+	CHECK_EQ(get(cpu[0], LVT_TIMER), MASKED);
+	CHECK_EQ(get(cpu[0], LVT_ERROR), MASKED);
+	CHECK_EQ(get(cpu[0], LVT_LINT0), 0x700); /* virtual wire */
+	CHECK_EQ(get(cpu[3], LVT_LINT0), MASKED);
+	CHECK_EQ(lapic_get_base(cpu[0]), 0xfee00900);
+	CHECK_EQ(lapic_get_base(cpu[3]), 0xfee00800);
+	CHECK_EQ(lapic_get_x2apic_state(cpu[0]), X2APIC_DISABLED);
+	tear_down();
+}
+
+TEST(reset_forgets_interrupts_and_timer)
+{
+	set_up();
+	put(cpu[1], LVT_TIMER, 0x40);
+	put(cpu[1], INITIAL_COUNT, 1000000);
+	lapic_post(cpu[1], 0x50, false);
+	(void)lapic_pending(cpu[1]);
+	lapic_post(cpu[1], 0x60, true);
+	fake_vcpu(cpu[1])->reg[VM_REG_GUEST_TPR] = 3;
+	lapic_reset(cpu[1], true);
+	CHECK(!lapic_has_work(cpu[1]));
+	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(get(cpu[1], INITIAL_COUNT), 0);
+	CHECK_EQ(get(cpu[1], TPR), 0);
+	tear_down();
+}
+
+TEST(init_keeps_mode)
+{
+	set_up();
+	enter_x2apic(cpu[1]);
+	lapic_reset(cpu[1], true);
+	CHECK_EQ(lapic_get_base(cpu[1]), 0xfee00c00);
+	lapic_reset(cpu[1], false);
+	CHECK_EQ(lapic_get_base(cpu[1]), 0xfee00800);
+	tear_down();
+}
+
+/* --- delivery and priority ------------------------------------------------------------ */
+
+TEST(interrupt_goes_through_irr_and_isr)
+{
+	set_up();
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_DELIVERED);
+	CHECK_EQ(fake_requests(cpu[0]), VCPU_REQ_EVENT);
+	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_COALESCED);
+	CHECK(lapic_has_work(cpu[0]));
+	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_COALESCED);
+	CHECK_EQ(lapic_pending(cpu[0]), 0x61);
+	CHECK_EQ(get(cpu[0], IRR + 0x30), 2);
+	CHECK_EQ(take(cpu[0]), 0x61);
+	CHECK_EQ(get(cpu[0], IRR + 0x30), 0);
+	CHECK_EQ(get(cpu[0], ISR + 0x30), 2);
+	CHECK_EQ(get(cpu[0], PPR), 0x60);
+	CHECK(!lapic_has_work(cpu[0]));
+	put(cpu[0], EOI, 0);
+	CHECK_EQ(get(cpu[0], ISR + 0x30), 0);
+	CHECK_EQ(get(cpu[0], PPR), 0);
+	put(cpu[0], EOI, 0); /* nothing in service: no effect */
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	tear_down();
+}
+
+TEST(every_vector_once)
+{
+	set_up();
+	for (int vector = 16; vector < 256; vector++) {
+		CHECK_EQ_AT(lapic_post(cpu[0], (uint8_t)vector, false), IRQ_DELIVERED, "%d",
+			    vector);
+	}
+	for (int vector = 255; vector >= 16; vector--) {
+		CHECK_EQ(take(cpu[0]), vector);
+		put(cpu[0], EOI, 0);
+	}
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	tear_down();
+}
+
+TEST(same_class_waits_for_eoi)
+{
+	set_up();
+	lapic_post(cpu[0], 0x51, false);
+	CHECK_EQ(take(cpu[0]), 0x51);
+	lapic_post(cpu[0], 0x5f, false);
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	CHECK_EQ(lapic_blocked_by_tpr(cpu[0]), -1);
+	lapic_post(cpu[0], 0x60, false);
+	CHECK_EQ(take(cpu[0]), 0x60);
+	put(cpu[0], EOI, 0);
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	(void)fake_requests(cpu[0]);
+	put(cpu[0], EOI, 0);
+	CHECK_EQ(fake_requests(cpu[0]), VCPU_REQ_EVENT);
+	CHECK_EQ(take(cpu[0]), 0x5f);
+	tear_down();
+}
+
+TEST(tpr_holds_back)
+{
+	set_up();
+	lapic_post(cpu[0], 0x45, false);
+	put(cpu[0], TPR, 0x47);
+	CHECK_EQ(fake_vcpu(cpu[0])->reg[VM_REG_GUEST_TPR], 4);
+	CHECK_EQ(get(cpu[0], TPR), 0x47);
+	CHECK_EQ(get(cpu[0], PPR), 0x47);
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	CHECK_EQ(lapic_blocked_by_tpr(cpu[0]), 0x45);
+	CHECK_EQ(lapic_highest_request(cpu[0]), 0x45);
+	/* The guest moves CR8 without us: the low bits are gone. */
+	fake_vcpu(cpu[0])->reg[VM_REG_GUEST_TPR] = 3;
+	CHECK_EQ(get(cpu[0], TPR), 0x30);
+	CHECK_EQ(lapic_blocked_by_tpr(cpu[0]), -1);
+	CHECK_EQ(lapic_pending(cpu[0]), 0x45);
+	put(cpu[0], TPR, 0xff);
+	(void)fake_requests(cpu[0]);
+	put(cpu[0], TPR, 0);
+	CHECK_EQ(fake_requests(cpu[0]), VCPU_REQ_EVENT);
+	tear_down();
+}
+
+TEST(software_disable_masks_and_ignores)
+{
+	set_up();
+	put(cpu[0], LVT_LINT1, 0x400);
+	lapic_post(cpu[0], 0x80, false);
+	put(cpu[0], SVR, 0xff);
+	CHECK_EQ(get(cpu[0], LVT_LINT1), 0x400 | MASKED);
+	put(cpu[0], LVT_LINT1, 0x400); /* the mask cannot be cleared now */
+	CHECK_EQ(get(cpu[0], LVT_LINT1), 0x400 | MASKED);
+	CHECK_EQ(lapic_post(cpu[0], 0x90, false), IRQ_IGNORED);
+	CHECK_EQ(lapic_pending(cpu[0]), 0x80); /* what was there stays */
+	tear_down();
+}
+
+TEST(illegal_vectors_are_errors)
+{
+	set_up();
+	put(cpu[0], LVT_ERROR, 0xfe);
+	CHECK_EQ(lapic_post(cpu[0], 15, false), IRQ_IGNORED);
+	CHECK_EQ(take(cpu[0]), 0xfe);
+	put(cpu[0], EOI, 0);
+	CHECK_EQ(get(cpu[0], ESR), 0);
+	put(cpu[0], ESR, 0);
+	CHECK_EQ(get(cpu[0], ESR), 0x40);
+	put(cpu[0], ESR, 0);
+	CHECK_EQ(get(cpu[0], ESR), 0);
+
+	put(cpu[0], ICR_HIGH, 1u << 24);
+	put(cpu[0], ICR_LOW, 5);
+	CHECK(!lapic_has_work(cpu[1]));
+	CHECK_EQ(take(cpu[0]), 0xfe);
+	put(cpu[0], ESR, 0);
+	CHECK_EQ(get(cpu[0], ESR), 0x20);
+	put(cpu[0], EOI, 0);
+
+	CHECK_EQ(get(cpu[0], 0x3c0), 0);
+	put(cpu[0], ESR, 0);
+	CHECK_EQ(get(cpu[0], ESR), 0x80);
+	/* An error entry that is itself illegal raises nothing, and ends. */
+	put(cpu[0], LVT_ERROR, 3);
+	lapic_post(cpu[0], 3, false);
+	put(cpu[0], EOI, 0);
+	CHECK_EQ(lapic_pending(cpu[0]), -1);
+	tear_down();
+}
+
+/* --- accesses ---------------------------------------------------------------------------- */
+
+TEST(access_sizes)
+{
+	uint64_t value;
+
+	set_up();
+	put(cpu[0], LVT_TIMER, 0x00030020);
+	CHECK_EQ(lapic_mmio_read(cpu[0], LVT_TIMER, 1, &value), 0);
+	CHECK_EQ(value, 0x20);
+	CHECK_EQ(lapic_mmio_read(cpu[0], LVT_TIMER + 2, 1, &value), 0);
+	CHECK_EQ(value, 0x03);
+	CHECK_EQ(lapic_mmio_read(cpu[0], LVT_TIMER + 1, 2, &value), 0);
+	CHECK_EQ(value, 0x300);
+	CHECK_EQ(lapic_mmio_read(cpu[0], LVT_TIMER, 8, &value), 0);
+	CHECK_EQ(value, 0x30020);
+	CHECK_EQ(lapic_mmio_read(cpu[0], LVT_TIMER + 4, 4, &value), 0);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(lapic_mmio_read(cpu[0], 0xfff, 8, &value), 0);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(lapic_mmio_write(cpu[0], LVT_TIMER, 1, 0xff), 0);
+	CHECK_EQ(lapic_mmio_write(cpu[0], LVT_TIMER, 2, 0xffff), 0);
+	CHECK_EQ(lapic_mmio_write(cpu[0], LVT_TIMER + 4, 4, 0xff), 0);
+	CHECK_EQ(get(cpu[0], LVT_TIMER), 0x30020);
+	CHECK_EQ(lapic_mmio_write(cpu[0], LVT_TIMER, 8, 0x12345678000100f0ull), 0);
+	CHECK_EQ(get(cpu[0], LVT_TIMER), 0x100f0);
+	tear_down();
+}
+
+TEST(reserved_bits_are_dropped_in_memory)
+{
+	set_up();
+	put(cpu[0], SVR, 0xffffffff);
+	CHECK_EQ(get(cpu[0], SVR), 0x13ff);
+	put(cpu[0], LVT_TIMER, 0xffffffff);
+	CHECK_EQ(get(cpu[0], LVT_TIMER), 0x700ff);
+	put(cpu[0], LVT_LINT0, 0xffffffff);
+	CHECK_EQ(get(cpu[0], LVT_LINT0), 0x1a7ff);
+	put(cpu[0], LVT_ERROR, 0xffffffff);
+	CHECK_EQ(get(cpu[0], LVT_ERROR), 0x100ff);
+	put(cpu[0], DIVIDE, 0xffffffff);
+	CHECK_EQ(get(cpu[0], DIVIDE), 0xb);
+	put(cpu[0], LDR, 0xffffffff);
+	CHECK_EQ(get(cpu[0], LDR), 0xff000000);
+	put(cpu[0], DFR, 0);
+	CHECK_EQ(get(cpu[0], DFR), 0x0fffffff);
+	put(cpu[0], ID, 0xffffffff); /* read-only */
+	CHECK_EQ(get(cpu[0], ID), 0);
+	put(cpu[0], VERSION, 0);
+	CHECK_EQ(get(cpu[0], VERSION), 0x01060014);
+	tear_down();
+}
+
+/* --- modes --------------------------------------------------------------------------------- */
+
+TEST(apic_base_transitions)
+{
+	uint64_t base;
+
+	set_up();
+	base = lapic_get_base(cpu[0]);
+	CHECK_EQ(lapic_set_base(cpu[0], base | LAPIC_BASE_X2APIC), -EINVAL); /* not offered */
+	CHECK_EQ(lapic_set_base(cpu[0], base | 1), -EINVAL);
+	CHECK_EQ(lapic_set_base(cpu[0], base | 1ull << 52), -EINVAL);
+	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_STATE_LAST), -EINVAL);
+	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_ENABLED), 0);
+	CHECK_EQ(lapic_set_base(cpu[0], base & ~LAPIC_BASE_ENABLE), 0);
+	/* Disabled: no registers, and x2APIC cannot be entered from here. */
+	CHECK_EQ(lapic_mmio_base(cpu[0]), ~0ull);
+	CHECK_EQ(lapic_set_base(cpu[0], base | LAPIC_BASE_X2APIC), -EINVAL);
+	CHECK_EQ(lapic_post(cpu[0], 0x50, false), IRQ_IGNORED);
+	CHECK_EQ(lapic_set_base(cpu[0], base), 0);
+	CHECK_EQ(get(cpu[0], SVR), 0xff); /* as after reset */
+	CHECK_EQ(lapic_set_base(cpu[0], base | LAPIC_BASE_X2APIC), 0);
+	CHECK_EQ(lapic_mmio_base(cpu[0]), ~0ull);
+	CHECK_EQ(lapic_set_base(cpu[0], base), -EINVAL); /* not back to xAPIC */
+	CHECK_EQ(lapic_set_base(cpu[0], (base | LAPIC_BASE_X2APIC) & ~LAPIC_BASE_ENABLE), -EINVAL);
+	CHECK_EQ(lapic_set_base(cpu[0], base & ~LAPIC_BASE_ENABLE), 0);
+	/* Taking the mode away leads back to xAPIC. */
+	CHECK_EQ(lapic_set_base(cpu[0], base), 0);
+	CHECK_EQ(lapic_set_base(cpu[0], base | LAPIC_BASE_X2APIC), 0);
+	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_DISABLED), 0);
+	CHECK_EQ(lapic_get_base(cpu[0]), base);
+	CHECK_EQ(lapic_mmio_base(cpu[0]), 0xfee00000);
+	tear_down();
+}
+
+TEST(apic_base_moves)
+{
+	uint64_t value = 0;
+
+	set_up();
+	CHECK_EQ(lapic_set_base(cpu[0], 0xf0000900), 0);
+	CHECK(device_mmio_claims(cpu[0], 0xf0000020));
+	CHECK(!device_mmio_claims(cpu[0], 0xfee00020));
+	CHECK(device_mmio_claims(cpu[1], 0xfee00020));
+	CHECK_EQ(device_mmio(cpu[0], 0xf0000030, false, 4, &value), 0);
+	CHECK_EQ(value, 0x01060014);
+	CHECK_EQ(device_mmio(cpu[0], 0xfee00030, false, 4, &value), -ENOENT);
+	CHECK_EQ(get(cpu[0], SVR), 0x1ff); /* nothing was reset */
+	tear_down();
+}
+
+TEST(x2apic_registers)
+{
+	uint64_t value;
+
+	set_up();
+	CHECK_EQ(rd(cpu[2], ID, &value), -EINVAL); /* in xAPIC mode */
+	CHECK_EQ(wr(cpu[2], TPR, 0), -EINVAL);
+	put(cpu[2], TPR, 0x20);
+	enter_x2apic(cpu[2]);
+	CHECK_EQ(rd(cpu[2], ID, &value), 0);
+	CHECK_EQ(value, 2);
+	CHECK_EQ(rd(cpu[2], LDR, &value), 0);
+	CHECK_EQ(value, 4);
+	CHECK_EQ(rd(cpu[2], TPR, &value), 0);
+	CHECK_EQ(value, 0x20); /* kept */
+	CHECK_EQ(rd(cpu[2], SVR, &value), 0);
+	CHECK_EQ(value, 0x1ff);
+	CHECK_EQ(wr(cpu[2], ICR_LOW, 0x00000003000000fdull), 0);
+	CHECK_EQ(rd(cpu[2], ICR_LOW, &value), 0);
+	CHECK_EQ(value, 0x00000003000000fdull);
+	CHECK_EQ(lapic_pending(cpu[3]), 0xfd);
+	CHECK_EQ(wr(cpu[2], SELF_IPI, 0x77), 0);
+	CHECK_EQ(lapic_pending(cpu[2]), 0x77);
+	CHECK_EQ(wr(cpu[2], LVT_LINT0, 0x1f7ff), 0); /* read-only bits may be written back */
+	CHECK_EQ(rd(cpu[2], LVT_LINT0, &value), 0);
+	CHECK_EQ(value, 0x1a7ff);
+	tear_down();
+}
+
+TEST(x2apic_faults)
+{
+	static const uint32_t unreadable[] = { EOI,   SELF_IPI, DFR,   ICR_HIGH, 0x090, 0x0c0,
+					       0x000, 0x290,	0x3a0, 0x400,	 0xff0 };
+	static const uint32_t unwritable[] = {
+		ID, VERSION, PPR, LDR, DFR, ISR, TMR, IRR, 0x2f1, ICR_HIGH, CURRENT_COUNT, 0x400
+	};
+	uint64_t value;
+
+	set_up();
+	enter_x2apic(cpu[0]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(unreadable); i++)
+		CHECK_EQ_AT(rd(cpu[0], unreadable[i], &value), -EINVAL, "%#x", unreadable[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(unwritable); i++) {
+		if (unwritable[i] != 0x2f1)
+			CHECK_EQ_AT(wr(cpu[0], unwritable[i], 0), -EINVAL, "%#x", unwritable[i]);
+	}
+	CHECK_EQ(wr(cpu[0], TPR, 0x100), -EINVAL);
+	CHECK_EQ(wr(cpu[0], TPR, 1ull << 32), -EINVAL);
+	CHECK_EQ(wr(cpu[0], EOI, 1), -EINVAL);
+	CHECK_EQ(wr(cpu[0], EOI, 0), 0);
+	CHECK_EQ(wr(cpu[0], ESR, 1), -EINVAL);
+	CHECK_EQ(wr(cpu[0], SVR, 0x2000), -EINVAL);
+	CHECK_EQ(wr(cpu[0], LVT_TIMER, 0x80000), -EINVAL);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0x2000), -EINVAL);
+	CHECK_EQ(wr(cpu[0], DIVIDE, 4), -EINVAL);
+	CHECK_EQ(wr(cpu[0], SELF_IPI, 0x100), -EINVAL);
+	tear_down();
+}
+
+/* --- messages -------------------------------------------------------------------------------- */
+
+/* Which vCPUs have 'vector' pending; takes it from them. */
+static unsigned int receivers(uint8_t vector)
+{
+	unsigned int set = 0;
+
+	for (int i = 0; i < CPUS; i++) {
+		if (lapic_pending(cpu[i]) != vector)
+			continue;
+		lapic_accept(cpu[i], vector);
+		if (lapic_mmio_base(cpu[i]) != ~0ull)
+			put(cpu[i], EOI, 0);
+		else
+			CHECK_EQ(wr(cpu[i], EOI, 0), 0);
+		set |= 1u << i;
+	}
+	return set;
+}
+
+static unsigned int send(uint8_t destination, uint32_t icr)
+{
+	put(cpu[0], ICR_HIGH, (uint32_t)destination << 24);
+	put(cpu[0], ICR_LOW, icr | 0x4000);
+	CHECK_EQ(get(cpu[0], ICR_LOW) & 0x1000, 0);
+	return receivers((uint8_t)icr);
+}
+
+TEST(ipi_physical_and_shorthand)
+{
+	set_up();
+	CHECK_EQ(send(2, 0xa0), 1u << 2);
+	CHECK_EQ(send(0, 0xa0), 1u << 0);
+	CHECK_EQ(send(9, 0xa0), 0);
+	CHECK_EQ(send(0xff, 0xa0), 0xf);
+	CHECK_EQ(send(2, 0x400a0), 0x1); /* self */
+	CHECK_EQ(send(2, 0x800a0), 0xf); /* all */
+	CHECK_EQ(send(2, 0xc00a0), 0xe); /* all but self */
+	tear_down();
+}
+
+TEST(ipi_logical_flat)
+{
+	set_up();
+	for (int i = 0; i < CPUS; i++)
+		put(cpu[i], LDR, 1u << (24 + i));
+	CHECK_EQ(send(0x05, 0x8a1), 0x5);
+	CHECK_EQ(send(0xff, 0x8a1), 0xf);
+	CHECK_EQ(send(0xf0, 0x8a1), 0);
+	put(cpu[1], LDR, 0x80000000);
+	CHECK_EQ(send(0xf0, 0x8a1), 0x2);
+	tear_down();
+}
+
+TEST(ipi_logical_cluster)
+{
+	set_up();
+	for (int i = 0; i < CPUS; i++) {
+		put(cpu[i], DFR, 0);
+		put(cpu[i], LDR, ((uint32_t)i / 2 << 4 | 1u << i % 2) << 24);
+	}
+	CHECK_EQ(send(0x01, 0x8a2), 0x1);
+	CHECK_EQ(send(0x03, 0x8a2), 0x3);
+	CHECK_EQ(send(0x12, 0x8a2), 0x8);
+	CHECK_EQ(send(0x23, 0x8a2), 0);
+	CHECK_EQ(send(0xf1, 0x8a2), 0x5); /* all clusters */
+	CHECK_EQ(send(0xff, 0x8a2), 0xf);
+	tear_down();
+}
+
+TEST(ipi_x2apic)
+{
+	set_up();
+	for (int i = 0; i < CPUS; i++)
+		enter_x2apic(cpu[i]);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0x1000000a3ull), 0);
+	CHECK_EQ(receivers(0xa3), 0x2);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0xff000000a3ull), 0); /* an ID like any other */
+	CHECK_EQ(receivers(0xa3), 0);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0xffffffff000000a3ull), 0);
+	CHECK_EQ(receivers(0xa3), 0xf);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0x0000000a000008a3ull), 0);
+	CHECK_EQ(receivers(0xa3), 0xa);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0x0001000a000008a3ull), 0); /* another cluster */
+	CHECK_EQ(receivers(0xa3), 0);
+	CHECK_EQ(wr(cpu[0], ICR_LOW, 0x00000000000c00a3ull), 0);
+	CHECK_EQ(receivers(0xa3), 0xe);
+	tear_down();
+}
+
+TEST(ipi_lowest_priority)
+{
+	set_up();
+	for (int i = 0; i < CPUS; i++)
+		put(cpu[i], LDR, 1u << (24 + i));
+	/* One of them, the same for the same vector. */
+	unsigned int first = send(0x0f, 0x9a4);
+	CHECK(first == 1 || first == 2 || first == 4 || first == 8);
+	CHECK_EQ(send(0x0f, 0x9a4), first);
+	/* Whose priority is known to be lower. */
+	for (int i = 0; i < CPUS; i++) {
+		put(cpu[i], TPR, i == 2 ? 0x10 : 0x50);
+		(void)get(cpu[i], PPR);
+	}
+	CHECK_EQ(send(0x0f, 0x9a4), 1u << 2);
+	put(cpu[2], SVR, 0xff); /* disabled: takes nothing */
+	CHECK(send(0x0f, 0x9a4) != 1u << 2);
+	put(cpu[2], SVR, 0x1ff);
+	CHECK_EQ(send(0x40, 0x9a4), 0);
+	tear_down();
+}
+
+TEST(ipi_nmi_init_startup)
+{
+	set_up();
+	put(cpu[0], ICR_HIGH, 1u << 24);
+	put(cpu[0], ICR_LOW, 0x4400); /* NMI */
+	CHECK_EQ(cpu[1]->nmi_pending, 1);
+	CHECK_EQ(cpu[0]->nmi_pending, 0);
+	(void)fake_requests(cpu[1]);
+	put(cpu[0], ICR_LOW, 0xc500); /* INIT, asserted */
+	CHECK_EQ(fake_requests(cpu[1]), VCPU_REQ_INIT);
+	put(cpu[0], ICR_LOW, 0x8500); /* INIT de-asserted */
+	CHECK_EQ(fake_requests(cpu[1]), 0);
+	put(cpu[0], ICR_LOW, 0x4699); /* start-up */
+	CHECK_EQ(fake_requests(cpu[1]), VCPU_REQ_SIPI);
+	CHECK_EQ(cpu[1]->sipi_vector, 0x99);
+	put(cpu[0], ICR_LOW, 0xc4400); /* NMI to all but self */
+	CHECK_EQ(cpu[3]->nmi_pending, 1);
+	CHECK_EQ(cpu[0]->nmi_pending, 0);
+	put(cpu[0], ICR_LOW, 0x4200); /* SMI: there is none */
+	put(cpu[0], ICR_LOW, 0x4700); /* ExtINT: no IPI */
+	tear_down();
+}
+
+TEST(ipi_becomes_an_exit)
+{
+	uint64_t value = 0x4500;
+
+	set_up();
+	cpu[0]->capabilities = 1u << VM_CAP_IPI_EXIT;
+	cpu[0]->rip = 0x1000;
+	cpu[0]->next_rip = 0x1003;
+	put(cpu[0], ICR_HIGH, 3u << 24);
+	CHECK_EQ(device_mmio(cpu[0], 0xfee00300, true, 4, &value), DEVICE_EXIT);
+	CHECK_EQ(cpu[0]->exit.exitcode, VM_EXITCODE_IPI);
+	CHECK_EQ(cpu[0]->exit.u.ipi.mode, 0x500);
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 1u << 3);
+	CHECK_EQ(fake_requests(cpu[3]), 0);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4612), 1);
+	CHECK_EQ(cpu[0]->exit.u.ipi.mode, 0x600);
+	CHECK_EQ(cpu[0]->exit.u.ipi.vector, 0x12);
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xe);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4040), 0); /* others do not */
+	CHECK_EQ(receivers(0x40), 0xe);
+	tear_down();
+}
+
+TEST(msi)
+{
+	set_up();
+	for (int i = 0; i < CPUS; i++)
+		put(cpu[i], LDR, 1u << (24 + i));
+	CHECK_EQ(lapic_msi(vm, 0xfee02000, 0x41), 0);
+	CHECK_EQ(receivers(0x41), 1u << 2);
+	CHECK_EQ(lapic_msi(vm, 0xfee0c004, 0x42), 0); /* logical */
+	CHECK_EQ(receivers(0x42), 0xc);
+	CHECK_EQ(lapic_msi(vm, 0xfeeff000, 0x43), 0);
+	CHECK_EQ(receivers(0x43), 0xf);
+	CHECK_EQ(lapic_msi(vm, 0xfee01000, 0x400), 0);
+	CHECK_EQ(cpu[1]->nmi_pending, 1);
+	CHECK_EQ(lapic_msi(vm, 0xfee01000, 0x8041), 0); /* a level let go */
+	CHECK_EQ(receivers(0x41), 0);
+	CHECK_EQ(lapic_msi(vm, 0xfee01000, 0xc041), 0);
+	CHECK_EQ(receivers(0x41), 2);
+	CHECK_EQ(lapic_msi(vm, 0xfed00000, 0x41), -EINVAL);
+	CHECK_EQ(lapic_msi(vm, 0x1fee00000, 0x41), -EINVAL);
+	CHECK_EQ(lapic_msi(vm, 0xfee0f00c, 0x45), 0); /* redirection hint: one of them */
+	CHECK_EQ(__builtin_popcount(receivers(0x45)), 1);
+	tear_down();
+}
+
+TEST(local_interrupts)
+{
+	set_up();
+	put(cpu[0], LVT_LINT1, 0x400); /* NMI */
+	CHECK_EQ(lapic_local_irq(cpu[0], LAPIC_LVT_LINT1), 0);
+	CHECK_EQ(cpu[0]->nmi_pending, 1);
+	CHECK_EQ(lapic_local_irq(cpu[1], LAPIC_LVT_LINT1), 0); /* masked */
+	CHECK_EQ(cpu[1]->nmi_pending, 0);
+	put(cpu[1], LVT_LINT0, 0x66);
+	CHECK_EQ(lapic_local_irq_all(vm, LAPIC_LVT_LINT0), 0);
+	CHECK_EQ(receivers(0x66), 2);
+	CHECK_EQ(lapic_local_irq(cpu[0], LAPIC_LVT_COUNT), -EINVAL);
+	CHECK_EQ(lapic_local_irq_all(vm, 77), -EINVAL);
+	tear_down();
+}
+
+TEST(extint_paths)
+{
+	uint64_t entry;
+
+	set_up();
+	lapic_reset(cpu[0], false);
+	CHECK(lapic_extint_allowed(cpu[0])); /* virtual wire */
+	CHECK(!lapic_extint_allowed(cpu[1]));
+	put(cpu[0], SVR, 0x1ff);
+	put(cpu[0], LVT_LINT0, 0x10700);
+	CHECK(!lapic_extint_allowed(cpu[0]));
+	put(cpu[1], LVT_LINT0, 0x700);
+	CHECK(lapic_extint_allowed(cpu[1]));
+	put(cpu[1], LVT_LINT0, 0x10700);
+	/* Pin 0 of the I/O APIC, for vCPU 2. */
+	ioapic_mmio_write(vm, 0, 4, 0x11);
+	ioapic_mmio_write(vm, 0x10, 4, 2u << 24);
+	ioapic_mmio_write(vm, 0, 4, 0x10);
+	ioapic_mmio_write(vm, 0x10, 4, 0x700);
+	entry = ioapic_entry(vm, 0);
+	CHECK_EQ(entry, 2ull << 56 | 0x700);
+	CHECK(lapic_extint_allowed(cpu[2]));
+	CHECK(!lapic_extint_allowed(cpu[1]));
+	/* No APIC at all: the boot processor. */
+	CHECK_EQ(lapic_set_base(cpu[0], 0xfee00100), 0);
+	CHECK(lapic_extint_allowed(cpu[0]));
+	tear_down();
+}
+
+/* --- the timer ----------------------------------------------------------------------------------- */
+
+/* What the run loop does when it comes by; whether 'vector' was taken. */
+static bool serve(struct vcpu *vcpu, uint8_t vector)
+{
+	if (fake_requests(vcpu) & VCPU_REQ_TIMER)
+		lapic_timer_event(vcpu);
+	if (take(vcpu) != vector)
+		return false;
+	put(vcpu, EOI, 0);
+	return true;
+}
+
+/* The vCPU runs for 'ns'; counts 'vector'. */
+static unsigned int run_for(struct vcpu *vcpu, uint64_t ns, uint8_t vector)
+{
+	uint64_t end = os_now_ns() + ns;
+	unsigned int count = serve(vcpu, vector);
+
+	while (os_user_clock_next() <= end) {
+		os_user_clock_advance(os_user_clock_next() - os_now_ns());
+		count += serve(vcpu, vector);
+	}
+	os_user_clock_advance(end - os_now_ns());
+	return count;
+}
+
+TEST(timer_one_shot)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec);
+	put(cpu[0], DIVIDE, 0xb); /* by 1: nanoseconds */
+	put(cpu[0], INITIAL_COUNT, 5000000);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 5000000);
+	CHECK_EQ(run_for(cpu[0], 2 * MS, 0xec), 0);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 3000000);
+	CHECK_EQ(run_for(cpu[0], 3 * MS - 1, 0xec), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 0);
+	CHECK_EQ(run_for(cpu[0], 100 * MS, 0xec), 0);
+	put(cpu[0], INITIAL_COUNT, 1000);
+	put(cpu[0], INITIAL_COUNT, 0); /* stops it */
+	CHECK_EQ(run_for(cpu[0], 100 * MS, 0xec), 0);
+	CHECK_EQ(os_user_timers(), 0);
+	tear_down();
+}
+
+TEST(timer_divider)
+{
+	static const struct {
+		uint32_t code, divisor;
+	} rates[] = { { 0, 2 },	 { 1, 4 },  { 2, 8 },	 { 3, 16 },
+		      { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
+
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec);
+	for (unsigned int i = 0; i < ARRAY_SIZE(rates); i++) {
+		put(cpu[0], DIVIDE, rates[i].code);
+		put(cpu[0], INITIAL_COUNT, 10000000);
+		os_user_clock_advance(1000000 * rates[i].divisor);
+		CHECK_EQ(get(cpu[0], CURRENT_COUNT), 9000000);
+	}
+	/* A change on the way slows down what is left. */
+	put(cpu[0], DIVIDE, 11);
+	put(cpu[0], INITIAL_COUNT, 10000000);
+	os_user_clock_advance(4 * MS);
+	put(cpu[0], DIVIDE, 0);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 6000000);
+	os_user_clock_advance(2 * MS);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 5000000);
+	CHECK_EQ(run_for(cpu[0], 10 * MS - 1, 0xec), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
+	tear_down();
+}
+
+TEST(timer_periodic_does_not_drift)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 3);
+	put(cpu[0], INITIAL_COUNT, 62501); /* 1000016 ns */
+	CHECK_EQ(run_for(cpu[0], 1000016ull * 10000 - 1, 0xec), 9999);
+	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 62501);
+	os_user_clock_advance(16);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 62500);
+	tear_down();
+}
+
+TEST(timer_periodic_makes_up_for_late_ticks)
+{
+	unsigned int count;
+
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, MS);
+	/* The owner is away for 20 ms, and 100 more pass: 120 ticks in all. */
+	os_user_clock_advance(20 * MS);
+	count = run_for(cpu[0], 100 * MS, 0xec);
+	CHECK_EQ(count, 120);
+	/* Away for an hour: only so many are made up for. */
+	os_user_clock_advance(3600000 * MS);
+	count = run_for(cpu[0], 1000 * MS, 0xec);
+	CHECK(count >= 1240 && count <= 1260);
+	tear_down();
+}
+
+TEST(timer_tick_that_finds_the_last_pending_is_kept)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, MS);
+	put(cpu[0], TPR, 0xf0); /* nothing gets in */
+	CHECK_EQ(run_for(cpu[0], 10 * MS, 0xec), 0);
+	put(cpu[0], TPR, 0);
+	/* Ten from then, ten from now, give or take the one on the way. */
+	unsigned int count = run_for(cpu[0], 10 * MS, 0xec);
+	CHECK(count >= 19 && count <= 20);
+	tear_down();
+}
+
+TEST(timer_period_of_nothing_is_bounded)
+{
+	unsigned int wakes = 0;
+	uint64_t end;
+
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, 1);
+	end = os_now_ns() + 100 * MS;
+	while (os_user_clock_next() <= end) {
+		os_user_clock_advance(os_user_clock_next() - os_now_ns());
+		lapic_timer_event(cpu[0]);
+		if (take(cpu[0]) >= 0)
+			put(cpu[0], EOI, 0);
+		REQUIRE(++wakes <= 5000);
+	}
+	CHECK(wakes >= 4990);
+	put(cpu[0], INITIAL_COUNT, 0);
+	tear_down();
+}
+
+TEST(timer_masked)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC | MASKED);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, MS);
+	CHECK_EQ(os_user_timers(), 0); /* nobody needs the host's timer */
+	os_user_clock_advance(MS / 2 + 10 * MS);
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), MS / 2);
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	CHECK_EQ(run_for(cpu[0], MS / 2 - 1, 0xec), 0); /* no tick from before */
+	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
+	put(cpu[0], LVT_TIMER, 0xec | MASKED);
+	CHECK_EQ(run_for(cpu[0], 10 * MS, 0xec), 0);
+	tear_down();
+}
+
+TEST(timer_mode_changes)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, MS);
+	CHECK_EQ(run_for(cpu[0], 3 * MS + MS / 4, 0xec), 3);
+	put(cpu[0], LVT_TIMER, 0xec); /* one-shot: the period it is in is the last */
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), MS * 3 / 4);
+	CHECK_EQ(run_for(cpu[0], 10 * MS, 0xec), 1);
+	put(cpu[0], INITIAL_COUNT, MS);
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	CHECK_EQ(run_for(cpu[0], 5 * MS, 0xec), 5);
+	put(cpu[0], LVT_TIMER, 0xec | DEADLINE); /* disarms */
+	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 0);
+	put(cpu[0], INITIAL_COUNT, MS); /* ignored in this mode */
+	CHECK_EQ(run_for(cpu[0], 5 * MS, 0xec), 0);
+	tear_down();
+}
+
+static uint64_t guest_tsc(struct vcpu *vcpu)
+{
+	return os_rdtsc() + vcpu->tsc_offset;
+}
+
+TEST(timer_tsc_deadline)
+{
+	uint64_t deadline;
+
+	set_up();
+	lapic_set_deadline(cpu[0], guest_tsc(cpu[0]) + 1000); /* not in that mode: ignored */
+	CHECK_EQ(lapic_get_deadline(cpu[0]), 0);
+	put(cpu[0], LVT_TIMER, 0xed | DEADLINE);
+	deadline = guest_tsc(cpu[0]) + 2000000ull * 5; /* 5 ms at 2 GHz */
+	lapic_set_deadline(cpu[0], deadline);
+	CHECK_EQ(lapic_get_deadline(cpu[0]), deadline);
+	CHECK_EQ(run_for(cpu[0], 5 * MS - 1, 0xed), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xed), 1);
+	CHECK_EQ(lapic_get_deadline(cpu[0]), 0);
+	/* In the past: at once. */
+	lapic_set_deadline(cpu[0], 1);
+	CHECK_EQ(take(cpu[0]), 0xed);
+	put(cpu[0], EOI, 0);
+	/* Disarmed by 0. */
+	lapic_set_deadline(cpu[0], guest_tsc(cpu[0]) + 10000);
+	lapic_set_deadline(cpu[0], 0);
+	CHECK_EQ(run_for(cpu[0], 100 * MS, 0xed), 0);
+	/* As far away as can be written. */
+	lapic_set_deadline(cpu[0], ~0ull);
+	CHECK_EQ(run_for(cpu[0], 100 * MS, 0xed), 0);
+	CHECK_EQ(lapic_get_deadline(cpu[0]), ~0ull);
+	tear_down();
+}
+
+TEST(timer_deadline_follows_the_tsc)
+{
+	set_up();
+	put(cpu[0], LVT_TIMER, 0xed | DEADLINE);
+	lapic_set_deadline(cpu[0], guest_tsc(cpu[0]) + 2000000ull * 50);
+	cpu[0]->tsc_offset += 2000000ull * 40; /* the guest has set its TSC forward */
+	lapic_tsc_changed(cpu[0]);
+	CHECK_EQ(run_for(cpu[0], 10 * MS - 1, 0xed), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xed), 1);
+	/* Set back, an expired host timer finds that it was too early. */
+	lapic_set_deadline(cpu[0], guest_tsc(cpu[0]) + 2000000ull * 10);
+	cpu[0]->tsc_offset -= 2000000ull * 10;
+	CHECK_EQ(run_for(cpu[0], 20 * MS - 1, 0xed), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xed), 1);
+	tear_down();
+}
+
+/* --- several threads ---------------------------------------------------------------------------------- */
+
+#define POSTS 20000
+
+static uint32_t posted[2];
+
+static uint8_t posted_vector(unsigned int which)
+{
+	return which ? 0x5e : 0x9d;
+}
+
+static void *poster(void *arg)
+{
+	unsigned int which = *(unsigned int *)arg;
+
+	for (uint32_t i = 1; i <= POSTS; i++) {
+		__atomic_store_n(&posted[which], i, __ATOMIC_SEQ_CST);
+		(void)lapic_post(cpu[0], posted_vector(which), which);
+	}
+	return NULL;
+}
+
+/* Takes what is pending, and notes which post that was at least. */
+static void take_posted(uint32_t seen[2])
+{
+	int vector;
+
+	while ((vector = take(cpu[0])) >= 0) {
+		unsigned int which = vector == posted_vector(1);
+
+		seen[which] = __atomic_load_n(&posted[which], __ATOMIC_SEQ_CST);
+		put(cpu[0], EOI, 0);
+	}
+}
+
+/* Interrupts merge, but after the last post of each thread there is one to take. */
+TEST(posting_from_other_threads)
+{
+	static unsigned int which[2] = { 0, 1 };
+	uint32_t seen[2] = { 0, 0 };
+	pthread_t thread[2];
+
+	set_up();
+	for (int i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&thread[i], NULL, poster, &which[i]) == 0);
+	while (pthread_tryjoin_np(thread[0], NULL) != 0) {
+		if (fake_requests(cpu[0]))
+			take_posted(seen);
+	}
+	pthread_join(thread[1], NULL);
+	/* The owner looks only when it was asked to. */
+	if (fake_requests(cpu[0]))
+		take_posted(seen);
+	CHECK_EQ(seen[0], POSTS);
+	CHECK_EQ(seen[1], POSTS);
+	tear_down();
+}
