@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* MSRs and CPUID agree: what is not offered is refused, what is offered works. */
+#include "payload/payload.h"
+
+struct msr_access {
+	uint32_t msr;
+	uint64_t value;
+};
+
+static void read_msr(void *argument)
+{
+	struct msr_access *access = argument;
+
+	access->value = rdmsr(access->msr);
+}
+
+static void write_msr(void *argument)
+{
+	const struct msr_access *access = argument;
+
+	wrmsr(access->msr, access->value);
+}
+
+static bool refused(uint32_t msr, uint64_t value)
+{
+	struct msr_access access = { msr, value };
+	struct trap trap = attempt(write_msr, &access);
+
+	return trap.vector == 13 && trap.error == 0;
+}
+
+TEST(unknown_msr_raises_gp)
+{
+	struct msr_access access = { 0x12345678, 0 };
+
+	CHECK_EQ(attempt(read_msr, &access).vector, 13);
+	CHECK(refused(0x12345678, 0));
+}
+
+TEST(efer_refuses_svme)
+{
+	CHECK(!(cpuid(0x80000001).c & 1u << 2));
+	CHECK(refused(0xc0000080, rdmsr(0xc0000080) | 1u << 12));
+}
+
+TEST(efer_lma_is_set_in_long_mode)
+{
+	CHECK(rdmsr(0xc0000080) & 1u << 10);
+}
+
+TEST(leaving_lme_with_paging_on_raises_gp)
+{
+	CHECK(refused(0xc0000080, rdmsr(0xc0000080) & ~(1ull << 8)));
+}
+
+TEST(efer_reserved_bits_raise_gp)
+{
+	CHECK(refused(0xc0000080, rdmsr(0xc0000080) | 1ull << 40));
+}
+
+TEST(syscall_registers_keep_their_values)
+{
+	static const uint32_t msrs[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0x174, 0x175, 0x176 };
+
+	for (unsigned int i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+		uint64_t value = 0x12340000 + i;
+
+		wrmsr(msrs[i], value);
+		cpuid(0);
+		CHECK_EQ(rdmsr(msrs[i]), value);
+	}
+}
+
+TEST(segment_bases_keep_their_values)
+{
+	static const uint32_t msrs[] = { 0xc0000100, 0xc0000101, 0xc0000102 };
+
+	for (unsigned int i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+		wrmsr(msrs[i], 0x7654321000 + i);
+		cpuid(0);
+		CHECK_EQ(rdmsr(msrs[i]), 0x7654321000 + i);
+	}
+}
+
+TEST(non_canonical_base_raises_gp)
+{
+	CHECK(refused(0xc0000100, 0x800000000000));
+	CHECK(refused(0xc0000082, 0x800000000000));
+}
+
+TEST(pat_keeps_its_value_and_checks_types)
+{
+	CHECK_EQ(rdmsr(0x277), 0x0007040600070406);
+	wrmsr(0x277, 0x0106040500070406);
+	CHECK_EQ(rdmsr(0x277), 0x0106040500070406);
+	CHECK(refused(0x277, 2));
+}
+
+TEST(tsc_adjust_moves_the_tsc)
+{
+	uint64_t before, after;
+
+	if (!(cpuid(7).b & 1u << 1))
+		return;
+	CHECK_EQ(rdmsr(0x3b), 0);
+	before = rdtsc();
+	wrmsr(0x3b, 1ull << 40);
+	after = rdtsc();
+	CHECK(after - before >= 1ull << 40);
+	CHECK(after - before < (1ull << 40) + (1ull << 34));
+	CHECK_EQ(rdmsr(0x3b), 1ull << 40);
+}
+
+TEST(writing_the_tsc_shows_in_tsc_adjust)
+{
+	if (!(cpuid(7).b & 1u << 1))
+		return;
+	wrmsr(0x10, 1ull << 50);
+	CHECK(rdtsc() >= 1ull << 50);
+	CHECK(rdtsc() < (1ull << 50) + (1ull << 36));
+	CHECK(rdmsr(0x3b) != 0);
+}
+
+TEST(tsc_advances_across_exits)
+{
+	uint64_t last = rdtsc();
+
+	for (int i = 0; i < 1000; i++) {
+		uint64_t now;
+
+		cpuid(0);
+		now = rdtsc();
+		CHECK(now > last);
+		last = now;
+	}
+}
+
+TEST(apic_base_is_what_it_should_be)
+{
+	CHECK_EQ(rdmsr(0x1b), 0xfee00900);
+}
+
+static void set_xcr0(void *argument)
+{
+	uint64_t value = *(uint64_t *)argument;
+
+	asm volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+TEST(xcr0_takes_what_cpuid_offers_and_nothing_else)
+{
+	struct cpuid offered;
+	uint64_t value;
+
+	if (!(cpuid(1).c & 1u << 26))
+		return;
+	write_cr4(read_cr4() | 1u << 18);
+	CHECK(cpuid(1).c & 1u << 27);
+	offered = cpuid_sub(0xd, 0);
+	value = (uint64_t)offered.d << 32 | offered.a;
+	CHECK(!attempt(set_xcr0, &value).taken);
+	value |= 1ull << 62;
+	CHECK_EQ(attempt(set_xcr0, &value).vector, 13);
+	value = 2;
+	CHECK_EQ(attempt(set_xcr0, &value).vector, 13);
+}
+
+TEST(osxsave_follows_cr4)
+{
+	if (!(cpuid(1).c & 1u << 26))
+		return;
+	CHECK(!(cpuid(1).c & 1u << 27));
+	write_cr4(read_cr4() | 1u << 18);
+	CHECK(cpuid(1).c & 1u << 27);
+}
+
+TEST(cpuid_beyond_the_last_leaf_is_harmless)
+{
+	uint32_t last = cpuid(0).a;
+
+	CHECK(last >= 0xd);
+	(void)cpuid(last + 1);
+	CHECK(cpuid(0x80000000).a >= 0x80000008);
+	CHECK_EQ(cpuid(0x90000000).a | 0, cpuid(0x90000000).a);
+}
+
+TEST(virtualization_is_not_offered)
+{
+	CHECK(!(cpuid(1).c & 1u << 5));
+	CHECK(!(cpuid(0x80000001).c & 1u << 2));
+}
+
+static void vmmcall(void *unused)
+{
+	(void)unused;
+	asm volatile("vmmcall");
+}
+
+static void monitor(void *unused)
+{
+	(void)unused;
+	asm volatile("monitor" : : "a"(0x1000), "c"(0), "d"(0));
+}
+
+static void vmrun(void *unused)
+{
+	(void)unused;
+	asm volatile("vmrun %%rax" : : "a"(0x1000));
+}
+
+TEST(hidden_instructions_raise_ud)
+{
+	CHECK_EQ(attempt(vmmcall, NULL).vector, 6);
+	CHECK_EQ(attempt(monitor, NULL).vector, 6);
+	CHECK_EQ(attempt(vmrun, NULL).vector, 6);
+}
+
+static void rdpmc(void *unused)
+{
+	(void)unused;
+	asm volatile("rdpmc" : : "c"(0) : "eax", "edx");
+}
+
+TEST(rdpmc_raises_gp)
+{
+	CHECK_EQ(attempt(rdpmc, NULL).vector, 13);
+}
+
+TEST(wbinvd_does_no_harm)
+{
+	asm volatile("wbinvd" : : : "memory");
+}
