@@ -316,10 +316,11 @@ static struct header make_header(const char *signature, uint32_t length, uint8_t
 /* Set the length and checksum of the table at 'address', which ends at what is used. */
 static void finish(struct writer *writer, uint32_t address)
 {
-	struct header *header = (struct header *)(writer->memory + (address - ACPI_BASE));
+	struct header *header;
 
 	if (writer->error)
 		return;
+	header = (struct header *)(writer->memory + (address - ACPI_BASE));
 	header->length = ACPI_BASE + writer->used - address;
 	header->checksum = 0;
 	header->checksum = checksum(header, header->length);
