@@ -141,7 +141,7 @@ static const struct option options[] = {
 	{ "get-hpet-capabilities", NULL, WITH_VM, get_hpet, 0, NULL },
 	{ "get-rtc-time", NULL, WITH_VM, get_rtc_time, 0, NULL },
 	{ "set-rtc-time", "SECONDS", WITH_VM, set_rtc_time, 0, "since 1970, UTC" },
-	{ "rtc-nvram-offset", "OFFSET", PARAMETER, set_nvram_offset, 0, "14 to 127" },
+	{ "rtc-nvram-offset", "OFFSET", PARAMETER, set_nvram_offset, 0, "0 to 127" },
 	{ "get-rtc-nvram", NULL, WITH_VM, get_rtc_nvram, 0, NULL },
 	{ "set-rtc-nvram", "BYTE", WITH_VM, set_rtc_nvram, 0, NULL },
 	{ "desc-base", "BASE", PARAMETER, set_desc_base, 0, "for --set-desc-" },

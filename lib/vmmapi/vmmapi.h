@@ -392,7 +392,10 @@ int vm_get_hpet_capabilities(struct vmctx *ctx, uint32_t *capabilities);
 int vm_readwrite_kernemu_device(struct vcpu *vcpu, vm_paddr_t gpa, bool write, int size,
 				uint64_t *value);
 
-/* The RTC's NVRAM, offsets 14 to 127 (EINVAL otherwise), and its clock (UTC). */
+/*
+ * The RTC: its bytes 0 to 127, of which those of the clock and the status registers
+ * cannot be written (EINVAL); and its clock, in UTC.
+ */
 int vm_rtc_write(struct vmctx *ctx, int offset, uint8_t value);
 int vm_rtc_read(struct vmctx *ctx, int offset, uint8_t *value);
 int vm_rtc_settime(struct vmctx *ctx, time_t secs);
