@@ -32,8 +32,8 @@ void emulation_reset(struct vcpu *vcpu);
 enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
 
 /*
- * Emulate the INS or OUTS at RIP, after an intercept of it. 'io' may be NULL: the
- * instruction is decoded anyway. Owner; inner or outer loop.
+ * Emulate the INS or OUTS at RIP, after an intercept of it ('io' says of what). Owner;
+ * inner or outer loop.
  */
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
 
@@ -45,6 +45,9 @@ enum exit_action emulate_resume(struct vcpu *vcpu);
 
 /* Whether an emulated instruction waits for the program's answer. Owner. */
 bool emulate_pending(const struct vcpu *vcpu);
+
+/* The guest's PKRU, wherever it is now. Owner; any context. */
+uint32_t emulate_pkru(const struct vcpu *vcpu);
 
 /*
  * After an instruction was skipped or emulated: if RFLAGS.TF was set in 'rflags'

@@ -10,21 +10,22 @@
 /* Where code is: its segment, and how to walk. */
 struct fetch {
 	struct vcpu *vcpu;
-	struct walk_state walk;
+	struct walk_state *walk;
 	struct seg_desc code;
 };
 
 static enum decode_mode mode_of(const struct fetch *fetch)
 {
-	if (fetch->walk.paging.cpu_mode == CPU_MODE_64BIT)
+	if (fetch->walk->paging.cpu_mode == CPU_MODE_64BIT)
 		return DECODE_64;
 	return fetch->code.access & SEG_ACCESS_DB ? DECODE_32 : DECODE_16;
 }
 
-static void fetch_prepare(struct vcpu *vcpu, struct fetch *fetch)
+static void fetch_prepare(struct vcpu *vcpu, struct fetch *fetch, struct walk_state *walk)
 {
 	fetch->vcpu = vcpu;
-	walk_state_of(vcpu, &fetch->walk);
+	fetch->walk = walk;
+	walk_state_of(vcpu, walk);
 	fetch->code = (struct seg_desc){ 0 };
 	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, &fetch->code);
 }
@@ -42,7 +43,7 @@ static int fetch_piece(const struct fetch *fetch, uint64_t linear, uint8_t *buff
 	const void *hva;
 	int error;
 
-	error = walk_vcpu(vcpu, &fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code);
+	error = walk_vcpu(vcpu, fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code);
 	if (unlikely(error == -EFAULT) && raise)
 		vcpu_raise_page_fault(vcpu, linear, error_code);
 	if (unlikely(error)) {
@@ -72,7 +73,7 @@ static int fetch_linear(const struct fetch *fetch, uint64_t linear, uint8_t *buf
 		return error ? error : (int)want;
 
 	linear += first;
-	if (fetch->walk.paging.cpu_mode != CPU_MODE_64BIT)
+	if (fetch->walk->paging.cpu_mode != CPU_MODE_64BIT)
 		linear = (uint32_t)linear;
 	error = fetch_piece(fetch, linear, buffer + first, want - first, false);
 	if (error == -EAGAIN)
@@ -92,7 +93,7 @@ static unsigned int within_limit(const struct fetch *fetch, uint64_t rip, unsign
 
 static int fetch_bytes(const struct fetch *fetch, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
-	if (likely(fetch->walk.paging.cpu_mode == CPU_MODE_64BIT))
+	if (likely(fetch->walk->paging.cpu_mode == CPU_MODE_64BIT))
 		return fetch_linear(fetch, rip, buffer, want);
 	want = within_limit(fetch, rip, want);
 	if (want == 0) {
@@ -117,17 +118,19 @@ static int fetch_rest(const struct fetch *fetch, uint64_t rip, unsigned int coun
 
 enum decode_mode x86_decode_mode(struct vcpu *vcpu)
 {
+	struct walk_state walk;
 	struct fetch fetch;
 
-	fetch_prepare(vcpu, &fetch);
+	fetch_prepare(vcpu, &fetch, &walk);
 	return mode_of(&fetch);
 }
 
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
+	struct walk_state walk;
 	struct fetch fetch;
 
-	fetch_prepare(vcpu, &fetch);
+	fetch_prepare(vcpu, &fetch, &walk);
 	return fetch_bytes(&fetch, rip, buffer, min_t(unsigned int, want, INSTRUCTION_MAX));
 }
 
@@ -137,8 +140,7 @@ int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_s
 	struct fetch fetch;
 	int count, error;
 
-	fetch_prepare(vcpu, &fetch);
-	*walk = fetch.walk;
+	fetch_prepare(vcpu, &fetch, walk);
 	count = fetch_bytes(&fetch, vcpu->rip, bytes, INSTRUCTION_MAX);
 	if (unlikely(count < 0))
 		return count;

@@ -9,6 +9,7 @@
  */
 #include "core/vm.h"
 #include "x86/cpuid.h"
+#include "x86/emulate.h"
 #include "x86/walk.h"
 
 #define WALK_LEVELS 5
@@ -129,6 +130,12 @@ static uint64_t reserved_bits(const struct walker *walker, unsigned int level, u
 	return reserved_wide(walker, level, entry);
 }
 
+/* VMX keeps the PAE pointers in registers, loaded by MOV CR3 (SDM vol. 3, 4.4.1). */
+static bool in_register(const struct walker *walker, unsigned int level)
+{
+	return unlikely(walker->state->has_pdpte) && level == 2;
+}
+
 /* Reads an entry: 0, or -EAGAIN. Where there is no memory at all, nothing is present. */
 static inline int read_entry(struct walker *walker, uint64_t table, unsigned int level)
 {
@@ -136,8 +143,12 @@ static inline int read_entry(struct walker *walker, uint64_t table, unsigned int
 	uint64_t index = walker->linear >> level_shift(walker, level) & mask;
 	uint64_t gpa = table + index * walker->format->entry_size;
 	int error = -EFAULT;
-	const void *entry = walker->memory(walker->arg, gpa, false, &error);
+	const void *entry;
 
+	if (in_register(walker, level))
+		entry = &walker->state->pdpte[index];
+	else
+		entry = walker->memory(walker->arg, gpa, false, &error);
 	walker->level = level;
 	walker->entry_gpa[level] = gpa;
 	if (unlikely(!entry)) {
@@ -363,7 +374,7 @@ int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg
 	walker.format = &walk_formats[state->paging.paging_mode];
 	walker.memory = memory;
 	walker.arg = arg;
-	walker.linear = linear;
+	walker.linear = state->paging.paging_mode < PAGING_MODE_64 ? (uint32_t)linear : linear;
 	walker.access = access;
 	do {
 		error = walk_once(&walker);
@@ -420,15 +431,31 @@ static int current_cpl(struct vcpu *vcpu, uint64_t cr0)
 	return (int)SEG_DESC_DPL(stack.access);
 }
 
+static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
+{
+	for (int i = 0; i < 4; i++)
+		if (backend->get_reg(vcpu, VM_REG_GUEST_PDPTE0 + i, &pdpte[i]))
+			return false;
+	return true;
+}
+
 static void fill_state(struct vcpu *vcpu, struct walk_state *state)
 {
 	state->cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
 	state->cr4 = vcpu_reg(vcpu, VM_REG_GUEST_CR4);
 	state->efer = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
 	state->rflags = vcpu->rflags;
-	state->pkru = 0;
+	state->pkru = state->cr4 & REG_CR4_PKE ? emulate_pkru(vcpu) : 0;
 	state->physical_bits = (uint8_t)vcpu->vm->cpuid->phys_bits;
 	state->gigabyte_pages = cpuid_has(vcpu->vm, CPU_PAGE1G);
+}
+
+/* A root of the caller's choice is in memory. */
+static void fill_pdptes(struct vcpu *vcpu, struct walk_state *state)
+{
+	state->has_pdpte = unlikely(state->paging.paging_mode == PAGING_MODE_PAE) &&
+			   state->paging.cr3 == vcpu_reg(vcpu, VM_REG_GUEST_CR3) &&
+			   read_pdptes(vcpu, state->pdpte);
 }
 
 static void fill_paging(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4, uint64_t efer,
@@ -450,6 +477,7 @@ void walk_state_of(struct vcpu *vcpu, struct walk_state *state)
 {
 	fill_state(vcpu, state);
 	fill_paging(vcpu, state->cr0, state->cr4, state->efer, &state->paging);
+	fill_pdptes(vcpu, state);
 }
 
 static void *vm_memory(void *arg, uint64_t gpa, bool write, int *error)
@@ -481,5 +509,6 @@ int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint
 		return -EINVAL;
 	fill_state(vcpu, &state);
 	state.paging = *paging;
+	fill_pdptes(vcpu, &state);
 	return walk_vcpu(vcpu, &state, linear, access, gpa, error_code);
 }

@@ -29,6 +29,8 @@ struct walk_state {
 	uint32_t pkru;
 	uint8_t physical_bits; /* width of the guest's physical addresses, 32..52 */
 	bool gigabyte_pages;   /* the guest has 1 GiB pages */
+	bool has_pdpte;	       /* the processor holds the PAE pointers, not memory */
+	uint64_t pdpte[4];
 };
 
 /*

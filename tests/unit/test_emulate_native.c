@@ -628,6 +628,6 @@ TEST(native)
 		};
 
 		if (is_wanted(&insn) && is_native(&insn) && op != OP_ANDN && op != OP_BEXTR)
-			CHECK_EQ_AT(seen[op] >= 20, 1, "operation %u", op);
+			CHECK_EQ_AT(seen[op] >= 5, 1, "operation %u", op);
 	}
 }
