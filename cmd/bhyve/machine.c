@@ -127,10 +127,22 @@ static void setup_memory(struct vmctx *ctx, const struct options *options)
 	fatal("-m %zuM: %s", size >> 20, strerror(errno));
 }
 
+/* Before anything of it is changed: the machine may be somebody's who runs it. */
+static void check_idle(struct vmctx *ctx, const char *name)
+{
+	cpuset_t active;
+
+	if (vm_active_cpus(ctx, &active))
+		fatal("%s: %s", name, strerror(errno));
+	if (CPU_COUNT(&active) > 0)
+		fatal("%s: it runs already, or has run and must be loaded again", name);
+}
+
 struct vmctx *machine_open(const struct options *options)
 {
 	struct vmctx *ctx = open_or_create(options);
 
+	check_idle(ctx, options->name);
 	set_topology(ctx, options);
 	setup_memory(ctx, options);
 	return ctx;
@@ -207,10 +219,7 @@ static struct vcpu *make_vcpu(struct vmctx *ctx, const struct options *options, 
 	if (options->exit_on_pause)
 		set_capability(vcpu, VM_CAP_PAUSE_EXIT, "-P");
 	if (vm_activate_cpu(vcpu))
-		fatal("vCPU %u: %s", id,
-		      errno == EBUSY ? "it is active: this VM runs already, or has run and "
-				       "must be loaded again" :
-				       strerror(errno));
+		fatal("vCPU %u: %s", id, strerror(errno));
 	return vcpu;
 }
 

@@ -142,6 +142,13 @@ int vm_activate_cpu(struct vcpu *vcpu)
 	return 0;
 }
 
+int vm_active_cpus(struct vmctx *ctx, cpuset_t *cpus)
+{
+	(void)ctx;
+	CPU_ZERO(cpus);
+	return 0;
+}
+
 int vm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, int value)
 {
 	(void)vcpu, (void)cap, (void)value;
