@@ -100,14 +100,24 @@ static enum exit_action exit_alignment_check(struct vcpu *vcpu)
 
 /* --- registers ----------------------------------------------------------------------------- */
 
-/* Only CR4 is intercepted: what the guest is not shown it must not turn on. */
-static enum exit_action exit_cr4_write(struct vcpu *vcpu)
+static enum exit_action exit_cr_write(struct vcpu *vcpu, unsigned int cr)
 {
 	uint64_t info = control_of(vcpu)->exitinfo1;
 
 	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && (info & CR_EXIT_MOV))
-		return x86_exit_cr_access(vcpu, 4, true, info & CR_EXIT_GPR_MASK);
+		return x86_exit_cr_access(vcpu, cr, true, info & CR_EXIT_GPR_MASK);
 	return x86_exit_cr_instruction(vcpu);
+}
+
+static enum exit_action exit_cr0_write(struct vcpu *vcpu)
+{
+	return exit_cr_write(vcpu, 0);
+}
+
+/* What the guest is not shown it must not turn on. */
+static enum exit_action exit_cr4_write(struct vcpu *vcpu)
+{
+	return exit_cr_write(vcpu, 4);
 }
 
 /* First use: from here on until the inner loop ends the guest has the registers. */
@@ -224,6 +234,7 @@ static const struct exit_row exit_rows[] = {
 	{ VMEXIT_INIT, "exit: INIT of the host", exit_host_event },
 	{ VMEXIT_VINTR, "exit: interrupt window", svm_exit_vintr },
 	{ VMEXIT_IRET, "exit: IRET", svm_exit_iret },
+	{ VMEXIT_CR0_SELECTIVE, "exit: CR0 write", exit_cr0_write },
 	{ VMEXIT_CR_WRITE(4), "exit: CR4 write", exit_cr4_write },
 	{ VMEXIT_XSETBV, "exit: XSETBV", x86_exit_xsetbv },
 	{ VMEXIT_INVD, "exit: INVD", x86_exit_invd },

@@ -17,10 +17,12 @@ static uint8_t *iopm;
 
 /*
  * Always intercepted: what belongs to the host, what must be emulated, and what
- * the guest is told it does not have. Not intercepted: CR0 and CR3, whose bits do not
- * depend on what the guest is shown; CR8 (V_TPR); RDTSC (TSC offset); INVLPG (ASID).
+ * the guest is told it does not have. CR0 only where more changes than TS and MP: one
+ * emulated host takes values that no processor does. Not intercepted: CR3, whose bits do
+ * not depend on what the guest is shown; CR8 (V_TPR); RDTSC (TSC offset); INVLPG (ASID).
  */
 static const uint8_t always_intercepted[] = {
+	INTERCEPT_CR0_SELECTIVE,
 	INTERCEPT_CR_WRITE(4),
 	INTERCEPT_EXCEPTION(VECTOR_DB),
 	INTERCEPT_EXCEPTION(VECTOR_AC),
