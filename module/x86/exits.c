@@ -289,7 +289,6 @@ static enum exit_action exit_plain_io(struct vcpu *vcpu, const struct x86_io *io
 		return action;
 	if (device_port(vcpu, io->port, !io->in, io->size, &value))
 		return exit_program_port(vcpu, io);
-	vcpu_stat_inc(vcpu, STAT_PIO);
 	if (io->in)
 		merge_rax(vcpu, io->size, value);
 	return x86_complete(vcpu);

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Exits for instructions, ports and memory. Control registers: test_control.c. */
+#include "unit.h"
+
+#include "x86/context.h"
+#include "x86/exits.h"
+#include "x86/regs.h"
+#include "x86/skip.h"
+#include "x86_guest.h"
+
+#define FREE_PORT     0x5678 /* no device of ours */
+#define PIC_MASK_PORT 0x21
+#define NOT_MEMORY    0x80000000ull
+
+static struct vm *vm;
+static struct vcpu *vcpu;
+
+static void begin(void)
+{
+	vm = guest_create();
+	vcpu = fake_vm_vcpu(vm, 0);
+}
+
+static void end(void)
+{
+	guest_destroy(vm);
+}
+
+#define CODE(...)                                                    \
+	do {                                                         \
+		static const uint8_t code_bytes[] = { __VA_ARGS__ }; \
+		guest_code(vcpu, code_bytes, sizeof(code_bytes));    \
+	} while (0)
+
+static void set_capability(enum vm_cap_type capability)
+{
+	vcpu->capabilities |= 1u << capability;
+}
+
+/* --- finding the next instruction ---------------------------------------------------- */
+
+TEST(reported_next_rip_is_believed)
+{
+	begin();
+	CODE(0x90);
+	vcpu->next_rip = GUEST_CODE + 7;
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 7);
+	end();
+}
+
+TEST(unreported_next_rip_is_found)
+{
+	begin();
+	CODE(0x66, 0x2e, 0x0f, 0xa2);
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 4);
+	CHECK_EQ(guest_exception(vcpu), -1);
+	end();
+}
+
+TEST(another_instruction_there_is_undefined)
+{
+	begin();
+	CODE(0x0f, 0x30);
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	CHECK_EQ(vcpu->next_rip, 0);
+	end();
+}
+
+TEST(rip_wraps_at_32_bits)
+{
+	begin();
+	CODE(0x0f, 0xa2);
+	/* CS.base brings the code to the end of the address space of 32 bits. */
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_CS].base = GUEST_CODE + 2;
+	vcpu->rip = 0xfffffffe;
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), -1);
+	CHECK_EQ(vcpu->rip, 0);
+	end();
+}
+
+TEST(code_without_backing_is_fetched_later)
+{
+	begin();
+	CODE(0x90);
+	vcpu->rip = 0x300000;
+	vcpu->next_rip = 0;
+	if (!memory_hva(vm, 0x300000, VM_PROT_READ)) {
+		CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_OUTER);
+		REQUIRE(vcpu->deferred != NULL);
+		CHECK_EQ(vcpu->deferred(vcpu), EXIT_RESUME);
+		CHECK(memory_hva(vm, 0x300000, VM_PROT_READ) != NULL);
+		CHECK_EQ(guest_exception(vcpu), -1);
+	}
+	end();
+}
+
+TEST(the_end_of_an_instruction)
+{
+	begin();
+	CODE(0x0f, 0xa2);
+	vcpu->intr_shadow = true;
+	vcpu->rflags |= REG_RFLAGS_RF;
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK(!vcpu->intr_shadow);
+	CHECK(!(vcpu->rflags & REG_RFLAGS_RF));
+	CHECK_EQ(guest_exception(vcpu), -1);
+	CODE(0x0f, 0xa2);
+	vcpu->rflags |= REG_RFLAGS_TF;
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_DB);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 2);
+	end();
+}
+
+/* --- instructions ---------------------------------------------------------------------- */
+
+TEST(cpuid_clears_the_upper_halves)
+{
+	begin();
+	CODE(0x0f, 0xa2);
+	vcpu->gpr[GPR_RAX] = 0xffffffff40000000;
+	vcpu->gpr[GPR_RCX] = ~0ull;
+	vcpu->gpr[GPR_RBX] = ~0ull;
+	vcpu->gpr[GPR_RDX] = ~0ull;
+	CHECK_EQ(x86_exit_cpuid(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], 0x40000000);
+	CHECK_EQ(vcpu->gpr[GPR_RBX], 0x76796862); /* "bhyv" */
+	CHECK_EQ(vcpu->gpr[GPR_RDX] >> 32 | vcpu->gpr[GPR_RCX] >> 32, 0);
+	end();
+}
+
+TEST(msrs_by_instruction)
+{
+	begin();
+	CODE(0x0f, 0x30, 0x0f, 0x32);
+	vcpu->gpr[GPR_RCX] = 0xffffffff00000000 | MSRN_STAR;
+	vcpu->gpr[GPR_RAX] = 0xaaaaaaaa11223344;
+	vcpu->gpr[GPR_RDX] = 0xbbbbbbbb55667788;
+	CHECK_EQ(x86_exit_wrmsr(vcpu), EXIT_RESUME);
+	vcpu->gpr[GPR_RAX] = vcpu->gpr[GPR_RDX] = ~0ull;
+	vcpu->next_rip = 0;
+	CHECK_EQ(x86_exit_rdmsr(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], 0x11223344);
+	CHECK_EQ(vcpu->gpr[GPR_RDX], 0x55667788);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 4);
+	end();
+}
+
+TEST(refused_msrs_are_general_protection)
+{
+	begin();
+	CODE(0x0f, 0x32);
+	vcpu->gpr[GPR_RCX] = MSRN_XSS;
+	vcpu->gpr[GPR_RAX] = 5;
+	CHECK_EQ(x86_exit_rdmsr(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	CHECK_EQ(guest_error_code(vcpu), 0);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], 5);
+	CODE(0x0f, 0x30);
+	vcpu->gpr[GPR_RCX] = MSRN_XSS;
+	CHECK_EQ(x86_exit_wrmsr(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	end();
+}
+
+TEST(unknown_msrs_are_exits)
+{
+	begin();
+	CODE(0x0f, 0x30);
+	vcpu->gpr[GPR_RCX] = 0x11;
+	vcpu->gpr[GPR_RAX] = 1;
+	vcpu->gpr[GPR_RDX] = 2;
+	CHECK_EQ(x86_exit_wrmsr(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_WRMSR);
+	CHECK_EQ(vcpu->exit.u.msr.code, 0x11);
+	CHECK_EQ(vcpu->exit.u.msr.wval, 0x200000001);
+	CHECK_EQ(vcpu->exit.rip, GUEST_CODE);
+	CHECK_EQ(vcpu->exit.inst_length, 2);
+	CODE(0x0f, 0x32);
+	CHECK_EQ(x86_exit_rdmsr(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_RDMSR);
+	CHECK_EQ(vcpu->exit.u.msr.code, 0x11);
+	end();
+}
+
+TEST(time_stamps)
+{
+	begin();
+	os_user_clock_advance(3000000);
+	CODE(0x0f, 0x31, 0x0f, 0x01, 0xf9);
+	CHECK_EQ(x86_exit_rdtsc(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], 6000000);
+	CHECK_EQ(vcpu->gpr[GPR_RDX], 0);
+	context_set_tsc_aux(vcpu, 9);
+	vcpu->next_rip = 0;
+	CHECK_EQ(x86_exit_rdtscp(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 9);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 5);
+	CHECK_EQ(x86_exit_rdpmc(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	end();
+}
+
+TEST(halt_waits_for_an_event)
+{
+	begin();
+	CODE(0xf4);
+	vcpu->intr_shadow = true;
+	(void)fake_requests(vcpu);
+	CHECK_EQ(x86_exit_hlt(vcpu), EXIT_OUTER);
+	CHECK(vcpu->halted);
+	CHECK(!vcpu->intr_shadow);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 1);
+	/* What came during the shadow has to be looked at before sleeping. */
+	CHECK(fake_requests(vcpu) & VCPU_REQ_EVENT);
+	end();
+}
+
+TEST(halt_and_pause_are_exits_if_wanted)
+{
+	begin();
+	set_capability(VM_CAP_HALT_EXIT);
+	set_capability(VM_CAP_PAUSE_EXIT);
+	CODE(0xf4);
+	vcpu->rflags |= REG_RFLAGS_IF;
+	CHECK_EQ(x86_exit_hlt(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_HLT);
+	CHECK_EQ(vcpu->exit.u.hlt.rflags, vcpu->rflags);
+	CHECK(!vcpu->halted);
+	CODE(0xf3, 0x90);
+	CHECK_EQ(x86_exit_pause(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_PAUSE);
+	CHECK_EQ(vcpu->exit.inst_length, 2);
+	end();
+}
+
+TEST(pause_gives_others_a_turn)
+{
+	begin();
+	CODE(0xf3, 0x90);
+	CHECK_EQ(x86_exit_pause(vcpu), EXIT_OUTER);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 2);
+	CHECK(!vcpu->halted);
+	end();
+}
+
+TEST(caches_need_nothing)
+{
+	begin();
+	CODE(0x0f, 0x08, 0x0f, 0x09);
+	CHECK_EQ(x86_exit_invd(vcpu), EXIT_RESUME);
+	vcpu->next_rip = 0;
+	CHECK_EQ(x86_exit_wbinvd(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 4);
+	CODE(0x0f, 0x01, 0x38);
+	CHECK_EQ(x86_exit_invlpg(vcpu, 0), EXIT_RESUME);
+	CHECK_EQ(fake_vcpu(vcpu)->flushes, 1);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 3);
+	end();
+}
+
+static void xsetbv(uint64_t value, uint32_t index)
+{
+	CODE(0x0f, 0x01, 0xd1);
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_OSXSAVE;
+	vcpu->gpr[GPR_RAX] = (uint32_t)value;
+	vcpu->gpr[GPR_RDX] = value >> 32;
+	vcpu->gpr[GPR_RCX] = index;
+	CHECK_EQ(x86_exit_xsetbv(vcpu), EXIT_RESUME);
+}
+
+TEST(xsetbv_takes_what_is_offered)
+{
+	static const uint64_t bad[] = { 0, 2, 6, 5, 0xf, 0xe7, 0x207, 1ull << 63 | 7 };
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		xsetbv(bad[i], 0);
+		CHECK_EQ_AT(guest_exception(vcpu), VECTOR_GP, "XCR0 %#llx",
+			    (unsigned long long)bad[i]);
+		CHECK_EQ(context_xcr0(vcpu), 1);
+	}
+	xsetbv(7, 1);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	xsetbv(7, 0);
+	CHECK_EQ(guest_exception(vcpu), -1);
+	CHECK_EQ(context_xcr0(vcpu), 7);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 3);
+	end();
+}
+
+TEST(xsetbv_needs_osxsave_and_privilege)
+{
+	begin();
+	CODE(0x0f, 0x01, 0xd1);
+	CHECK_EQ(x86_exit_xsetbv(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
+	CODE(0x0f, 0x01, 0xd1);
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR4] = REG_CR4_OSXSAVE;
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_SS].access |= SEG_ACCESS_DPL;
+	vcpu->gpr[GPR_RAX] = 7;
+	vcpu->gpr[GPR_RDX] = vcpu->gpr[GPR_RCX] = 0;
+	CHECK_EQ(x86_exit_xsetbv(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	end();
+}
+
+TEST(hidden_instructions_are_undefined)
+{
+	begin();
+	CODE(0x0f, 0x01, 0xd9);
+	CHECK_EQ(x86_exit_hypercall(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
+	vcpu->exception = 0;
+	CHECK_EQ(x86_exit_undefined(vcpu), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	end();
+}
+
+TEST(breakpoints_restart)
+{
+	begin();
+	CODE(0xcc);
+	CHECK_EQ(x86_exit_breakpoint(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_BPT);
+	CHECK_EQ(vcpu->exit.u.bpt.inst_length, 1);
+	CHECK_EQ(vcpu->exit.inst_length, 0);
+	CHECK_EQ(vcpu->exit.rip, GUEST_CODE);
+	end();
+}
+
+TEST(triple_fault_suspends_the_vm)
+{
+	begin();
+	CHECK_EQ(x86_exit_triple_fault(vcpu), EXIT_OUTER);
+	CHECK_EQ(vm->suspend, VM_SUSPEND_TRIPLEFAULT);
+	end();
+}
+
+/* --- ports ------------------------------------------------------------------------------- */
+
+static struct x86_io io_of(uint16_t port, uint8_t size, bool in)
+{
+	return (struct x86_io){ .port = port, .size = size, .in = in, .segment = -1 };
+}
+
+TEST(ports_of_ours_take_no_exit)
+{
+	struct x86_io io = io_of(PIC_MASK_PORT, 1, false);
+
+	begin();
+	CODE(0xe6, 0x21, 0xe4, 0x21);
+	vcpu->gpr[GPR_RAX] = 0x1234567890abcd5a;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 2);
+	io.in = true;
+	vcpu->next_rip = 0;
+	vcpu->gpr[GPR_RAX] = 0x1122334455667788;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], 0x112233445566775a);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 4);
+	CHECK_EQ(vcpu->stats[STAT_PIO], 2);
+	end();
+}
+
+TEST(out_to_the_program)
+{
+	struct x86_io io = io_of(FREE_PORT, 2, false);
+
+	begin();
+	CODE(0x66, 0xef);
+	vcpu->gpr[GPR_RAX] = 0xffffffff12345678;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT);
+	CHECK_EQ(vcpu->exit.u.inout.port, FREE_PORT);
+	CHECK_EQ(vcpu->exit.u.inout.bytes, 2);
+	CHECK_EQ(vcpu->exit.u.inout.in, 0);
+	CHECK_EQ(vcpu->exit.u.inout.eax, 0x5678);
+	CHECK_EQ(vcpu->exit.inst_length, 2);
+	CHECK(!vcpu->access_pending);
+	end();
+}
+
+static void answer_in(uint8_t size, uint64_t expected)
+{
+	struct x86_io io = io_of(FREE_PORT, size, true);
+
+	CODE(0xed);
+	vcpu->reply_mode = true;
+	vcpu->gpr[GPR_RAX] = 0xaaaaaaaabbbbbbbb;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK(vcpu->access_pending);
+	CHECK_EQ(vcpu->exit.u.inout.in, 1);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	vcpu->access.data = 0x1122334455667788;
+	vcpu->access.replied = true;
+	CHECK_EQ(x86_finish_access(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RAX], expected);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 1);
+}
+
+TEST(answers_are_merged_by_size)
+{
+	begin();
+	answer_in(1, 0xaaaaaaaabbbbbb88);
+	answer_in(2, 0xaaaaaaaabbbb7788);
+	answer_in(4, 0x55667788);
+	end();
+}
+
+TEST(string_operations_as_a_whole)
+{
+	struct x86_io io = {
+		.port = FREE_PORT,
+		.size = 2,
+		.string = true,
+		.rep = true,
+		.address_size = 4,
+		.segment = VM_REG_GUEST_FS,
+	};
+
+	begin();
+	CODE(0xf3, 0x64, 0x66, 0x6f);
+	vcpu->next_rip = GUEST_CODE + 4;
+	vcpu->gpr[GPR_RSI] = 0xffffffff00001000;
+	vcpu->gpr[GPR_RCX] = 0xffffffff00000003;
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_FS].base = 0x7000;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT_STR);
+	CHECK_EQ(vcpu->exit.u.inout_str.inout.port, FREE_PORT);
+	CHECK_EQ(vcpu->exit.u.inout_str.inout.string, 1);
+	CHECK_EQ(vcpu->exit.u.inout_str.inout.rep, 1);
+	CHECK_EQ(vcpu->exit.u.inout_str.inout.in, 0);
+	CHECK_EQ(vcpu->exit.u.inout_str.index, 0x1000);
+	CHECK_EQ(vcpu->exit.u.inout_str.count, 3);
+	CHECK_EQ(vcpu->exit.u.inout_str.addrsize, 4);
+	CHECK_EQ(vcpu->exit.u.inout_str.seg_name, VM_REG_GUEST_FS);
+	CHECK_EQ(vcpu->exit.u.inout_str.seg_desc.base, 0x7000);
+	CHECK_EQ(vcpu->exit.u.inout_str.paging.cpu_mode, CPU_MODE_PROTECTED);
+	CHECK_EQ(vcpu->exit.inst_length, 4);
+	end();
+}
+
+TEST(string_operands_are_decoded_if_need_be)
+{
+	struct x86_io io = io_of(FREE_PORT, 1, false);
+
+	begin();
+	io.string = true;
+	CODE(0x67, 0x65, 0x6e);
+	vcpu->gpr[GPR_RSI] = 0x12345678;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.u.inout_str.addrsize, 2);
+	CHECK_EQ(vcpu->exit.u.inout_str.index, 0x5678);
+	CHECK_EQ(vcpu->exit.u.inout_str.seg_name, VM_REG_GUEST_GS);
+	CHECK_EQ(vcpu->exit.u.inout_str.count, 1);
+	CHECK_EQ(vcpu->exit.inst_length, 3);
+	/* An INS whose destination is always ES. */
+	io.in = true;
+	CODE(0x6c);
+	vcpu->gpr[GPR_RDI] = 0x9999;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.u.inout_str.index, 0x9999);
+	CHECK_EQ(vcpu->exit.u.inout_str.seg_name, VM_REG_GUEST_ES);
+	end();
+}
+
+TEST(repeating_no_times_does_nothing)
+{
+	struct x86_io io = io_of(FREE_PORT, 1, true);
+
+	begin();
+	io.string = true;
+	io.rep = true;
+	CODE(0xf3, 0x6c);
+	vcpu->gpr[GPR_RCX] = 0xffffffff00000000;
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 2);
+	end();
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+TEST(first_touch_is_mapped_in_the_outer_loop)
+{
+	uint64_t entries[5];
+	enum exit_action action;
+	unsigned int count;
+
+	begin();
+	action = x86_exit_nested_fault(vcpu, 0x201000, VM_PROT_WRITE);
+	CHECK_EQ(action, EXIT_OUTER);
+	REQUIRE(vcpu->deferred != NULL);
+	CHECK_EQ(vcpu->deferred(vcpu), EXIT_RESUME);
+	count = npt_lookup(&vm->npt, 0x201000, entries);
+	CHECK(entries[count - 1] & 1);
+	/* Now that there is backing, and a full cache, another fault needs no sleep. */
+	REQUIRE(npt_cache_fill(&vcpu->npt_cache) == 0);
+	npt_unmap(&vm->npt, 0, GUEST_MEMORY);
+	CHECK_EQ(x86_exit_nested_fault(vcpu, 0x201000, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_EQ(vcpu->stats[STAT_NESTED_FAULTS], 2);
+	end();
+}
+
+TEST(no_memory_ends_the_run)
+{
+	begin();
+	os_user_fragment_memory(true);
+	CHECK_EQ(x86_exit_nested_fault(vcpu, 0x300000, VM_PROT_READ), EXIT_OUTER);
+	REQUIRE(vcpu->deferred != NULL);
+	os_user_fail_alloc(1);
+	CHECK_EQ(vcpu->deferred(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->error, -ENOMEM);
+	os_user_fail_alloc(0);
+	os_user_fragment_memory(false);
+	end();
+}
+
+TEST(a_device_under_the_stack_escalates)
+{
+	begin();
+	CODE(0x90);
+	/* An interrupt's delivery wrote to a device: general protection ... */
+	vcpu->exitintinfo = VM_INTINFO_VALID | VM_INTINFO_HWINTR | 0x40;
+	CHECK_EQ(x86_exit_nested_fault(vcpu, NOT_MEMORY, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	CHECK_EQ(vcpu->stats[STAT_EMULATION_FAILED], 1);
+	end();
+}
+
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+TEST(task_switch_by_jump)
+{
+	const struct x86_task_switch task = { .selector = 0x28, .reason = TSR_JMP };
+
+	begin();
+	CODE(0xea, 0, 0, 0, 0, 0x28, 0);
+	CHECK_EQ(x86_exit_task_switch(vcpu, &task), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_TASK_SWITCH);
+	CHECK_EQ(vcpu->exit.u.task_switch.tsssel, 0x28);
+	CHECK_EQ(vcpu->exit.u.task_switch.reason, TSR_JMP);
+	CHECK_EQ(vcpu->exit.inst_length, 7);
+	end();
+}
