@@ -135,7 +135,7 @@ void os_yield(void); /* let others run if they should. sleep */
 static inline uint64_t os_rdmsr(uint32_t msr);
 static inline int os_rdmsr_safe(uint32_t msr, uint64_t *value); /* -EIO on #GP */
 static inline void os_wrmsr(uint32_t msr, uint64_t value);
-static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs);
 static inline uint64_t os_xgetbv(uint32_t index);
 static inline void os_xsetbv(uint32_t index, uint64_t value);
 static inline uint64_t os_read_cr0(void);

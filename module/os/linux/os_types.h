@@ -188,7 +188,7 @@ static inline void os_wrmsr(uint32_t msr, uint64_t value)
 		     : "memory");
 }
 
-static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs)
 {
 	asm volatile("cpuid"
 		     : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])

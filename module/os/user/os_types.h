@@ -120,7 +120,7 @@ uint64_t os_user_tsc(void);
 struct os_user_cpu *os_user_this_cpu(void);
 int os_user_msr_read(uint32_t msr, uint64_t *value);
 void os_user_msr_write(uint32_t msr, uint64_t value);
-void os_user_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+void os_user_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs);
 bool os_user_should_leave(void);
 void os_user_count_exit(uint32_t reason);
 
@@ -213,7 +213,7 @@ static inline void os_wrmsr(uint32_t msr, uint64_t value)
 	os_user_msr_write(msr, value);
 }
 
-static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+static inline void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs)
 {
 	os_user_cpuid(leaf, subleaf, regs);
 }
