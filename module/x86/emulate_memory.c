@@ -64,12 +64,9 @@ static int kernel_device(struct vcpu *vcpu, struct vcpu_access *access)
 	uint32_t data = (uint32_t)access->data;
 	int result;
 
-	if (!access->port) {
-		vcpu_stat_inc(vcpu, STAT_MMIO);
+	if (!access->port)
 		return device_mmio(vcpu, access->address, access->write, access->size,
 				   &access->data);
-	}
-	vcpu_stat_inc(vcpu, STAT_PIO);
 	result = device_port(vcpu, (uint16_t)access->address, access->write, access->size, &data);
 	access->data = data;
 	return result;
