@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A test that takes this many seconds hangs. */
+/* A test that takes this many seconds hangs, unless UNIT_SECONDS says otherwise. */
 #define TEST_SECONDS 60
 
 /* Failures shown of one test; the rest is only counted. */
@@ -90,10 +90,18 @@ static void print_name(const struct unit_test *test)
 	printf("%.*s.%s", length, base, test->name);
 }
 
+static unsigned int test_seconds(void)
+{
+	const char *text = getenv("UNIT_SECONDS");
+	int seconds = text ? atoi(text) : 0;
+
+	return seconds > 0 ? (unsigned int)seconds : TEST_SECONDS;
+}
+
 static void run_child(const struct unit_test *test, int fd)
 {
 	reason_fd = fd;
-	alarm(TEST_SECONDS);
+	alarm(test_seconds());
 	test->run();
 	unit_end();
 }
@@ -102,7 +110,7 @@ static void run_child(const struct unit_test *test, int fd)
 static void describe_status(int status, char *reason, size_t size)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		snprintf(reason, size, "still running after %d s", TEST_SECONDS);
+		snprintf(reason, size, "still running after %u s", test_seconds());
 	else if (WIFSIGNALED(status))
 		snprintf(reason, size, "killed: %s", strsignal(WTERMSIG(status)));
 	else
