@@ -487,33 +487,33 @@ static int write_de_cfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 /* --- the table --------------------------------------------------------------------------------------- */
 
 /* One register, or a range; the last two arguments may be NULL: #GP. */
-#define ONE(msr_, read_, write_)                                                \
-	{                                                                       \
-		.first = (msr_), .last = (msr_), .read = read_, .write = write_ \
+#define ONE(msr_, read_, write_)                                                    \
+	{                                                                           \
+		.first = (msr_), .last = (msr_), .read = (read_), .write = (write_) \
 	}
-#define RANGE(first_, last_, read_, write_)                                        \
-	{                                                                          \
-		.first = (first_), .last = (last_), .read = read_, .write = write_ \
-	}
-#define NEEDS(msr_, feature_, read_, write_)                                           \
+#define RANGE(first_, last_, read_, write_)                                            \
 	{                                                                              \
-		.first = (msr_), .last = (msr_), .feature = (feature_), .read = read_, \
-		.write = write_                                                        \
+		.first = (first_), .last = (last_), .read = (read_), .write = (write_) \
 	}
-#define NEEDS_RANGE(first_, last_, feature_, read_, write_)                               \
-	{                                                                                 \
-		.first = (first_), .last = (last_), .feature = (feature_), .read = read_, \
-		.write = write_                                                           \
+#define NEEDS(msr_, feature_, read_, write_)                                             \
+	{                                                                                \
+		.first = (msr_), .last = (msr_), .feature = (feature_), .read = (read_), \
+		.write = (write_)                                                        \
 	}
-#define INTEL(msr_, read_, write_)                                                          \
+#define NEEDS_RANGE(first_, last_, feature_, read_, write_)                                 \
 	{                                                                                   \
-		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_INTEL, .read = read_, \
-		.write = write_                                                             \
+		.first = (first_), .last = (last_), .feature = (feature_), .read = (read_), \
+		.write = (write_)                                                           \
 	}
-#define AMD(msr_, read_, write_)                                                          \
-	{                                                                                 \
-		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_AMD, .read = read_, \
-		.write = write_                                                           \
+#define INTEL(msr_, read_, write_)                                                            \
+	{                                                                                     \
+		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_INTEL, .read = (read_), \
+		.write = (write_)                                                             \
+	}
+#define AMD(msr_, read_, write_)                                                            \
+	{                                                                                   \
+		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_AMD, .read = (read_), \
+		.write = (write_)                                                           \
 	}
 #define REFUSED(first_, last_)                     \
 	{                                          \

@@ -136,7 +136,8 @@ int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa
 	uint64_t leaf = hpa | npt->format->leaf(prot, memory_type);
 	uint64_t value;
 
-	if (!gpa_in_range(npt, gpa) || level > NPT_LEVEL_1G || ((gpa | hpa) & (level_size(level) - 1)))
+	if (!gpa_in_range(npt, gpa) || level > NPT_LEVEL_1G ||
+	    ((gpa | hpa) & (level_size(level) - 1)))
 		return -EINVAL;
 	for (unsigned int at = npt->levels - 1; at > level; at--) {
 		value = ensure_table(npt, cache, &table[level_index(gpa, at)]);

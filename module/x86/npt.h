@@ -25,14 +25,14 @@
 
 struct npt_format {
 	uint64_t present; /* any of these bits set: the entry is in use */
-	uint64_t large; /* bit that marks a leaf above level 0 */
-	uint64_t table; /* bits of an entry that points to the next table */
+	uint64_t large;	  /* bit that marks a leaf above level 0 */
+	uint64_t table;	  /* bits of an entry that points to the next table */
 	/* A leaf's bits without the address and without 'large'. prot: VM_PROT_*. */
 	uint64_t (*leaf)(int prot, int memory_type);
 };
 
 struct npt {
-	uint64_t *root; /* host address of the top table */
+	uint64_t *root;	     /* host address of the top table */
 	unsigned int levels; /* 4 or 5 */
 	const struct npt_format *format;
 };
