@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Where ports and addresses find their devices, and the devices' common life. */
+#include "unit.h"
+
+#include "dev/device.h"
+#include "dev/hpet.h"
+#include "dev/lapic.h"
+#include "dev/periodic.h"
+#include "dev/pit.h"
+#include "dev/rtc.h"
+#include "fake_backend.h"
+
+static struct vm *vm;
+static struct vcpu *cpu;
+
+static void set_up(void)
+{
+	vm = fake_vm_create(2);
+	cpu = fake_vm_vcpu(vm, 0);
+}
+
+static bool owns_port(uint16_t port)
+{
+	uint32_t value = 0;
+
+	return device_port(cpu, port, false, 1, &value) == 0;
+}
+
+TEST(every_port)
+{
+	unsigned int count = 0;
+
+	set_up();
+	for (unsigned int port = 0; port < 0x10000; port++)
+		count += owns_port((uint16_t)port);
+	/* 8259s 4, ELCR 2, 8254 4, 0x61, RTC 2, PM timer 4. */
+	CHECK_EQ(count, 17);
+	CHECK(owns_port(0x20) && owns_port(0x21) && owns_port(0xa0) && owns_port(0xa1));
+	CHECK(owns_port(0x40) && owns_port(0x43) && owns_port(0x61) && owns_port(0x4d1));
+	CHECK(owns_port(0x70) && owns_port(0x71) && owns_port(0x408) && owns_port(0x40b));
+	fake_vm_destroy(vm);
+}
+
+TEST(wide_port_accesses_are_cut)
+{
+	uint32_t value = 0x00003412;
+
+	set_up();
+	/* Index and data of the RTC in one write. */
+	value = 0x5540;
+	CHECK_EQ(device_port(cpu, 0x70, true, 2, &value), 0);
+	value = 0x40;
+	CHECK_EQ(device_port(cpu, 0x70, true, 1, &value), 0);
+	CHECK_EQ(device_port(cpu, 0x71, false, 1, &value), 0);
+	CHECK_EQ(value, 0x55);
+	/* Bytes beyond the device read as ones. */
+	CHECK_EQ(device_port(cpu, 0x71, false, 4, &value), 0);
+	CHECK_EQ(value, 0xffffff55);
+	CHECK_EQ(device_port(cpu, 0x71, false, 2, &value), 0);
+	CHECK_EQ(value, 0xff55);
+	CHECK_EQ(device_port(cpu, 0x6f, false, 2, &value), -ENOENT);
+	CHECK_EQ(device_port(cpu, 0xffff, false, 4, &value), -ENOENT);
+	CHECK_EQ(device_port(cpu, 0x70, false, 8, &value), -ENOENT);
+	fake_vm_destroy(vm);
+}
+
+TEST(memory_ranges)
+{
+	uint64_t value = 0;
+
+	set_up();
+	CHECK(device_mmio_claims(cpu, 0xfee00000));
+	CHECK(device_mmio_claims(cpu, 0xfee00fff));
+	CHECK(!device_mmio_claims(cpu, 0xfee01000));
+	CHECK(!device_mmio_claims(cpu, 0xfedfffff));
+	CHECK(device_mmio_claims(cpu, 0xfec00000));
+	CHECK(!device_mmio_claims(cpu, 0xfec01000));
+	CHECK(device_mmio_claims(cpu, 0xfed00000));
+	CHECK(device_mmio_claims(cpu, 0xfed003ff));
+	CHECK(!device_mmio_claims(cpu, 0xfed00400));
+	CHECK(!device_mmio_claims(cpu, 0));
+	CHECK_EQ(device_mmio(cpu, 0xfec00010, false, 4, &value), 0);
+	CHECK_EQ(device_mmio(cpu, 0xfed00000, false, 4, &value), 0);
+	CHECK_EQ(value, 0x8086a701);
+	CHECK_EQ(device_mmio(cpu, 0xfed00400, false, 4, &value), -ENOENT);
+	CHECK_EQ(cpu->stats[STAT_MMIO], 2);
+	/* Without a local APIC in memory its page is nobody's, nor is any other. */
+	CHECK_EQ(lapic_set_base(cpu, 0xfee00100), 0);
+	CHECK(!device_mmio_claims(cpu, 0xfee00000));
+	CHECK(!device_mmio_claims(cpu, 0));
+	CHECK(!device_mmio_claims(cpu, 0xffe));
+	CHECK_EQ(device_mmio(cpu, 0x20, false, 4, &value), -ENOENT);
+	fake_vm_destroy(vm);
+}
+
+TEST(creation_survives_running_out_of_memory)
+{
+	struct vm bare;
+	uint64_t before = os_user_alloc_outstanding();
+
+	for (unsigned int n = 1; n <= 6; n++) {
+		memset(&bare, 0, sizeof(bare));
+		os_user_fail_alloc(n);
+		CHECK_EQ_AT(device_create_all(&bare), -ENOMEM, "allocation %u", n);
+		CHECK_EQ(os_user_alloc_outstanding(), before);
+		CHECK(!bare.ioapic && !bare.pic && !bare.pit && !bare.hpet && !bare.pmtimer &&
+		      !bare.rtc);
+	}
+	os_user_fail_alloc(0);
+	memset(&bare, 0, sizeof(bare));
+	CHECK_EQ(device_create_all(&bare), 0);
+	device_destroy_all(&bare);
+	CHECK_EQ(os_user_alloc_outstanding(), before);
+}
+
+static void start_every_timer(void)
+{
+	pit_port_write(vm, 0x43, 0x34);
+	pit_port_write(vm, 0x40, 0xa9);
+	pit_port_write(vm, 0x40, 0x04);
+	rtc_port_write(vm, 0x70, 12);
+	(void)rtc_port_read(vm, 0x71);
+	rtc_port_write(vm, 0x70, 11);
+	rtc_port_write(vm, 0x71, 0x42);
+	hpet_mmio_write(vm, 0x10, 8, 0);
+	hpet_mmio_write(vm, 0xf0, 8, 0);
+	hpet_mmio_write(vm, 0x10, 8, 1);
+	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
+		hpet_mmio_write(vm, 0x100 + 0x20 * n, 8, 0x4c);
+		hpet_mmio_write(vm, 0x108 + 0x20 * n, 8, 100000);
+	}
+	CHECK_EQ(os_user_timers(), 2 + HPET_TIMERS);
+}
+
+TEST(stop_and_reset_silence_all_timers)
+{
+	set_up();
+	start_every_timer();
+	device_stop_all(vm);
+	CHECK_EQ(os_user_timers(), 0);
+	os_user_clock_advance(1000000000);
+	CHECK_EQ(os_user_timers(), 0);
+	start_every_timer();
+	os_user_clock_advance(10000000);
+	device_reset_all(vm);
+	CHECK_EQ(os_user_timers(), 0);
+	start_every_timer();
+	fake_vm_destroy(vm); /* aborts if one is left */
+}
+
+/* --- what the timers share --------------------------------------------------------- */
+
+TEST(clock_conversion)
+{
+	CHECK_EQ(clock_scale(1000000000, NS_PER_SECOND, 3579545), 3579545);
+	CHECK_EQ(clock_scale(279, NS_PER_SECOND, 3579545), 0);
+	CHECK_EQ(clock_scale(280, NS_PER_SECOND, 3579545), 1);
+	/* Up and down again gives the same number. */
+	for (uint64_t n = 0; n < 100000; n++)
+		CHECK_EQ(clock_scale(clock_scale_up(n, 1193182, NS_PER_SECOND), NS_PER_SECOND,
+				     1193182),
+			 n);
+	CHECK_EQ(clock_scale(~0ull, 1, NS_PER_SECOND), CLOCK_FOREVER);
+	CHECK_EQ(clock_scale_up(~0ull, 1193182, NS_PER_SECOND), CLOCK_FOREVER);
+}
+
+TEST(periodic_schedule)
+{
+	struct periodic schedule;
+	uint64_t now = 5000000;
+
+	periodic_start(&schedule, now, 1000, 1000000); /* 1 ms */
+	CHECK(!periodic_due(&schedule, now + 999999));
+	CHECK_EQ(periodic_deadline(&schedule, now), now + 1000000);
+	CHECK(periodic_due(&schedule, now + 1000000));
+	/* Ten late: one by one, a quarter of a period apart. */
+	now += 10500000;
+	for (int i = 0; i < 10; i++) {
+		CHECK(periodic_due(&schedule, now));
+		periodic_done(&schedule, now, IRQ_DELIVERED);
+		if (i < 9)
+			CHECK_EQ(periodic_deadline(&schedule, now), now + 250000);
+	}
+	CHECK(!periodic_due(&schedule, now));
+	CHECK_EQ(periodic_deadline(&schedule, now), now + 500000);
+	/* A coalesced one stays due, an ignored one takes all with it. */
+	now += 5000000;
+	periodic_done(&schedule, now, IRQ_COALESCED);
+	CHECK_EQ(schedule.delivered, 10);
+	periodic_done(&schedule, now, IRQ_IGNORED);
+	CHECK(!periodic_due(&schedule, now));
+	/* Before the start nothing is due; a schedule may start before time 0. */
+	periodic_start(&schedule, now + 77, 1000, 1000000);
+	CHECK_EQ(periodic_elapsed(&schedule, now), 0);
+	periodic_start(&schedule, 1000 - 3000000ull, 1000, 1000000);
+	CHECK_EQ(periodic_elapsed(&schedule, 1000), 3000);
+}
