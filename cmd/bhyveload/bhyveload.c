@@ -133,6 +133,18 @@ static int open_files(struct load_request *request, struct options *options,
 	return 0;
 }
 
+/* Of those that end a program: the ones that are not ignored, as under nohup. */
+static void ending_signals(sigset_t *set)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+}
+
 /*
  * Signals that would end us wait until the VM is complete or gone: a VM that is
  * half loaded would be left behind otherwise.
@@ -141,19 +153,17 @@ static void hold_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	ending_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static bool interrupted(void)
 {
-	sigset_t set;
+	sigset_t pending, ending;
 
-	return sigpending(&set) == 0 && (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) ||
-					 sigismember(&set, SIGHUP));
+	ending_signals(&ending);
+	return sigpending(&pending) == 0 && sigandset(&pending, &pending, &ending) == 0 &&
+	       !sigisemptyset(&pending);
 }
 
 static int fill(struct target *target, const struct load_request *request,
