@@ -12,14 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-int session_fail(struct session *session, const char *format, ...)
+void session_note(struct session *session, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(session->message, sizeof(session->message), format, args);
 	va_end(args);
-	return -1;
 }
 
 int parse_number(struct session *session, const char *text, uint64_t max, uint64_t *value)

@@ -51,9 +51,10 @@ struct option {
 	const char *help; /* NULL: speaks for itself */
 };
 
-/* Notes why an action fails, and returns -1. */
-int session_fail(struct session *session, const char *format, ...)
+/* Notes why an action fails, in printf()'s way; session_fail() is -1 besides. */
+void session_note(struct session *session, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+#define session_fail(session, ...) (session_note(session, __VA_ARGS__), -1)
 
 /* Reads a number, in any of C's notations, of at most 'max'. */
 int parse_number(struct session *session, const char *text, uint64_t max, uint64_t *value);

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int fail(struct failure *failure, const char *format, ...)
+void failure_note(struct failure *failure, const char *format, ...)
 {
 	va_list args;
 
@@ -18,5 +18,4 @@ int fail(struct failure *failure, const char *format, ...)
 	for (char *c = failure->text; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
-	return -1;
 }

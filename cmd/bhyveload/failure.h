@@ -11,7 +11,11 @@ struct failure {
 	char text[512];
 };
 
-/* Writes the text, as printf() would, and returns -1. */
-int fail(struct failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes the text, as printf() would. */
+void failure_note(struct failure *failure, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The same, and is -1: seen as such by whoever checks what is used after a failure. */
+#define fail(failure, ...) (failure_note(failure, __VA_ARGS__), -1)
 
 #endif

@@ -117,8 +117,8 @@ static void *map(struct guest *guest, uint64_t start, size_t length)
 	void *bytes = guest->memory.map(guest->memory.context, start, length);
 
 	if (!bytes)
-		fail(&guest->failure, "memory: %#llx to %#llx cannot be reached", ull(start),
-		     ull(start + length));
+		failure_note(&guest->failure, "memory: %#llx to %#llx cannot be reached",
+			     ull(start), ull(start + length));
 	return bytes;
 }
 

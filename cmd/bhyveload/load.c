@@ -16,7 +16,8 @@ const struct kernel_format *load_find_format(const struct image *kernel, struct 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		if (formats[i]->probe(kernel))
 			return formats[i];
-	fail(failure, "%s: not a kernel (Linux bzImage, Multiboot or PVH); it looks like %s",
-	     kernel->name, image_looks_like(kernel));
+	failure_note(failure,
+		     "%s: not a kernel (Linux bzImage, Multiboot or PVH); it looks like %s",
+		     kernel->name, image_looks_like(kernel));
 	return NULL;
 }

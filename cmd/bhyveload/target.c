@@ -175,8 +175,8 @@ int target_set_state(struct target *target, const struct boot_state *state, stru
 	int error = vcpu ? set_vcpu(vcpu, state) : -1;
 
 	if (error)
-		fail(failure, "%s: cannot set up vCPU 0: %s", vm_get_name(target->ctx),
-		     strerror(errno));
+		failure_note(failure, "%s: cannot set up vCPU 0: %s", vm_get_name(target->ctx),
+			     strerror(errno));
 	if (vcpu)
 		vm_vcpu_close(vcpu);
 	return error;

@@ -109,8 +109,8 @@ int vm_get_device_fd(struct vmctx *ctx);
 int vm_suspend(struct vmctx *ctx, enum vm_suspend_how how);
 
 /*
- * Brings a stopped VM to its state after creation. System memory stays, with
- * its contents; device memory goes. EBUSY while a vCPU has not stopped.
+ * Brings a stopped VM to its state after creation. Its memory stays, where it is
+ * mapped and with its contents. EBUSY while the guest has not stopped.
  */
 int vm_reinit(struct vmctx *ctx);
 
