@@ -182,12 +182,20 @@ static enum exit_action run_after_populate(struct vcpu *vcpu)
 	return run(vcpu);
 }
 
+static uint64_t rip_behind(const struct vcpu *vcpu)
+{
+	const struct instruction *insn = &vcpu->emulation->insn;
+	uint64_t rip = vcpu->rip + insn->length;
+
+	return insn->mode == DECODE_64 ? rip : (uint32_t)rip;
+}
+
 /* In VM_RUN the program does the whole instruction, from what is in the exit. */
 static enum exit_action ask_program(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 
-	vcpu->next_rip = vcpu->rip + emulation->insn.length;
+	vcpu->next_rip = rip_behind(vcpu);
 	emulation->active = vcpu->reply_mode;
 	if (!vcpu->reply_mode)
 		emulation_reset(vcpu);
@@ -254,7 +262,7 @@ static void prepare(struct vcpu *vcpu, const struct emulator_ops *ops)
 	emulator->rip = vcpu->rip;
 	emulator->rflags = vcpu->rflags;
 	/* For an exit to the program on the way (vcpu_exit_program). */
-	vcpu->next_rip = vcpu->rip + emulation->insn.length;
+	vcpu->next_rip = rip_behind(vcpu);
 	emulation->leave = false;
 	emulation->log_count = 0;
 }

@@ -1,0 +1,808 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Emulation in a vCPU: devices in the kernel and in the program, page tables,
+ * segments, memory that has no backing yet, repetition, exceptions. What the
+ * instructions themselves compute is test_emulate_native.c's subject.
+ */
+#include "fake_backend.h"
+#include "unit.h"
+#include "x86/context.h"
+#include "x86/emulate.h"
+#include "x86/emulate_internal.h"
+#include "x86/exits.h"
+#include "x86_guest.h"
+
+#define APIC	  0xfee00000u
+#define APIC_ID	  (APIC + 0x20)
+#define APIC_TPR  (APIC + 0x80)
+#define APIC_LVT0 (APIC + 0x350)
+#define DEVICE	  0xd0000000u /* nobody's: the program's */
+#define DATA	  0x3000u
+#define TABLES	  0x10000u
+#define RTC_DATA  0x71
+#define SOME_PORT 0x5678
+
+static struct vm *vm;
+static struct vcpu *vcpu;
+
+static void begin(void)
+{
+	vm = guest_create();
+	vcpu = fake_vm_vcpu(vm, 0);
+	vcpu->reply_mode = true;
+	(void)fake_requests(vcpu);
+}
+
+static void end(void)
+{
+	guest_destroy(vm);
+}
+
+#define CODE(...)                                                 \
+	do {                                                      \
+		static const uint8_t code_bytes[] = __VA_ARGS__;  \
+		guest_code(vcpu, code_bytes, sizeof(code_bytes)); \
+	} while (0)
+
+/* What a test's instruction is expected to have done to RIP. */
+#define CHECK_DONE(length)                                  \
+	do {                                                \
+		CHECK_EQ(guest_exception(vcpu), -1);        \
+		CHECK_EQ(vcpu->rip, GUEST_CODE + (length)); \
+		CHECK(!emulate_pending(vcpu));              \
+	} while (0)
+
+#define CHECK_RAISED(vector)                             \
+	do {                                             \
+		CHECK_EQ(guest_exception(vcpu), vector); \
+		CHECK_EQ(vcpu->rip, GUEST_CODE);         \
+	} while (0)
+
+/* The access that the vCPU waits for in the program. */
+#define CHECK_MMIO(address, size, is_write, value)               \
+	do {                                                     \
+		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_MMIO); \
+		CHECK_EQ(vcpu->exit.u.mmio.gpa, address);        \
+		CHECK_EQ(vcpu->exit.u.mmio.bytes, size);         \
+		CHECK_EQ(vcpu->exit.u.mmio.write, is_write);     \
+		CHECK_EQ(vcpu->exit.u.mmio.data, value);         \
+		CHECK_EQ(vcpu->rip, GUEST_CODE);                 \
+	} while (0)
+
+static enum exit_action answer(uint64_t value)
+{
+	vcpu->access.data = value;
+	vcpu->access.replied = true;
+	vcpu->access_pending = false;
+	return x86_finish_access(vcpu);
+}
+
+/* As the outer loop does. */
+static enum exit_action run_deferred(void)
+{
+	enum exit_action (*deferred)(struct vcpu *) = vcpu->deferred;
+
+	REQUIRE(deferred);
+	vcpu->deferred = NULL;
+	return deferred(vcpu);
+}
+
+/* --- 64-bit mode with page tables: code, data, DEVICE_LINEAR ------------- */
+
+#define DEVICE_LINEAR 0xffffffffff5fc000ull
+#define UNMAPPED      0x7f0000000000ull
+#define CODE_LINEAR   0x400000ull /* two pages: GUEST_CODE, and one that is not there */
+
+static void put_entry(uint64_t table, unsigned int index, uint64_t entry)
+{
+	((uint64_t *)guest_memory(vm, table))[index] = entry;
+}
+
+static uint64_t next_table;
+
+/* A table entry for 4 KiB at 'linear', and the tables above it where there are none. */
+static void map_linear(uint64_t linear, uint64_t gpa, uint64_t bits)
+{
+	uint64_t table = TABLES;
+
+	for (unsigned int level = 3; level > 0; level--) {
+		unsigned int index = linear >> (12 + 9 * level) & 0x1ff;
+		uint64_t entry = ((uint64_t *)guest_memory(vm, table))[index];
+
+		if (!(entry & 1)) {
+			next_table += 0x1000;
+			entry = next_table | 7;
+			put_entry(table, index, entry);
+		}
+		table = entry & ~0xfffull;
+	}
+	put_entry(table, linear >> 12 & 0x1ff, gpa | bits);
+}
+
+static void begin_64(void)
+{
+	begin();
+	next_table = TABLES;
+	map_linear(GUEST_CODE, GUEST_CODE, 7);
+	map_linear(DATA, DATA, 7);
+	map_linear(DEVICE_LINEAR, DEVICE, 3);
+	map_linear(CODE_LINEAR, GUEST_CODE, 7);
+}
+
+#define CODE_64(...)                                             \
+	do {                                                     \
+		CODE(__VA_ARGS__);                               \
+		guest_long_mode(vcpu);                           \
+		fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR3] = TABLES; \
+	} while (0)
+
+static void user_mode(void)
+{
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_SS].access |= 3u << SEG_ACCESS_DPL_SHIFT;
+}
+
+/* --- devices in the kernel --------------------------------------------------------------- */
+
+TEST(local_apic)
+{
+	begin();
+	CODE({ 0x89, 0x05, 0x80, 0x00, 0xe0, 0xfe }); /* mov %eax,APIC_TPR */
+	vcpu->gpr[GPR_RAX] = 0x1234567890;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_DONE(6);
+	CODE({ 0x8b, 0x1d, 0x80, 0x00, 0xe0, 0xfe }); /* mov APIC_TPR,%ebx */
+	vcpu->gpr[GPR_RBX] = ~0ull;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_DONE(6);
+	CHECK_EQ(vcpu->gpr[GPR_RBX], 0x90);
+	CHECK_EQ(vcpu->stats[STAT_EMULATED], 2);
+	CHECK_EQ(vcpu->stats[STAT_MMIO], 2);
+	end();
+}
+
+/* A read-modify-write reads the device and writes it. */
+TEST(local_apic_update)
+{
+	begin();
+	/* orl $0x10000,APIC_LVT0: mask the pin */
+	CODE({ 0x81, 0x0d, 0x50, 0x03, 0xe0, 0xfe, 0x00, 0x00, 0x01, 0x00 });
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_DONE(10);
+	CODE({ 0xa1, 0x50, 0x03, 0xe0, 0xfe }); /* mov APIC_LVT0,%eax */
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_READ), EXIT_RESUME);
+	CHECK_DONE(5);
+	CHECK_EQ(vcpu->gpr[GPR_RAX] & 0x10000, 0x10000);
+	end();
+}
+
+/* --- devices in the program --------------------------------------------------------------- */
+
+TEST(program_read)
+{
+	begin_64();
+	CODE_64({ 0x48, 0x8b, 0x88, 0x10, 0xc0, 0x5f, 0xff }); /* mov -0xa03ff0(%rax),%rcx */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 0x10, 8, false, 0);
+	CHECK(emulate_pending(vcpu));
+	CHECK_EQ(answer(0x1122334455667788), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 0x1122334455667788);
+	end();
+}
+
+TEST(program_write)
+{
+	begin_64();
+	CODE_64({ 0x66, 0xc7, 0x80, 0x10, 0xc0, 0x5f, 0xff, 0xcd, 0xab }); /* movw $0xabcd, */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 0x10, 2, true, 0xabcd);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(9);
+	end();
+}
+
+/* Two exits; registers change only after the second. */
+TEST(program_update)
+{
+	begin();
+	CODE({ 0xf0, 0x0f, 0xc1, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* lock xadd %ecx,DEVICE */
+	vcpu->gpr[GPR_RCX] = 5;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE, 4, false, 0);
+	CHECK_EQ(answer(100), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE, 4, true, 105);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 5);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(8);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 100);
+	end();
+}
+
+/* From one device to another, with the accesses that are done not made again. */
+TEST(program_to_program)
+{
+	begin();
+	CODE({ 0xa5 }); /* movsl */
+	vcpu->gpr[GPR_RSI] = DEVICE + 0x100;
+	vcpu->gpr[GPR_RDI] = DEVICE + 0x200;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x100, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 0x100, 4, false, 0);
+	CHECK_EQ(answer(0xfeedbeef), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 0x200, 4, true, 0xfeedbeef);
+	CHECK_EQ(vcpu->gpr[GPR_RSI], DEVICE + 0x100);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(1);
+	CHECK_EQ(vcpu->gpr[GPR_RSI], DEVICE + 0x104);
+	CHECK_EQ(vcpu->gpr[GPR_RDI], DEVICE + 0x204);
+	end();
+}
+
+/* Across a page: pieces of powers of two, and a byte order that survives it. */
+TEST(program_across_pages)
+{
+	static const struct {
+		uint64_t gpa;
+		unsigned int size;
+		uint64_t value;
+	} pieces[] = {
+		{ DEVICE + 0xffb, 4, 0x55667788 },
+		{ DEVICE + 0xfff, 1, 0x44 },
+		{ DEVICE + 0x1000, 2, 0x2233 },
+		{ DEVICE + 0x1002, 1, 0x11 },
+	};
+
+	begin_64();
+	map_linear(DEVICE_LINEAR + 0x1000, DEVICE + 0x1000, 3);
+	CODE_64({ 0x48, 0x89, 0x88, 0xfb, 0xcf, 0x5f, 0xff }); /* mov %rcx,.. */
+	vcpu->gpr[GPR_RCX] = 0x1122334455667788;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0xffb, VM_PROT_WRITE), EXIT_PROGRAM);
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+		CHECK_MMIO(pieces[i].gpa, pieces[i].size, true, pieces[i].value);
+		CHECK_EQ(answer(0), i + 1 < ARRAY_SIZE(pieces) ? EXIT_PROGRAM : EXIT_RESUME);
+	}
+	CHECK_DONE(7);
+	end();
+}
+
+/* Without answers the program gets the whole instruction for the library's emulator. */
+TEST(program_runs_it)
+{
+	static const uint8_t code[] = { 0x89, 0x05, 0x40, 0x00, 0x00, 0xd0 };
+
+	begin();
+	guest_code(vcpu, code, sizeof(code));
+	vcpu->reply_mode = false;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x40, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INST_EMUL);
+	CHECK_EQ(vcpu->exit.rip, GUEST_CODE);
+	CHECK_EQ(vcpu->exit.inst_length, 6);
+	CHECK_EQ(vcpu->exit.u.inst_emul.gpa, DEVICE + 0x40);
+	CHECK(vcpu->exit.u.inst_emul.vie.num_valid >= 6);
+	CHECK_MEM(vcpu->exit.u.inst_emul.vie.inst, code, sizeof(code));
+	CHECK(!emulate_pending(vcpu));
+	end();
+}
+
+TEST(given_up)
+{
+	begin();
+	CODE({ 0x8b, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* mov DEVICE,%ecx */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK(emulate_pending(vcpu));
+	emulation_reset(vcpu);
+	CHECK(!emulate_pending(vcpu));
+	/* The instruction starts again, and asks again. */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(answer(7), EXIT_RESUME);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 7);
+	end();
+}
+
+/* --- repetition ------------------------------------------------------------------------------ */
+
+TEST(repeat_to_program)
+{
+	begin();
+	CODE({ 0xf3, 0xaa }); /* rep stosb */
+	vcpu->gpr[GPR_RAX] = 0x5a;
+	vcpu->gpr[GPR_RCX] = 3;
+	vcpu->gpr[GPR_RDI] = DEVICE + 0x10;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_PROGRAM);
+	for (unsigned int i = 0; i < 3; i++) {
+		CHECK_MMIO(DEVICE + 0x10 + i, 1, true, 0x5a);
+		CHECK_EQ(vcpu->gpr[GPR_RCX], 3 - i);
+		CHECK_EQ(vcpu->gpr[GPR_RDI], DEVICE + 0x10 + i);
+		CHECK_EQ(answer(0), i < 2 ? EXIT_PROGRAM : EXIT_RESUME);
+	}
+	CHECK_DONE(2);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 0);
+	end();
+}
+
+/* A request is looked at between iterations; however long the count, it ends soon. */
+TEST(repeat_is_bounded)
+{
+	begin();
+	CODE({ 0xf3, 0xad }); /* rep lodsl */
+	vcpu->gpr[GPR_RCX] = 0xffffffff;
+	vcpu->gpr[GPR_RSI] = APIC_LVT0;
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_DS].limit = 0xffffffff;
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 0xfffffffe);
+	(void)fake_requests(vcpu);
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0 + 4, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	CHECK(vcpu->gpr[GPR_RCX] < 0xfffffffe);
+	CHECK(vcpu->gpr[GPR_RCX] > 0xfffffffe - 10000);
+	end();
+}
+
+/* --- ports --------------------------------------------------------------------------------------- */
+
+static enum exit_action string_io(uint16_t port, bool in, unsigned int size)
+{
+	struct x86_io io = { .port = port, .size = (uint8_t)size, .in = in, .string = true };
+
+	io.segment = -1;
+	vcpu->gpr[GPR_RDX] = port;
+	return emulate_string_io(vcpu, &io);
+}
+
+TEST(ins_from_kernel)
+{
+	uint8_t *data;
+
+	begin();
+	data = guest_memory(vm, DATA);
+	memset(data, 0x33, 4);
+	CODE({ 0xf3, 0x6c }); /* rep insb */
+	vcpu->gpr[GPR_RCX] = 2;
+	vcpu->gpr[GPR_RDI] = DATA;
+	CHECK_EQ(string_io(0x21, true, 1), EXIT_RESUME); /* the 8259's mask */
+	CHECK_DONE(2);
+	CHECK_EQ(vcpu->gpr[GPR_RDI], DATA + 2);
+	CHECK_EQ(data[0], data[1]);
+	CHECK_EQ(data[2], 0x33);
+	CHECK_EQ(vcpu->stats[STAT_PIO], 2);
+	end();
+}
+
+TEST(ins_from_program)
+{
+	uint32_t *data;
+
+	begin();
+	data = guest_memory(vm, DATA);
+	CODE({ 0x6d }); /* insl */
+	vcpu->gpr[GPR_RDI] = DATA;
+	CHECK_EQ(string_io(SOME_PORT, true, 4), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT);
+	CHECK_EQ(vcpu->exit.u.inout.port, SOME_PORT);
+	CHECK_EQ(vcpu->exit.u.inout.bytes, 4);
+	CHECK_EQ(vcpu->exit.u.inout.in, 1);
+	CHECK_EQ(data[0], 0);
+	CHECK_EQ(answer(0xcafef00d), EXIT_RESUME);
+	CHECK_DONE(1);
+	CHECK_EQ(data[0], 0xcafef00d);
+	end();
+}
+
+TEST(outs_to_program)
+{
+	uint16_t *data;
+
+	begin();
+	data = guest_memory(vm, DATA);
+	data[0] = 0x1111;
+	data[1] = 0x2222;
+	CODE({ 0xf3, 0x66, 0x6f }); /* rep outsw */
+	vcpu->gpr[GPR_RSI] = DATA;
+	vcpu->gpr[GPR_RCX] = 2;
+	CHECK_EQ(string_io(SOME_PORT, false, 2), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.u.inout.eax, 0x1111);
+	CHECK_EQ(answer(0), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.u.inout.eax, 0x2222);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(3);
+	end();
+}
+
+/* Nothing is read from a port when it could not be stored. */
+TEST(ins_faults_first)
+{
+	begin_64();
+	CODE_64({ 0x6c });
+	vcpu->gpr[GPR_RDI] = UNMAPPED;
+	CHECK_EQ(string_io(0x71, true, 1), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_WRITE);
+	CHECK_EQ(vcpu->cr2, UNMAPPED);
+	CHECK_EQ(vcpu->stats[STAT_PIO], 0);
+	end();
+}
+
+/*
+ * The code has been changed since the intercept, which has checked the permission
+ * for another port: the guest starts again; it must not get at this one.
+ */
+TEST(ports_are_checked)
+{
+	struct x86_io io = { .port = 0x70, .size = 1, .in = true, .string = true };
+
+	begin();
+	CODE({ 0x6c }); /* insb */
+	vcpu->gpr[GPR_RDI] = DATA;
+	vcpu->gpr[GPR_RDX] = 0x71;
+	CHECK_EQ(emulate_string_io(vcpu, &io), EXIT_RESUME);
+	CHECK_DONE(0);
+	CHECK_EQ(vcpu->stats[STAT_PIO], 0);
+	/* And a nested page fault is no permission for ports at all. */
+	vcpu->gpr[GPR_RDI] = DEVICE;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_EQ(vcpu->stats[STAT_PIO], 0);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	end();
+}
+
+/* --- page tables ------------------------------------------------------------------------------------ */
+
+TEST(page_fault_second_operand)
+{
+	begin_64();
+	CODE_64({ 0x48, 0xa5 }); /* movsq */
+	vcpu->gpr[GPR_RSI] = DATA;
+	vcpu->gpr[GPR_RDI] = UNMAPPED + 8;
+	(void)guest_memory(vm, DATA);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_WRITE);
+	CHECK_EQ(vcpu->cr2, UNMAPPED + 8);
+	CHECK_EQ(vcpu->gpr[GPR_RSI], DATA);
+	end();
+}
+
+/* The second page of an operand is the one that faults: CR2 is its start. */
+TEST(page_fault_second_page)
+{
+	begin_64();
+	CODE_64({ 0x48, 0x89, 0x88, 0xfb, 0xcf, 0x5f, 0xff });
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0xffb, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, DEVICE_LINEAR + 0x1000);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_WRITE);
+	end();
+}
+
+/*
+ * An operand elsewhere than the fault was: it is translated, with the rights of
+ * the program that runs.
+ */
+TEST(page_fault_user)
+{
+	begin_64();
+	map_linear(DEVICE_LINEAR + 0x1000, DEVICE + 0x1000, 3); /* supervisor's */
+	CODE_64({ 0x8b, 0x88, 0x20, 0xd0, 0x5f, 0xff });	/* mov DEVICE_LINEAR+0x1020,%ecx */
+	user_mode();
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_PRESENT | PFERR_USER);
+	CHECK_EQ(vcpu->cr2, DEVICE_LINEAR + 0x1020);
+	end();
+}
+
+/* A read was allowed; a write where it was is checked for itself. */
+TEST(page_fault_read_became_write)
+{
+	begin_64();
+	map_linear(DEVICE_LINEAR, DEVICE, 1);
+	CODE_64({ 0x89, 0x88, 0x10, 0xc0, 0x5f, 0xff });
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR0] |= REG_CR0_WP;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_PRESENT | PFERR_WRITE);
+	end();
+}
+
+TEST(fetch_faults)
+{
+	begin_64();
+	CODE_64({ 0x90 });
+	vcpu->rip = UNMAPPED;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, UNMAPPED);
+	end();
+}
+
+/* The instruction goes on in a page that is not there; one that ends before does not care. */
+TEST(fetch_across_pages)
+{
+	uint8_t *code;
+
+	begin_64();
+	CODE_64({ 0x90 });
+	code = guest_memory(vm, GUEST_CODE);
+	memcpy(code + 0xffd, "\x8b\x88\x10", 3);
+	vcpu->rip = CODE_LINEAR + 0xffd;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, CODE_LINEAR + 0x1000);
+	vcpu->exception = 0;
+	memcpy(code + 0xffe, "\x89\x08", 2); /* mov %ecx,(%rax) */
+	vcpu->rip = CODE_LINEAR + 0xffe;
+	vcpu->gpr[GPR_RAX] = DEVICE_LINEAR;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(guest_exception(vcpu), -1);
+	end();
+}
+
+/* --- memory ------------------------------------------------------------------------------------------ */
+
+#define NOT_BACKED 0x250000u /* another 2 MiB than everything else */
+
+TEST(memory_without_backing)
+{
+	begin();
+	CODE({ 0xa5 }); /* movsl */
+	vcpu->gpr[GPR_RSI] = DEVICE;
+	vcpu->gpr[GPR_RDI] = NOT_BACKED;
+	CHECK(!memory_hva(vm, NOT_BACKED, VM_PROT_WRITE));
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(answer(0x12345678), EXIT_OUTER);
+	CHECK_EQ(run_deferred(), EXIT_RESUME);
+	CHECK_DONE(1);
+	CHECK_EQ(*(uint32_t *)guest_memory(vm, NOT_BACKED), 0x12345678);
+	end();
+}
+
+TEST(memory_exhausted)
+{
+	begin();
+	CODE({ 0xa5 });
+	vcpu->gpr[GPR_RSI] = DEVICE;
+	vcpu->gpr[GPR_RDI] = NOT_BACKED;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(answer(0x12345678), EXIT_OUTER);
+	os_user_fragment_memory(true);
+	os_user_fail_alloc(1);
+	CHECK_EQ(run_deferred(), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->error, -ENOMEM);
+	CHECK_EQ(vcpu->rip, GUEST_CODE);
+	CHECK(!emulate_pending(vcpu));
+	os_user_fail_alloc(0);
+	os_user_fragment_memory(false);
+	end();
+}
+
+/* Both directions between RAM and a device; the RAM is seen by nobody else. */
+TEST(push_and_pop)
+{
+	uint32_t *stack;
+
+	begin();
+	stack = guest_memory(vm, DATA);
+	CODE({ 0xff, 0x35, 0x00, 0x00, 0x00, 0xd0 }); /* pushl DEVICE */
+	vcpu->gpr[GPR_RSP] = DATA + 8;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(answer(0x87654321), EXIT_RESUME);
+	CHECK_DONE(6);
+	CHECK_EQ(vcpu->gpr[GPR_RSP], DATA + 4);
+	CHECK_EQ(stack[1], 0x87654321);
+	CODE({ 0x8f, 0x05, 0x00, 0x00, 0x00, 0xd0 }); /* popl DEVICE */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE, 4, true, 0x87654321);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(6);
+	CHECK_EQ(vcpu->gpr[GPR_RSP], DATA + 8);
+	end();
+}
+
+/* --- exceptions ----------------------------------------------------------------------------------------- */
+
+TEST(cannot_be_emulated)
+{
+	begin();
+	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 }); /* flds DEVICE */
+	/* It may have been changed under us: the guest tries again first. */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_DONE(0);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_UD);
+	CHECK_EQ(vcpu->stats[STAT_EMULATION_FAILED], 1);
+	end();
+}
+
+TEST(undefined_code)
+{
+	begin();
+	CODE({ 0x0f, 0x04 });
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_UD);
+	vcpu->exception = 0;
+	CODE({ 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+	       0x66, 0x66 });
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_GP);
+	end();
+}
+
+TEST(single_step)
+{
+	begin();
+	CODE({ 0x89, 0x05, 0x80, 0x00, 0xe0, 0xfe });
+	vcpu->rflags |= REG_RFLAGS_TF | REG_RFLAGS_RF;
+	vcpu->intr_shadow = true;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_DB);
+	CHECK_EQ(vcpu->rip, GUEST_CODE + 6);
+	CHECK_EQ(fake_vcpu(vcpu)->reg[VM_REG_GUEST_DR6] & REG_DR6_BS, REG_DR6_BS);
+	CHECK_EQ(vcpu->rflags & REG_RFLAGS_RF, 0);
+	CHECK(!vcpu->intr_shadow);
+	end();
+}
+
+/* With REP a trap comes after each iteration, RIP still at the instruction. */
+TEST(single_step_repeat)
+{
+	begin();
+	CODE({ 0xf3, 0xad });
+	vcpu->rflags |= REG_RFLAGS_TF;
+	vcpu->gpr[GPR_RCX] = 5;
+	vcpu->gpr[GPR_RSI] = APIC_LVT0;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_DB);
+	CHECK_EQ(vcpu->gpr[GPR_RCX], 4);
+	end();
+}
+
+/* --- vector registers ------------------------------------------------------------------------------------- */
+
+TEST(vector_moves)
+{
+	uint8_t *xmm3;
+
+	begin();
+	xmm3 = (uint8_t *)vcpu->context->fpu + 160 + 3 * 16;
+	CODE({ 0x0f, 0x10, 0x1d, 0x00, 0x00, 0x00, 0xd0 }); /* movups DEVICE,%xmm3 */
+	/* In the inner loop the registers are the processor's. */
+	vcpu->context->loaded = true;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE, 8, false, 0);
+	CHECK_EQ(answer(0x0706050403020100), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 8, 8, false, 0);
+	CHECK_EQ(answer(0x0f0e0d0c0b0a0908), EXIT_OUTER);
+	vcpu->context->loaded = false;
+	CHECK_EQ(run_deferred(), EXIT_RESUME);
+	CHECK_DONE(7);
+	for (unsigned int i = 0; i < 16; i++)
+		CHECK_EQ(xmm3[i], i);
+	CODE({ 0x66, 0x0f, 0xe7, 0x1d, 0x10, 0x00, 0x00, 0xd0 }); /* movntdq %xmm3,DEVICE+16 */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 16, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 16, 8, true, 0x0706050403020100);
+	CHECK_EQ(answer(0), EXIT_PROGRAM);
+	CHECK_MMIO(DEVICE + 24, 8, true, 0x0f0e0d0c0b0a0908);
+	CHECK_EQ(answer(0), EXIT_RESUME);
+	CHECK_DONE(8);
+	CODE({ 0x66, 0x0f, 0xe7, 0x1d, 0x18, 0x00, 0x00, 0xd0 }); /* not aligned */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 24, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_GP);
+	end();
+}
+
+/* --- segments: the engine alone ------------------------------------------------------------------------------ */
+
+#define DATA_RW	 (SEG_ACCESS_S | SEG_ACCESS_PRESENT | SEG_ACCESS_WRITABLE)
+#define DATA_RO	 (SEG_ACCESS_S | SEG_ACCESS_PRESENT)
+#define DOWN	 (DATA_RW | SEG_ACCESS_EXPAND_DOWN)
+#define CODE_RX	 (SEG_ACCESS_S | SEG_ACCESS_PRESENT | SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE)
+#define CODE_X	 (SEG_ACCESS_S | SEG_ACCESS_PRESENT | SEG_ACCESS_CODE)
+#define NO_FAULT -1
+
+struct segment_case {
+	const char *what;
+	enum vm_cpu_mode mode;
+	enum segment segment;
+	struct seg_desc desc;
+	uint64_t offset;
+	unsigned int size;
+	enum emulate_access access;
+	int vector; /* or NO_FAULT */
+	uint64_t linear;
+	uint64_t rflags;
+};
+
+#define PROTECTED CPU_MODE_PROTECTED
+#define LONG	  CPU_MODE_64BIT
+#define DS	  SEGMENT_DS
+#define SS	  SEGMENT_SS
+#define READ	  EMULATE_READ
+#define WRITE	  EMULATE_WRITE
+#define UPDATE	  EMULATE_UPDATE
+
+/* clang-format off */
+static const struct segment_case segment_cases[] = {
+	{ "base is added", PROTECTED, DS, { 0x1000, 0xffff, DATA_RW }, 0x234, 4, READ, NO_FAULT, 0x1234, 0 },
+	{ "last byte", PROTECTED, DS, { 0, 0xffff, DATA_RW }, 0xfffc, 4, WRITE, NO_FAULT, 0xfffc, 0 },
+	{ "one too many", PROTECTED, DS, { 0, 0xffff, DATA_RW }, 0xfffd, 4, READ, VECTOR_GP, 0, 0 },
+	{ "stack", PROTECTED, SS, { 0, 0xffff, DATA_RW }, 0xfffd, 4, READ, VECTOR_SS, 0, 0 },
+	{ "wraps at 4 GiB", PROTECTED, DS, { 0x10, 0xffffffff, DATA_RW }, 0xfffffff8, 8, READ, NO_FAULT, 8, 0 },
+	{ "offset wraps", PROTECTED, DS, { 0, 0xffffffff, DATA_RW }, 0xfffffffe, 4, READ, VECTOR_GP, 0, 0 },
+	{ "null", PROTECTED, DS, { 0, 0xffffffff, SEG_ACCESS_UNUSABLE | DATA_RW }, 0, 1, READ, VECTOR_GP, 0, 0 },
+	{ "null stack", PROTECTED, SS, { 0, 0xffffffff, SEG_ACCESS_UNUSABLE | DATA_RW }, 0, 1, READ, VECTOR_SS, 0, 0 },
+	{ "not present", PROTECTED, DS, { 0, 0xffff, SEG_ACCESS_S | SEG_ACCESS_WRITABLE }, 0, 1, READ, VECTOR_GP, 0, 0 },
+	{ "read-only, read", PROTECTED, DS, { 0, 0xffff, DATA_RO }, 0, 1, READ, NO_FAULT, 0, 0 },
+	{ "read-only, written", PROTECTED, DS, { 0, 0xffff, DATA_RO }, 0, 1, WRITE, VECTOR_GP, 0, 0 },
+	{ "read-only, updated", PROTECTED, DS, { 0, 0xffff, DATA_RO }, 0, 1, UPDATE, VECTOR_GP, 0, 0 },
+	{ "code, read", PROTECTED, SEGMENT_CS, { 0, 0xffff, CODE_RX }, 0, 1, READ, NO_FAULT, 0, 0 },
+	{ "code, written", PROTECTED, SEGMENT_CS, { 0, 0xffff, CODE_RX }, 0, 1, WRITE, VECTOR_GP, 0, 0 },
+	{ "execute-only, read", PROTECTED, SEGMENT_CS, { 0, 0xffff, CODE_X }, 0, 1, READ, VECTOR_GP, 0, 0 },
+	{ "conforming code is no expand-down", PROTECTED, SEGMENT_CS, { 0, 0xff, CODE_RX | SEG_ACCESS_EXPAND_DOWN }, 0x10, 1, READ, NO_FAULT, 0x10, 0 },
+	{ "expand-down, below", PROTECTED, DS, { 0, 0xfff, DOWN | SEG_ACCESS_DB }, 0xfff, 1, READ, VECTOR_GP, 0, 0 },
+	{ "expand-down, inside", PROTECTED, DS, { 0, 0xfff, DOWN | SEG_ACCESS_DB }, 0x1000, 1, READ, NO_FAULT, 0x1000, 0 },
+	{ "expand-down, top of 4 GiB", PROTECTED, DS, { 0, 0xfff, DOWN | SEG_ACCESS_DB }, 0xffffffff, 1, READ, NO_FAULT, 0xffffffff, 0 },
+	{ "expand-down, top of 64 KiB", PROTECTED, DS, { 0, 0xfff, DOWN }, 0xffff, 1, WRITE, NO_FAULT, 0xffff, 0 },
+	{ "expand-down, beyond 64 KiB", PROTECTED, DS, { 0, 0xfff, DOWN }, 0xffff, 2, READ, VECTOR_GP, 0, 0 },
+	{ "compatibility mode", CPU_MODE_COMPATIBILITY, DS, { 0, 0xff, DATA_RW }, 0x100, 1, READ, VECTOR_GP, 0, 0 },
+	{ "real mode asks for no type", CPU_MODE_REAL, DS, { 0x12340, 0xffff, SEG_ACCESS_UNUSABLE }, 5, 2, WRITE, NO_FAULT, 0x12345, 0 },
+	{ "real mode has limits", CPU_MODE_REAL, DS, { 0x12340, 0xffff, DATA_RW }, 0xffff, 2, WRITE, VECTOR_GP, 0, 0 },
+	{ "virtual-8086 asks for no type", PROTECTED, DS, { 0x12340, 0xffff, CODE_X }, 5, 2, WRITE, NO_FAULT, 0x12345, REG_RFLAGS_VM },
+	{ "64-bit: no base", LONG, DS, { 0x1000, 0, 0 }, 0x234, 4, WRITE, NO_FAULT, 0x234, 0 },
+	{ "64-bit: base of fs", LONG, SEGMENT_FS, { 0x1000, 0, 0 }, 0x234, 4, WRITE, NO_FAULT, 0x1234, 0 },
+	{ "64-bit: base and offset wrap", LONG, SEGMENT_GS, { 0xffffffff80000000, 0, 0 }, 0x80000010, 4, READ, NO_FAULT, 0x10, 0 },
+	{ "64-bit: last of the lower half", LONG, DS, { 0, 0, 0 }, 0x7ffffffffff8, 8, READ, NO_FAULT, 0x7ffffffffff8, 0 },
+	{ "64-bit: into the hole", LONG, DS, { 0, 0, 0 }, 0x7ffffffffff9, 8, READ, VECTOR_GP, 0, 0 },
+	{ "64-bit: out of the hole", LONG, DS, { 0, 0, 0 }, 0xffff7fffffffffff, 2, READ, VECTOR_GP, 0, 0 },
+	{ "64-bit: first of the upper half", LONG, DS, { 0, 0, 0 }, 0xffff800000000000, 8, READ, NO_FAULT, 0xffff800000000000, 0 },
+	{ "64-bit: stack in the hole", LONG, SS, { 0, 0, 0 }, 0x800000000000, 8, READ, VECTOR_SS, 0, 0 },
+};
+/* clang-format on */
+
+static const struct segment_case *current;
+
+static void case_segment(struct emulator *emulator, enum segment segment, struct seg_desc *desc)
+{
+	(void)emulator;
+	CHECK_EQ(segment, current->segment);
+	*desc = current->desc;
+}
+
+static void check_segment(const struct segment_case *test)
+{
+	static const struct emulator_ops ops = { .segment = case_segment };
+	struct emulator emulator = { .ops = &ops, .cpu_mode = test->mode };
+	uint64_t linear = 0;
+	int result;
+
+	current = test;
+	emulator.rflags = test->rflags;
+	result = emulate_linear(&emulator, test->segment, test->offset, test->size, test->access,
+				&linear);
+	CHECK_EQ_AT(result, test->vector == NO_FAULT ? 0 : -EFAULT, "%s", test->what);
+	if (result == 0) {
+		CHECK_EQ_AT(linear, test->linear, "%s", test->what);
+		return;
+	}
+	CHECK_EQ_AT(emulator.vector, test->vector, "%s", test->what);
+	CHECK_EQ_AT(emulator.has_error_code, true, "%s", test->what);
+	CHECK_EQ_AT(emulator.error_code, 0, "%s", test->what);
+}
+
+TEST(segments)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(segment_cases); i++)
+		check_segment(&segment_cases[i]);
+}
+
+/* With five levels of page tables the hole is elsewhere. */
+TEST(wide_addresses)
+{
+	static const struct emulator_ops ops = { .segment = case_segment };
+	struct emulator emulator = { .ops = &ops, .cpu_mode = LONG, .wide_canonical = true };
+	uint64_t linear;
+
+	CHECK_EQ(emulate_linear(&emulator, DS, 0x00ffffffffffff00, 8, READ, &linear), 0);
+	CHECK_EQ(emulate_linear(&emulator, DS, 0x0100000000000000, 8, READ, &linear), -EFAULT);
+}
