@@ -209,7 +209,8 @@ def judge(machine, log, errors):
     if machine.booted_after is None and machine.status is None:
         raise LabError(f"the host did not boot\n{errors}".rstrip())
     if machine.status is None:
-        raise LabError("the host ended before the command did")
+        complaints = hostlog.tail(errors, 10)
+        raise LabError(f"the host ended before the command did\n{complaints}".rstrip())
 
 
 def boot(options, machine, host, progress):
