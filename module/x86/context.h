@@ -9,6 +9,7 @@
 #define X86_CONTEXT_H
 
 #include "core/vm.h"
+#include "x86/exits.h"
 #include "x86/regs.h"
 
 struct guest_context {
@@ -27,6 +28,8 @@ struct guest_context {
 	uint64_t dr[4];	    /* (o) current while !dr_loaded */
 	uint64_t tsc_aux;   /* (o) */
 	uint64_t spec_ctrl; /* (o) */
+
+	struct x86_task_switch task; /* (o) on its way to the outer loop */
 
 	/* (o) Host's values while loaded. */
 	uint64_t host_dr[4]; /* while dr_loaded, if host_dr7 enables any */

@@ -113,7 +113,7 @@ int x86_write_efer(struct vcpu *vcpu, uint64_t value);
 /* --- tasks ---------------------------------------------------------------------- */
 
 /*
- * A task switch that the hardware leaves to us, RIP at the instruction that caused
+ * A task switch that the hardware leaves to us; carried out in the outer loop. RIP at the instruction that caused
  * it (for TSR_IDT_GATE from an exception or interrupt: at the interrupted one).
  */
 struct x86_task_switch {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Exits for instructions, ports and memory. Control registers: test_control.c. */
+/* Exits for instructions, ports and memory. Others: test_control.c, test_task_switch.c. */
 #include "unit.h"
 
 #include "x86/context.h"
@@ -532,21 +532,5 @@ TEST(a_device_under_the_stack_escalates)
 	CHECK_EQ(x86_exit_nested_fault(vcpu, NOT_MEMORY, VM_PROT_WRITE), EXIT_RESUME);
 	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
 	CHECK_EQ(vcpu->stats[STAT_EMULATION_FAILED], 1);
-	end();
-}
-
-/* --- tasks ------------------------------------------------------------------------------------ */
-
-TEST(task_switch_by_jump)
-{
-	const struct x86_task_switch task = { .selector = 0x28, .reason = TSR_JMP };
-
-	begin();
-	CODE(0xea, 0, 0, 0, 0, 0x28, 0);
-	CHECK_EQ(x86_exit_task_switch(vcpu, &task), EXIT_PROGRAM);
-	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_TASK_SWITCH);
-	CHECK_EQ(vcpu->exit.u.task_switch.tsssel, 0x28);
-	CHECK_EQ(vcpu->exit.u.task_switch.reason, TSR_JMP);
-	CHECK_EQ(vcpu->exit.inst_length, 7);
 	end();
 }
