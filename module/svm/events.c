@@ -200,17 +200,34 @@ void svm_events_after_exit_slow(struct vcpu *vcpu)
 /*
  * A virtual interrupt that is never delivered: its intercept says that one could be
  * (15.21.4). While an instruction is stepped the #DB says so instead.
+ *
+ * One emulated host takes it at equal priority too, and comes to a bad end when the guest
+ * writes CR8 while it waits. So where the processor has no decode assists, as that one,
+ * CR8 is intercepted meanwhile, and an interrupt that CR8 holds back waits for that.
  */
 static void request_interrupt_window(struct svm_vcpu *svm, uint8_t vector)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
+	uint64_t priority = vector >> 4;
 
 	if (svm->step)
 		return;
 	control->vintr &= ~(VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
-	control->vintr |= VINTR_IRQ | (uint64_t)(vector >> 4) << VINTR_PRIORITY_SHIFT;
+	svm_dirty(svm, CLEAN_TPR);
+	if (!svm_has(SVM_FEATURE_DECODE_ASSISTS)) {
+		svm_set_intercept(svm, INTERCEPT_CR_WRITE(8), true);
+		if (vector && priority <= (control->vintr & REG_CR8_TPR))
+			return;
+	}
+	control->vintr |= VINTR_IRQ | priority << VINTR_PRIORITY_SHIFT;
 	if (vector == 0)
 		control->vintr |= VINTR_IGNORE_TPR;
+}
+
+void svm_close_interrupt_window(struct svm_vcpu *svm)
+{
+	svm_set_intercept(svm, INTERCEPT_CR_WRITE(8), false);
+	svm->vmcb->control.vintr &= ~VINTR_IRQ;
 	svm_dirty(svm, CLEAN_TPR);
 }
 
@@ -247,8 +264,7 @@ enum exit_action svm_exit_vintr(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
-	svm->vmcb->control.vintr &= ~VINTR_IRQ;
-	svm_dirty(svm, CLEAN_TPR);
+	svm_close_interrupt_window(svm);
 	if (vcpu->intr_shadow)
 		step_begin(vcpu);
 	look_for_events(vcpu);
@@ -262,6 +278,7 @@ void svm_events_reset(struct vcpu *vcpu)
 
 	control->eventinj = 0;
 	control->exitintinfo = 0;
+	svm_close_interrupt_window(svm);
 	control->vintr = VINTR_MASKING;
 	if (svm_has(SVM_FEATURE_VIRTUAL_NMI))
 		control->vintr |= VINTR_NMI_ENABLE;

@@ -120,6 +120,14 @@ static enum exit_action exit_cr4_write(struct vcpu *vcpu)
 	return exit_cr_write(vcpu, 4);
 }
 
+/* While an interrupt waits, on some processors: see svm_request_window. */
+static enum exit_action exit_cr8_write(struct vcpu *vcpu)
+{
+	svm_close_interrupt_window(svm_vcpu(vcpu));
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	return exit_cr_write(vcpu, 8);
+}
+
 /* First use: from here on until the inner loop ends the guest has the registers. */
 static enum exit_action exit_dr(struct vcpu *vcpu)
 {
@@ -234,8 +242,10 @@ static const struct exit_row exit_rows[] = {
 	{ VMEXIT_INIT, "exit: INIT of the host", exit_host_event },
 	{ VMEXIT_VINTR, "exit: interrupt window", svm_exit_vintr },
 	{ VMEXIT_IRET, "exit: IRET", svm_exit_iret },
-	{ VMEXIT_CR0_SELECTIVE, "exit: CR0 write", exit_cr0_write },
+	{ VMEXIT_CR_WRITE(0), "exit: CR0 write", exit_cr0_write },
+	{ VMEXIT_CR0_SELECTIVE, "exit: CR0 write, selective", exit_cr0_write },
 	{ VMEXIT_CR_WRITE(4), "exit: CR4 write", exit_cr4_write },
+	{ VMEXIT_CR_WRITE(8), "exit: CR8 write", exit_cr8_write },
 	{ VMEXIT_XSETBV, "exit: XSETBV", x86_exit_xsetbv },
 	{ VMEXIT_INVD, "exit: INVD", x86_exit_invd },
 	{ VMEXIT_WBINVD, "exit: WBINVD", x86_exit_wbinvd },

@@ -17,12 +17,10 @@ static uint8_t *iopm;
 
 /*
  * Always intercepted: what belongs to the host, what must be emulated, and what
- * the guest is told it does not have. CR0 only where more changes than TS and MP: one
- * emulated host takes values that no processor does. Not intercepted: CR3, whose bits do
- * not depend on what the guest is shown; CR8 (V_TPR); RDTSC (TSC offset); INVLPG (ASID).
+ * the guest is told it does not have. Not intercepted: CR3, whose bits do not depend on
+ * what the guest is shown; CR8 (V_TPR); RDTSC (TSC offset); INVLPG (ASID).
  */
 static const uint8_t always_intercepted[] = {
-	INTERCEPT_CR0_SELECTIVE,
 	INTERCEPT_CR_WRITE(4),
 	INTERCEPT_EXCEPTION(VECTOR_DB),
 	INTERCEPT_EXCEPTION(VECTOR_AC),
@@ -115,12 +113,24 @@ static void set_pause_intercept(struct vcpu *vcpu, bool every)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
+/*
+ * A processor refuses a bad CR0 itself, and needs no more than a look at what changes but
+ * TS and MP. One emulated host, which has no decode assists, takes values that no
+ * processor does, and overlooks the upper half when only those changes are asked for.
+ */
+static unsigned int cr0_intercept(void)
+{
+	return svm_has(SVM_FEATURE_DECODE_ASSISTS) ? INTERCEPT_CR0_SELECTIVE :
+						     INTERCEPT_CR_WRITE(0);
+}
+
 static void fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
 	for (size_t i = 0; i < ARRAY_SIZE(always_intercepted); i++)
 		svm_set_intercept(svm, always_intercepted[i], true);
+	svm_set_intercept(svm, cr0_intercept(), true);
 	set_pause_intercept(vcpu, false);
 	control->iopm_pa = os_virt_to_phys(iopm);
 	control->msrpm_pa = os_virt_to_phys(msrpm);

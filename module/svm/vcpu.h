@@ -104,6 +104,8 @@ void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
 bool svm_nmi_blocked(struct vcpu *vcpu);
 void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
 
+/* No exit any more when the guest can take an interrupt. Owner. */
+void svm_close_interrupt_window(struct svm_vcpu *svm);
 /* No window asked for, no NMI in progress. Owner. */
 void svm_events_reset(struct vcpu *vcpu);
 /* After an exit: was a delivery cut short? Interrupts off. */

@@ -420,7 +420,6 @@ TEST(any_iret_unblocks_nmi)
 	}
 TEST_DELIVERY(int3_onto_untouched_memory, VECTOR_BP, 1, (void)0, "int3", 1)
 TEST_DELIVERY(int_n_onto_untouched_memory, 0x80, 2, (void)0, "int $0x80", 2)
-TEST_DELIVERY(icebp_onto_untouched_memory, VECTOR_DB, 3, (void)0, ".byte 0xf1", 1)
 TEST_DELIVERY(interrupt_onto_untouched_memory, 0x41, 4, send_self(0x41), "sti; nop; cli", 2)
 
 static void skip_ud2(struct frame *frame)

@@ -726,6 +726,31 @@ TEST(an_interrupt_window_honours_the_priority)
 	stop();
 }
 
+/* Without decode assists the write of CR8, not V_TPR, tells when it lets one in. */
+TEST(without_decode_assists_cr8_is_watched_while_one_waits)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES & ~SVM_FEATURE_DECODE_ASSISTS);
+	vcpu = make_vcpu(0);
+	enter(vcpu);
+	CHECK(!seen_intercept(INTERCEPT_CR_WRITE(8)));
+	svm_backend.set_reg(vcpu, VM_REG_GUEST_TPR, 6);
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	enter(vcpu);
+	CHECK(seen_intercept(INTERCEPT_CR_WRITE(8)));
+	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
+
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x71);
+	cpu.exitcode = VMEXIT_VINTR;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	enter(vcpu);
+	CHECK(!seen_intercept(INTERCEPT_CR_WRITE(8)));
+	free_vcpu(vcpu);
+	stop();
+}
+
 /* A host that ignores the shadow exits before the instruction under it has run. */
 TEST(a_shadow_the_host_ignores_is_stepped_over)
 {
