@@ -133,7 +133,8 @@ static uint64_t reserved_bits(const struct walker *walker, unsigned int level, u
 /* VMX keeps the PAE pointers in registers, loaded by MOV CR3 (SDM vol. 3, 4.4.1). */
 static bool in_register(const struct walker *walker, unsigned int level)
 {
-	return unlikely(walker->state->has_pdpte) && level == 2;
+	return unlikely(walker->state->has_pdpte) && level == 2 &&
+	       walker->state->paging.paging_mode == PAGING_MODE_PAE;
 }
 
 /* Reads an entry: 0, or -EAGAIN. Where there is no memory at all, nothing is present. */
