@@ -109,6 +109,7 @@ static void start(uint32_t features)
 	}
 	os_user_move_to_cpu(0);
 	vm = &the_vm;
+	backend = &svm_backend;
 	vm->max_vcpus = 2;
 	REQUIRE(npt_init(&vm->npt, &svm_npt_format, 4) == 0);
 }
