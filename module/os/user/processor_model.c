@@ -59,7 +59,7 @@ static const struct cpuid_row *find_row(const struct cpuid_row *rows, unsigned i
 	return NULL;
 }
 
-void os_user_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+void os_user_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs)
 {
 	const struct cpuid_row *row = find_row(overrides, override_count, leaf, subleaf);
 
