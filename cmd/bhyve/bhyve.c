@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 	machine_run(ctx, &options);
 	event_loop();
 
+	run_abandon();
 	output_flush_all(FLUSH_MILLISECONDS);
 	machine_end(&options, run_how());
 	signals_die();

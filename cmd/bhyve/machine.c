@@ -16,9 +16,11 @@
 #include "testdev.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
@@ -107,6 +109,19 @@ static size_t memory_size(const struct options *options, size_t existing)
 	return existing ? existing : MEMORY_DEFAULT;
 }
 
+/* Memory comes when the guest touches it, so the module would promise any amount. */
+static void check_size(size_t size)
+{
+	struct sysinfo host;
+	uint64_t total;
+
+	if (sysinfo(&host))
+		return;
+	total = (uint64_t)host.totalram * host.mem_unit;
+	if (size > total)
+		fatal("-m %zuM: this host has %" PRIu64 "M of memory", size >> 20, total >> 20);
+}
+
 static void setup_memory(struct vmctx *ctx, const struct options *options)
 {
 	char name[VM_MAX_SUFFIXLEN + 1];
@@ -117,7 +132,8 @@ static void setup_memory(struct vmctx *ctx, const struct options *options)
 		fatal("%s: %s", options->name, strerror(errno));
 	size = memory_size(options, existing);
 	if (existing && existing != size)
-		fatal("-m: the VM has %zuM of memory already", existing >> 20);
+		fatal("-m %zuM: the VM has %zuM of memory already", size >> 20, existing >> 20);
+	check_size(size);
 	if (options->wired)
 		vm_set_memflags(ctx, VM_MEM_F_WIRED);
 	if (vm_setup_memory(ctx, size, VM_MMAP_ALL) == 0)
@@ -233,6 +249,8 @@ void machine_run(struct vmctx *ctx, const struct options *options)
 	/* All are active before one runs: an IPI must find its destination. */
 	for (unsigned i = 0; i < options->cpus; i++)
 		vcpus[i] = make_vcpu(ctx, options, i);
+	if (created_name)
+		complain("%s is a new VM: nothing has been loaded into it", created_name);
 	for (unsigned i = 0; i < options->cpus; i++) {
 		error = run_start(ctx, vcpus[i], options_host_cpu(options, i), &options->run);
 		if (error)

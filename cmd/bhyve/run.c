@@ -51,6 +51,11 @@ void run_set_status(int status)
 	atomic_compare_exchange_strong(&result.requested, &none, status);
 }
 
+void run_abandon(void)
+{
+	atomic_store(&result.ended, true);
+}
+
 int run_status(void)
 {
 	int requested = atomic_load(&result.requested);

@@ -30,6 +30,9 @@ int run_status(void);
 /* Why the VM stopped: VM_SUSPEND_NONE if it was an error. The main thread. */
 enum vm_suspend_how run_how(void);
 
+/* From now on vCPUs may stop without anything being said about it. Any thread. */
+void run_abandon(void);
+
 /* End with this status, however the VM stops. Any thread; the first one counts. */
 void run_set_status(int status);
 
