@@ -174,7 +174,7 @@ static int decode_hours(const struct rtc *rtc, uint8_t byte)
 
 	if (rtc->bytes[REGISTER_B] & B_24_HOURS)
 		return decode(rtc, byte, 0, 23);
-	hours = decode(rtc, byte & (uint8_t)~HOURS_PM, 1, 12);
+	hours = decode(rtc, byte & ~HOURS_PM & 0xff, 1, 12);
 	if (hours == INVALID)
 		return INVALID;
 	return hours % 12 + (byte & HOURS_PM ? 12 : 0);
@@ -366,7 +366,7 @@ static void update_line(struct rtc *rtc)
 	if (interrupting(rtc))
 		rtc->bytes[REGISTER_C] |= C_INTERRUPT;
 	else
-		rtc->bytes[REGISTER_C] &= (uint8_t)~C_INTERRUPT;
+		rtc->bytes[REGISTER_C] &= 0xff & ~C_INTERRUPT;
 	high = interrupting(rtc) && !rtc->irq_masked;
 	if (high != rtc->line) {
 		rtc->line = high;
@@ -485,7 +485,7 @@ static void write_register_a(struct rtc *rtc, uint8_t value, uint64_t now)
 {
 	uint8_t old = rtc->bytes[REGISTER_A];
 
-	rtc->bytes[REGISTER_A] = value & (uint8_t)~A_UPDATING;
+	rtc->bytes[REGISTER_A] = value & ~A_UPDATING & 0xff;
 	if (!should_run(rtc))
 		stop(rtc, now);
 	if ((value & A_DIVIDER_RESET) == A_DIVIDER_RESET)
