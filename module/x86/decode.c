@@ -74,7 +74,7 @@ static inline int next_value(struct decoder *decoder, unsigned int size, int64_t
 	}
 	decoder->position += size;
 	if (size == 1) {
-		*value = (int8_t)bytes[0];
+		*value = (int64_t)((uint64_t)bytes[0] << 56) >> 56;
 		return 0;
 	}
 	if (size == 4) {
@@ -551,9 +551,11 @@ static inline void set_segment(struct decoder *decoder, enum segment usual)
 static int decode_memory_16(struct decoder *decoder)
 {
 	static const uint8_t base[8] = { 3, 3, 5, 5, 6, 7, 5, 3 };
+	/* clang-format off */
 	static const uint8_t index[8] = {
-		6, 7, 6, 7, REGISTER_NONE, REGISTER_NONE, REGISTER_NONE, REGISTER_NONE
+		6, 7, 6, 7, REGISTER_NONE, REGISTER_NONE, REGISTER_NONE, REGISTER_NONE,
 	};
+	/* clang-format on */
 	struct instruction *insn = decoder->insn;
 	unsigned int mod = decoder->modrm >> 6;
 	unsigned int rm = decoder->modrm & 7;
@@ -769,7 +771,7 @@ int decode_instruction(struct instruction *insn, const uint8_t *bytes, unsigned 
 {
 	struct decoder decoder = {
 		.bytes = bytes,
-		.count = min_t(unsigned int, count, INSTRUCTION_MAX),
+		.count = count < INSTRUCTION_MAX ? count : INSTRUCTION_MAX,
 		.mode = mode,
 		.insn = insn,
 		.segment = SEGMENT_DEFAULT,

@@ -116,7 +116,7 @@ static uint64_t rotate_left(uint64_t a, unsigned int count, unsigned int size)
 {
 	unsigned int width = 8 * size;
 
-	count %= width;
+	count &= width - 1;
 	a = low_bytes(a, size);
 	return count ? low_bytes(a << count | a >> (width - count), size) : a;
 }
