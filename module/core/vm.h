@@ -75,6 +75,9 @@ enum vcpu_mode {
 	VCPU_SLEEPING, /* halted: needs a wake-up */
 };
 
+/* Machine check banks: they never report an error. */
+#define VCPU_MC_BANKS 4
+
 /* One access that a program has to finish (VM_RUN_REPLY). */
 struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
@@ -135,6 +138,7 @@ struct vcpu {
 	uint64_t mtrr_def_type;	    /* (o) */
 	uint64_t mtrr_fixed[11];    /* (o) */
 	uint64_t mtrr_variable[16]; /* (o) base, mask pairs */
+	uint64_t mc_ctl[VCPU_MC_BANKS]; /* (o) enables of the machine check banks */
 	uint64_t misc_enable;	    /* (o) */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */

@@ -5,8 +5,7 @@
  *
  * Left out, hence hidden: virtualization itself (SVM, VMX), MONITOR, performance
  * counters and all that profiles (PMU, IBS, LWP, PT, RDPRU), MPX, AMX, CET and
- * whatever else lives in XSS, SGX, resource directors, thermal and power control,
- * machine check.
+ * whatever else lives in XSS, SGX, resource directors, thermal and power control.
  */
 #include "core/backend.h"
 #include "x86/features.h"
@@ -24,11 +23,13 @@ static const struct feature_row rows[CPU_FEATURE_COUNT] = {
 	[CPU_TSC] = { AT(1, 0, EDX, 4), .cr4 = REG_CR4_TSD },
 	[CPU_MSR] = { AT(1, 0, EDX, 5) },
 	[CPU_PAE] = { AT(1, 0, EDX, 6), .cr4 = REG_CR4_PAE },
+	[CPU_MCE] = { AT(1, 0, EDX, 7), .source = FEATURE_EMULATED, .cr4 = REG_CR4_MCE },
 	[CPU_CX8] = { AT(1, 0, EDX, 8) },
 	[CPU_APIC] = { AT(1, 0, EDX, 9), .source = FEATURE_EMULATED },
 	[CPU_SEP] = { AT(1, 0, EDX, 11) },
 	[CPU_MTRR] = { AT(1, 0, EDX, 12), .source = FEATURE_EMULATED },
 	[CPU_PGE] = { AT(1, 0, EDX, 13), .cr4 = REG_CR4_PGE },
+	[CPU_MCA] = { AT(1, 0, EDX, 14), .source = FEATURE_EMULATED },
 	[CPU_CMOV] = { AT(1, 0, EDX, 15) },
 	[CPU_PAT] = { AT(1, 0, EDX, 16) },
 	[CPU_PSE36] = { AT(1, 0, EDX, 17) },

@@ -334,6 +334,36 @@ static int write_mtrr_fixed(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
+/* --- machine check -------------------------------------------------------------------------- */
+
+static int read_mcg_cap(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = VCPU_MC_BANKS;
+	return 0;
+}
+
+/* Four registers a bank: CTL, and STATUS, ADDR, MISC, which stay 0. */
+static int read_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	uint32_t offset = msr - MSRN_MC0_CTL;
+
+	*value = offset % 4 == 0 ? vcpu->mc_ctl[offset / 4] : 0;
+	return 0;
+}
+
+static int write_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	uint32_t offset = msr - MSRN_MC0_CTL;
+
+	if (offset % 4 == 0)
+		vcpu->mc_ctl[offset / 4] = value;
+	else if (value)
+		return -EINVAL;
+	return 0;
+}
+
 /* --- speculation ------------------------------------------------------------------------------ */
 
 static uint64_t spec_ctrl_bits(const struct vm *vm)
@@ -544,8 +574,8 @@ const struct msr_row msr_rows[] = {
 	NEEDS(MSRN_SYSENTER_CS, CPU_SEP, read_backend, write_backend),
 	NEEDS(MSRN_SYSENTER_ESP, CPU_SEP, read_backend, write_address),
 	NEEDS(MSRN_SYSENTER_EIP, CPU_SEP, read_backend, write_address),
-	ONE(MSRN_MCG_CAP, read_zero, NULL), /* no banks */
-	ONE(MSRN_MCG_STATUS, read_zero, write_zero_only),
+	NEEDS(MSRN_MCG_CAP, CPU_MCA, read_mcg_cap, NULL),
+	NEEDS(MSRN_MCG_STATUS, CPU_MCA, read_zero, write_zero_only),
 	REFUSED(MSRN_MCG_CTL, MSRN_MCG_CTL),
 	REFUSED(0x186, 0x18d), /* performance event select */
 	INTEL(MSRN_PERF_STATUS, read_zero, NULL),
@@ -564,7 +594,9 @@ const struct msr_row msr_rows[] = {
 	REFUSED(0x309, 0x30c), /* fixed performance counters */
 	REFUSED(0x345, 0x345), /* PERF_CAPABILITIES */
 	REFUSED(0x38d, 0x391), /* control of performance counters */
-	REFUSED(0x400, 0x47f), /* machine check banks */
+	NEEDS_RANGE(MSRN_MC0_CTL, MSRN_MC0_CTL + 4 * VCPU_MC_BANKS - 1, CPU_MCA, read_mc_bank,
+		    write_mc_bank),
+	REFUSED(MSRN_MC0_CTL + 4 * VCPU_MC_BANKS, 0x47f), /* more banks */
 	NEEDS(MSRN_TSC_DEADLINE, CPU_TSC_DEADLINE, read_deadline, write_deadline),
 	RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST, lapic_rdmsr, lapic_wrmsr),
 	REFUSED(MSRN_XSS, MSRN_XSS),
@@ -665,5 +697,6 @@ void msr_reset(struct vcpu *vcpu, bool init)
 	vcpu->mtrr_def_type = 0;
 	memset(vcpu->mtrr_fixed, 0, sizeof(vcpu->mtrr_fixed));
 	memset(vcpu->mtrr_variable, 0, sizeof(vcpu->mtrr_variable));
+	memset(vcpu->mc_ctl, 0, sizeof(vcpu->mc_ctl));
 	vcpu->misc_enable = MISC_ENABLE_RESET;
 }

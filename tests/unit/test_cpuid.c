@@ -131,8 +131,8 @@ TEST(what_is_not_offered_is_hidden)
 	} hidden[] = {
 		/* DTES64, MONITOR, DS-CPL, VMX, SMX, EST, TM2, CNXT-ID, SDBG, xTPR, PDCM, DCA, OSXSAVE */
 		{ 1, 0, CPUID_REG_ECX, 0x0804cdfc },
-		/* MCE, MCA, PSN, DS, ACPI, TM, PBE */
-		{ 1, 0, CPUID_REG_EDX, 0xa0644080 },
+		/* PSN, DS, ACPI, TM, PBE */
+		{ 1, 0, CPUID_REG_EDX, 0xa0640000 },
 		{ 5, 0, CPUID_REG_EAX, ALL_ONES },
 		{ 5, 0, CPUID_REG_ECX, ALL_ONES },
 		{ 6, 0, CPUID_REG_EAX, ~4u },
@@ -177,7 +177,7 @@ TEST(permissions_follow_what_is_shown)
 	begin();
 	CHECK_EQ(vm->cpuid->features.xcr0, 0x2e7);
 	CHECK_EQ(vm->cpuid->features.cr4 &
-			 (REG_CR4_VMXE | REG_CR4_SMXE | REG_CR4_CET | REG_CR4_PKS | REG_CR4_MCE),
+			 (REG_CR4_VMXE | REG_CR4_SMXE | REG_CR4_CET | REG_CR4_PKS),
 		 0);
 	CHECK(vm->cpuid->features.cr4 & REG_CR4_PKE);
 	CHECK(vm->cpuid->features.cr4 & REG_CR4_LA57);

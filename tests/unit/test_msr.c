@@ -98,7 +98,7 @@ TEST(what_is_hidden_is_refused)
 		MSRN_TSC_RATIO,
 		MSRN_VM_HSAVE_PA,
 		MSRN_OSVW_STATUS,
-		MSRN_MC0_CTL,
+		MSRN_MC0_CTL + 16,
 		MSRN_VIRT_SPEC_CTRL,
 		MSRN_PSTATE_CTL,
 		MSRN_CORE_CAPABILITIES,
@@ -389,6 +389,22 @@ TEST(x2apic_registers_only_in_x2apic_mode)
 		 0);
 	CHECK_EQ(read_msr(0x802), 0);
 	CHECK_EQ(msr_write(vcpu, 0x802, 1), -EINVAL);
+	end();
+}
+
+TEST(machine_check_banks_never_report)
+{
+	begin();
+	CHECK_EQ(read_msr(MSRN_MCG_CAP), 4);
+	CHECK_EQ(read_msr(MSRN_MCG_STATUS), 0);
+	CHECK_EQ(msr_write(vcpu, MSRN_MCG_STATUS, 4), -EINVAL);
+	for (uint32_t bank = 0; bank < 4; bank++) {
+		CHECK_EQ(msr_write(vcpu, MSRN_MC0_CTL + 4 * bank, ~0ull - bank), 0);
+		CHECK_EQ(read_msr(MSRN_MC0_CTL + 4 * bank), ~0ull - bank);
+		CHECK_EQ(msr_write(vcpu, MSRN_MC0_STATUS + 4 * bank, 0), 0);
+		CHECK_EQ(msr_write(vcpu, MSRN_MC0_STATUS + 4 * bank, 1), -EINVAL);
+		CHECK_EQ(read_msr(MSRN_MC0_MISC + 4 * bank), 0);
+	}
 	end();
 }
 
