@@ -5,8 +5,8 @@
  *
  * Deadlines are absolute: tick n is computed from the start, never from tick n-1.
  * A tick that the host delivers late, or that the guest had no room for because the
- * one before is still pending, is made up for by closer ticks, up to
- * PERIODIC_BACKLOG of them; older ones are dropped. A guest-chosen period below
+ * one before is still pending, is made up for by closer ticks once the guest takes them
+ * again, up to PERIODIC_BACKLOG of them; older ones are dropped. A guest-chosen period below
  * TIMER_MIN_NS gets one interrupt every TIMER_MIN_NS at most, however the
  * counters read: that is the bound on host interrupts one periodic timer can cause.
  */
@@ -47,6 +47,7 @@ struct periodic {
 	uint64_t period;    /* ticks of 'hz' between two interrupts, not 0 */
 	uint64_t hz;	    /* at most 2^32 */
 	uint64_t delivered; /* number of the last tick that is done with */
+	bool stuck;	    /* the last try found the one before still pending */
 };
 
 void periodic_start(struct periodic *schedule, uint64_t start_ns, uint64_t period, uint64_t hz);

@@ -187,6 +187,7 @@ TEST(periodic_schedule)
 	now += 5000000;
 	periodic_done(&schedule, now, IRQ_COALESCED);
 	CHECK_EQ(schedule.delivered, 10);
+	CHECK_EQ(periodic_deadline(&schedule, now), now + 1000000); /* no faster */
 	periodic_done(&schedule, now, IRQ_IGNORED);
 	CHECK(!periodic_due(&schedule, now));
 	/* Before the start nothing is due; a schedule may start before time 0. */
