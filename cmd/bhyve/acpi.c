@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What iasl makes of dsdt.asl. */
+extern unsigned char dsdt_aml_code[];
 #include "dsdt.hex"
 
 #define PACKED __attribute__((packed))
