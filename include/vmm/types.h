@@ -18,7 +18,7 @@
 #include <sys/ioctl.h>
 #endif
 
-typedef uint64_t vm_paddr_t; /* guest- or host-physical address */
+typedef uint64_t vm_paddr_t;  /* guest- or host-physical address */
 typedef int64_t vm_ooffset_t; /* offset into a memory segment */
 
 #endif
