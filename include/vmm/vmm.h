@@ -85,35 +85,35 @@ enum x2apic_state { X2APIC_DISABLED, X2APIC_ENABLED, X2APIC_STATE_LAST };
  * it. The layout is the processors' own (APM vol. 2, 15.20; SDM vol. 3, 24.8.3).
  * The error code is in bits 63:32.
  */
-#define VM_INTINFO_VECTOR(info) ((info) & 0xff)
-#define VM_INTINFO_DEL_ERRCODE 0x800
-#define VM_INTINFO_RSVD 0x7ffff000
-#define VM_INTINFO_VALID 0x80000000
-#define VM_INTINFO_TYPE 0x700
-#define VM_INTINFO_HWINTR (0 << 8)
-#define VM_INTINFO_NMI (2 << 8)
-#define VM_INTINFO_HWEXCEPTION (3 << 8)
-#define VM_INTINFO_SWINTR (4 << 8)
+#define VM_INTINFO_VECTOR(info) ((info)&0xff)
+#define VM_INTINFO_DEL_ERRCODE	0x800
+#define VM_INTINFO_RSVD		0x7ffff000
+#define VM_INTINFO_VALID	0x80000000
+#define VM_INTINFO_TYPE		0x700
+#define VM_INTINFO_HWINTR	(0 << 8)
+#define VM_INTINFO_NMI		(2 << 8)
+#define VM_INTINFO_HWEXCEPTION	(3 << 8)
+#define VM_INTINFO_SWINTR	(4 << 8)
 
 #define VM_MAX_PREFIXLEN 10
 #define VM_MAX_SUFFIXLEN 15
-#define VM_MIN_NAMELEN 6
+#define VM_MIN_NAMELEN	 6
 /* A device node's name holds 255 bytes: "vmm.io/" NAME "." SEGMENT. */
 #define VM_MAX_NAMELEN (255 - VM_MAX_PREFIXLEN - VM_MAX_SUFFIXLEN - 1)
 
 /* Optional behaviour, set per vCPU by VM_SET_CAPABILITY. */
 enum vm_cap_type {
-	VM_CAP_HALT_EXIT, /* HLT is an exit to the program */
-	VM_CAP_MTRAP_EXIT, /* an exit after each instruction */
-	VM_CAP_PAUSE_EXIT, /* PAUSE is an exit to the program */
+	VM_CAP_HALT_EXIT,	   /* HLT is an exit to the program */
+	VM_CAP_MTRAP_EXIT,	   /* an exit after each instruction */
+	VM_CAP_PAUSE_EXIT,	   /* PAUSE is an exit to the program */
 	VM_CAP_UNRESTRICTED_GUEST, /* read-only: real mode runs unassisted */
 	VM_CAP_ENABLE_INVPCID,
 	VM_CAP_BPT_EXIT, /* INT3 is an exit to the program */
 	VM_CAP_RDPID,
 	VM_CAP_RDTSCP,
-	VM_CAP_IPI_EXIT, /* INIT and SIPI are exits of the sender */
+	VM_CAP_IPI_EXIT,    /* INIT and SIPI are exits of the sender */
 	VM_CAP_MASK_HWINTR, /* no hardware interrupt is injected */
-	VM_CAP_RFLAGS_TF, /* single-step through RFLAGS.TF, hidden from the guest */
+	VM_CAP_RFLAGS_TF,   /* single-step through RFLAGS.TF, hidden from the guest */
 	VM_CAP_MAX
 };
 
@@ -129,18 +129,18 @@ struct seg_desc {
 	uint32_t limit;
 	uint32_t access;
 };
-#define SEG_DESC_TYPE(access) ((access) & 0x001f)
-#define SEG_DESC_DPL(access) (((access) >> 5) & 0x3)
-#define SEG_DESC_PRESENT(access) (((access) & 0x0080) ? 1 : 0)
-#define SEG_DESC_DEF32(access) (((access) & 0x4000) ? 1 : 0)
-#define SEG_DESC_GRANULARITY(access) (((access) & 0x8000) ? 1 : 0)
-#define SEG_DESC_UNUSABLE(access) (((access) & 0x10000) ? 1 : 0)
+#define SEG_DESC_TYPE(access)	     ((access)&0x001f)
+#define SEG_DESC_DPL(access)	     (((access) >> 5) & 0x3)
+#define SEG_DESC_PRESENT(access)     (((access)&0x0080) ? 1 : 0)
+#define SEG_DESC_DEF32(access)	     (((access)&0x4000) ? 1 : 0)
+#define SEG_DESC_GRANULARITY(access) (((access)&0x8000) ? 1 : 0)
+#define SEG_DESC_UNUSABLE(access)    (((access)&0x10000) ? 1 : 0)
 
 enum vm_cpu_mode {
 	CPU_MODE_REAL,
 	CPU_MODE_PROTECTED,
 	CPU_MODE_COMPATIBILITY, /* long mode, CS.L = 0 */
-	CPU_MODE_64BIT, /* long mode, CS.L = 1 */
+	CPU_MODE_64BIT,		/* long mode, CS.L = 1 */
 };
 
 enum vm_paging_mode {
@@ -166,9 +166,9 @@ struct vm_guest_paging {
 #define VIE_INST_SIZE 15
 struct vie {
 	uint8_t inst[VIE_INST_SIZE];
-	uint8_t num_valid; /* bytes of inst[] that hold the instruction */
+	uint8_t num_valid;     /* bytes of inst[] that hold the instruction */
 	uint8_t num_processed; /* its length, once the library has decoded it */
-	uint8_t decoded; /* 0 in an exit */
+	uint8_t decoded;       /* 0 in an exit */
 };
 
 enum vm_exitcode {
@@ -219,7 +219,7 @@ struct vm_inout_str {
 	uint64_t cr0;
 	uint64_t index; /* RSI or RDI */
 	uint64_t count; /* RCX when rep, else 1 */
-	int addrsize; /* bytes */
+	int addrsize;	/* bytes */
 	enum vm_reg_name seg_name;
 	struct seg_desc seg_desc;
 };
