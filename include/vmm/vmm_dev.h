@@ -15,7 +15,7 @@
 
 /* Destroy the VM when the file that created it closes ("monitor mode"). */
 #define VMMCTL_CREATE_DESTROY_ON_CLOSE 0x1
-#define VMMCTL_FLAGS_MASK VMMCTL_CREATE_DESTROY_ON_CLOSE
+#define VMMCTL_FLAGS_MASK	       VMMCTL_CREATE_DESTROY_ON_CLOSE
 
 struct vmmctl_vm_create {
 	char name[VM_MAX_NAMELEN + 1];
@@ -28,14 +28,14 @@ struct vmmctl_vm_destroy {
 	int reserved[16]; /* zero */
 };
 
-#define VMMCTL_VM_CREATE _IOWR('V', 0, struct vmmctl_vm_create)
+#define VMMCTL_VM_CREATE  _IOWR('V', 0, struct vmmctl_vm_create)
 #define VMMCTL_VM_DESTROY _IOWR('V', 1, struct vmmctl_vm_destroy)
 
 /* Protections of a mapping: the values of PROT_READ, PROT_WRITE, PROT_EXEC. */
-#define VM_PROT_READ 0x1
+#define VM_PROT_READ  0x1
 #define VM_PROT_WRITE 0x2
-#define VM_PROT_EXEC 0x4
-#define VM_PROT_ALL 0x7
+#define VM_PROT_EXEC  0x4
+#define VM_PROT_ALL   0x7
 
 struct vm_memmap {
 	vm_paddr_t gpa;
@@ -155,15 +155,15 @@ struct vm_timeval {
 /* Counters come in pages of MAX_VM_STATS, from 'index' on (FreeBSD 14). */
 #define MAX_VM_STATS 64
 struct vm_stats {
-	int cpuid; /* in */
-	int index; /* in */
-	int num_entries; /* out */
-	struct vm_timeval tv; /* out: time since boot */
+	int cpuid;			/* in */
+	int index;			/* in */
+	int num_entries;		/* out */
+	struct vm_timeval tv;		/* out: time since boot */
 	uint64_t statbuf[MAX_VM_STATS]; /* out */
 };
 
 struct vm_stat_desc {
-	int index; /* in */
+	int index;	/* in */
 	char desc[128]; /* out */
 };
 
@@ -173,9 +173,9 @@ struct vm_x2apic {
 };
 
 struct vm_gpa_pte {
-	uint64_t gpa; /* in */
+	uint64_t gpa;	 /* in */
 	uint64_t pte[5]; /* out, root first */
-	int ptenum; /* out */
+	int ptenum;	 /* out */
 };
 
 struct vm_hpet_cap {
@@ -191,7 +191,7 @@ struct vm_gla2gpa {
 	int prot;
 	uint64_t gla;
 	struct vm_guest_paging paging;
-	int fault; /* out: 1 when the guest's tables do not allow it */
+	int fault;    /* out: 1 when the guest's tables do not allow it */
 	uint64_t gpa; /* out */
 };
 
@@ -204,9 +204,9 @@ struct vm_cpuset {
 	int cpusetsize; /* bytes */
 	void *cpus;
 };
-#define VM_ACTIVE_CPUS 0
+#define VM_ACTIVE_CPUS	  0
 #define VM_SUSPENDED_CPUS 1
-#define VM_DEBUG_CPUS 2
+#define VM_DEBUG_CPUS	  2
 
 struct vm_intinfo {
 	int vcpuid;
@@ -297,65 +297,65 @@ enum {
 	IOCNUM_RUN_REPLY = 192, /* from here on ours */
 };
 
-#define VM_RUN _IOWR('v', IOCNUM_RUN, struct vm_run)
-#define VM_RUN_REPLY _IOW('v', IOCNUM_RUN_REPLY, struct vm_run_reply)
-#define VM_SUSPEND _IOW('v', IOCNUM_SUSPEND, struct vm_suspend)
-#define VM_REINIT _IO('v', IOCNUM_REINIT)
-#define VM_ALLOC_MEMSEG _IOW('v', IOCNUM_ALLOC_MEMSEG, struct vm_memseg)
-#define VM_GET_MEMSEG _IOWR('v', IOCNUM_GET_MEMSEG, struct vm_memseg)
-#define VM_MMAP_MEMSEG _IOW('v', IOCNUM_MMAP_MEMSEG, struct vm_memmap)
-#define VM_MMAP_GETNEXT _IOWR('v', IOCNUM_MMAP_GETNEXT, struct vm_memmap)
-#define VM_MUNMAP_MEMSEG _IOW('v', IOCNUM_MUNMAP_MEMSEG, struct vm_munmap)
-#define VM_SET_REGISTER _IOW('v', IOCNUM_SET_REGISTER, struct vm_register)
-#define VM_GET_REGISTER _IOWR('v', IOCNUM_GET_REGISTER, struct vm_register)
+#define VM_RUN			  _IOWR('v', IOCNUM_RUN, struct vm_run)
+#define VM_RUN_REPLY		  _IOW('v', IOCNUM_RUN_REPLY, struct vm_run_reply)
+#define VM_SUSPEND		  _IOW('v', IOCNUM_SUSPEND, struct vm_suspend)
+#define VM_REINIT		  _IO('v', IOCNUM_REINIT)
+#define VM_ALLOC_MEMSEG		  _IOW('v', IOCNUM_ALLOC_MEMSEG, struct vm_memseg)
+#define VM_GET_MEMSEG		  _IOWR('v', IOCNUM_GET_MEMSEG, struct vm_memseg)
+#define VM_MMAP_MEMSEG		  _IOW('v', IOCNUM_MMAP_MEMSEG, struct vm_memmap)
+#define VM_MMAP_GETNEXT		  _IOWR('v', IOCNUM_MMAP_GETNEXT, struct vm_memmap)
+#define VM_MUNMAP_MEMSEG	  _IOW('v', IOCNUM_MUNMAP_MEMSEG, struct vm_munmap)
+#define VM_SET_REGISTER		  _IOW('v', IOCNUM_SET_REGISTER, struct vm_register)
+#define VM_GET_REGISTER		  _IOWR('v', IOCNUM_GET_REGISTER, struct vm_register)
 #define VM_SET_SEGMENT_DESCRIPTOR _IOW('v', IOCNUM_SET_SEGMENT_DESCRIPTOR, struct vm_seg_desc)
 #define VM_GET_SEGMENT_DESCRIPTOR _IOWR('v', IOCNUM_GET_SEGMENT_DESCRIPTOR, struct vm_seg_desc)
-#define VM_SET_REGISTER_SET _IOW('v', IOCNUM_SET_REGISTER_SET, struct vm_register_set)
-#define VM_GET_REGISTER_SET _IOWR('v', IOCNUM_GET_REGISTER_SET, struct vm_register_set)
-#define VM_SET_KERNEMU_DEV _IOW('v', IOCNUM_SET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
-#define VM_GET_KERNEMU_DEV _IOWR('v', IOCNUM_GET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
-#define VM_INJECT_EXCEPTION _IOW('v', IOCNUM_INJECT_EXCEPTION, struct vm_exception)
-#define VM_LAPIC_IRQ _IOW('v', IOCNUM_LAPIC_IRQ, struct vm_lapic_irq)
-#define VM_LAPIC_LOCAL_IRQ _IOW('v', IOCNUM_LAPIC_LOCAL_IRQ, struct vm_lapic_irq)
-#define VM_LAPIC_MSI _IOW('v', IOCNUM_LAPIC_MSI, struct vm_lapic_msi)
-#define VM_IOAPIC_ASSERT_IRQ _IOW('v', IOCNUM_IOAPIC_ASSERT_IRQ, struct vm_ioapic_irq)
-#define VM_IOAPIC_DEASSERT_IRQ _IOW('v', IOCNUM_IOAPIC_DEASSERT_IRQ, struct vm_ioapic_irq)
-#define VM_IOAPIC_PULSE_IRQ _IOW('v', IOCNUM_IOAPIC_PULSE_IRQ, struct vm_ioapic_irq)
-#define VM_IOAPIC_PINCOUNT _IOR('v', IOCNUM_IOAPIC_PINCOUNT, int)
-#define VM_ISA_ASSERT_IRQ _IOW('v', IOCNUM_ISA_ASSERT_IRQ, struct vm_isa_irq)
-#define VM_ISA_DEASSERT_IRQ _IOW('v', IOCNUM_ISA_DEASSERT_IRQ, struct vm_isa_irq)
-#define VM_ISA_PULSE_IRQ _IOW('v', IOCNUM_ISA_PULSE_IRQ, struct vm_isa_irq)
-#define VM_ISA_SET_IRQ_TRIGGER _IOW('v', IOCNUM_ISA_SET_IRQ_TRIGGER, struct vm_isa_irq_trigger)
-#define VM_SET_CAPABILITY _IOW('v', IOCNUM_SET_CAPABILITY, struct vm_capability)
-#define VM_GET_CAPABILITY _IOWR('v', IOCNUM_GET_CAPABILITY, struct vm_capability)
-#define VM_INJECT_NMI _IOW('v', IOCNUM_INJECT_NMI, struct vm_nmi)
-#define VM_STATS _IOWR('v', IOCNUM_VM_STATS, struct vm_stats)
-#define VM_STAT_DESC _IOWR('v', IOCNUM_VM_STAT_DESC, struct vm_stat_desc)
-#define VM_SET_X2APIC_STATE _IOW('v', IOCNUM_SET_X2APIC_STATE, struct vm_x2apic)
-#define VM_GET_X2APIC_STATE _IOWR('v', IOCNUM_GET_X2APIC_STATE, struct vm_x2apic)
-#define VM_GET_HPET_CAPABILITIES _IOR('v', IOCNUM_GET_HPET_CAPABILITIES, struct vm_hpet_cap)
-#define VM_SET_TOPOLOGY _IOW('v', IOCNUM_SET_TOPOLOGY, struct vm_cpu_topology)
-#define VM_GET_TOPOLOGY _IOR('v', IOCNUM_GET_TOPOLOGY, struct vm_cpu_topology)
-#define VM_GET_GPA_PMAP _IOWR('v', IOCNUM_GET_GPA_PMAP, struct vm_gpa_pte)
-#define VM_GLA2GPA _IOWR('v', IOCNUM_GLA2GPA, struct vm_gla2gpa)
-#define VM_GLA2GPA_NOFAULT _IOWR('v', IOCNUM_GLA2GPA_NOFAULT, struct vm_gla2gpa)
-#define VM_ACTIVATE_CPU _IOW('v', IOCNUM_ACTIVATE_CPU, struct vm_activate_cpu)
-#define VM_GET_CPUS _IOW('v', IOCNUM_GET_CPUSET, struct vm_cpuset)
-#define VM_SUSPEND_CPU _IOW('v', IOCNUM_SUSPEND_CPU, struct vm_activate_cpu)
-#define VM_RESUME_CPU _IOW('v', IOCNUM_RESUME_CPU, struct vm_activate_cpu)
-#define VM_SET_INTINFO _IOW('v', IOCNUM_SET_INTINFO, struct vm_intinfo)
-#define VM_GET_INTINFO _IOWR('v', IOCNUM_GET_INTINFO, struct vm_intinfo)
-#define VM_RTC_WRITE _IOW('v', IOCNUM_RTC_WRITE, struct vm_rtc_data)
-#define VM_RTC_READ _IOWR('v', IOCNUM_RTC_READ, struct vm_rtc_data)
-#define VM_RTC_SETTIME _IOW('v', IOCNUM_RTC_SETTIME, struct vm_rtc_time)
-#define VM_RTC_GETTIME _IOR('v', IOCNUM_RTC_GETTIME, struct vm_rtc_time)
-#define VM_RESTART_INSTRUCTION _IOW('v', IOCNUM_RESTART_INSTRUCTION, int)
+#define VM_SET_REGISTER_SET	  _IOW('v', IOCNUM_SET_REGISTER_SET, struct vm_register_set)
+#define VM_GET_REGISTER_SET	  _IOWR('v', IOCNUM_GET_REGISTER_SET, struct vm_register_set)
+#define VM_SET_KERNEMU_DEV	  _IOW('v', IOCNUM_SET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
+#define VM_GET_KERNEMU_DEV	  _IOWR('v', IOCNUM_GET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
+#define VM_INJECT_EXCEPTION	  _IOW('v', IOCNUM_INJECT_EXCEPTION, struct vm_exception)
+#define VM_LAPIC_IRQ		  _IOW('v', IOCNUM_LAPIC_IRQ, struct vm_lapic_irq)
+#define VM_LAPIC_LOCAL_IRQ	  _IOW('v', IOCNUM_LAPIC_LOCAL_IRQ, struct vm_lapic_irq)
+#define VM_LAPIC_MSI		  _IOW('v', IOCNUM_LAPIC_MSI, struct vm_lapic_msi)
+#define VM_IOAPIC_ASSERT_IRQ	  _IOW('v', IOCNUM_IOAPIC_ASSERT_IRQ, struct vm_ioapic_irq)
+#define VM_IOAPIC_DEASSERT_IRQ	  _IOW('v', IOCNUM_IOAPIC_DEASSERT_IRQ, struct vm_ioapic_irq)
+#define VM_IOAPIC_PULSE_IRQ	  _IOW('v', IOCNUM_IOAPIC_PULSE_IRQ, struct vm_ioapic_irq)
+#define VM_IOAPIC_PINCOUNT	  _IOR('v', IOCNUM_IOAPIC_PINCOUNT, int)
+#define VM_ISA_ASSERT_IRQ	  _IOW('v', IOCNUM_ISA_ASSERT_IRQ, struct vm_isa_irq)
+#define VM_ISA_DEASSERT_IRQ	  _IOW('v', IOCNUM_ISA_DEASSERT_IRQ, struct vm_isa_irq)
+#define VM_ISA_PULSE_IRQ	  _IOW('v', IOCNUM_ISA_PULSE_IRQ, struct vm_isa_irq)
+#define VM_ISA_SET_IRQ_TRIGGER	  _IOW('v', IOCNUM_ISA_SET_IRQ_TRIGGER, struct vm_isa_irq_trigger)
+#define VM_SET_CAPABILITY	  _IOW('v', IOCNUM_SET_CAPABILITY, struct vm_capability)
+#define VM_GET_CAPABILITY	  _IOWR('v', IOCNUM_GET_CAPABILITY, struct vm_capability)
+#define VM_INJECT_NMI		  _IOW('v', IOCNUM_INJECT_NMI, struct vm_nmi)
+#define VM_STATS		  _IOWR('v', IOCNUM_VM_STATS, struct vm_stats)
+#define VM_STAT_DESC		  _IOWR('v', IOCNUM_VM_STAT_DESC, struct vm_stat_desc)
+#define VM_SET_X2APIC_STATE	  _IOW('v', IOCNUM_SET_X2APIC_STATE, struct vm_x2apic)
+#define VM_GET_X2APIC_STATE	  _IOWR('v', IOCNUM_GET_X2APIC_STATE, struct vm_x2apic)
+#define VM_GET_HPET_CAPABILITIES  _IOR('v', IOCNUM_GET_HPET_CAPABILITIES, struct vm_hpet_cap)
+#define VM_SET_TOPOLOGY		  _IOW('v', IOCNUM_SET_TOPOLOGY, struct vm_cpu_topology)
+#define VM_GET_TOPOLOGY		  _IOR('v', IOCNUM_GET_TOPOLOGY, struct vm_cpu_topology)
+#define VM_GET_GPA_PMAP		  _IOWR('v', IOCNUM_GET_GPA_PMAP, struct vm_gpa_pte)
+#define VM_GLA2GPA		  _IOWR('v', IOCNUM_GLA2GPA, struct vm_gla2gpa)
+#define VM_GLA2GPA_NOFAULT	  _IOWR('v', IOCNUM_GLA2GPA_NOFAULT, struct vm_gla2gpa)
+#define VM_ACTIVATE_CPU		  _IOW('v', IOCNUM_ACTIVATE_CPU, struct vm_activate_cpu)
+#define VM_GET_CPUS		  _IOW('v', IOCNUM_GET_CPUSET, struct vm_cpuset)
+#define VM_SUSPEND_CPU		  _IOW('v', IOCNUM_SUSPEND_CPU, struct vm_activate_cpu)
+#define VM_RESUME_CPU		  _IOW('v', IOCNUM_RESUME_CPU, struct vm_activate_cpu)
+#define VM_SET_INTINFO		  _IOW('v', IOCNUM_SET_INTINFO, struct vm_intinfo)
+#define VM_GET_INTINFO		  _IOWR('v', IOCNUM_GET_INTINFO, struct vm_intinfo)
+#define VM_RTC_WRITE		  _IOW('v', IOCNUM_RTC_WRITE, struct vm_rtc_data)
+#define VM_RTC_READ		  _IOWR('v', IOCNUM_RTC_READ, struct vm_rtc_data)
+#define VM_RTC_SETTIME		  _IOW('v', IOCNUM_RTC_SETTIME, struct vm_rtc_time)
+#define VM_RTC_GETTIME		  _IOR('v', IOCNUM_RTC_GETTIME, struct vm_rtc_time)
+#define VM_RESTART_INSTRUCTION	  _IOW('v', IOCNUM_RESTART_INSTRUCTION, int)
 
 /*
  * mmap() of /dev/vmm/NAME maps segment SEGID from byte OFFSET of it with the
  * file offset below; /dev/vmm.io/NAME.SEG maps its segment from offset 0.
  */
-#define VM_MMAP_SEGID_SHIFT 48
+#define VM_MMAP_SEGID_SHIFT	      48
 #define VM_MMAP_OFFSET(segid, offset) (((uint64_t)(segid) << VM_MMAP_SEGID_SHIFT) | (offset))
 
 #endif
