@@ -15,7 +15,7 @@
 #include "os_types.h"
 #include <vmm/types.h>
 
-#define OS_PAGE_SIZE 4096ul
+#define OS_PAGE_SIZE  4096ul
 #define OS_PAGE_SHIFT 12
 
 struct vm;
@@ -86,11 +86,11 @@ void os_thread_kick(struct os_thread *thread);
 
 /* --- time --------------------------------------------------------------- */
 
-uint64_t os_now_ns(void); /* monotonic nanoseconds. any */
-int64_t os_wall_seconds(void); /* seconds since 1970, UTC. any */
+uint64_t os_now_ns(void);	       /* monotonic nanoseconds. any */
+int64_t os_wall_seconds(void);	       /* seconds since 1970, UTC. any */
 static inline uint64_t os_rdtsc(void); /* any [inline] */
-uint32_t os_tsc_khz(void); /* frequency of os_rdtsc. any */
-bool os_tsc_stable(void); /* os_rdtsc has one rate, and agrees on all CPUs. any */
+uint32_t os_tsc_khz(void);	       /* frequency of os_rdtsc. any */
+bool os_tsc_stable(void);	       /* os_rdtsc has one rate, and agrees on all CPUs. any */
 
 /*
  * A one-shot timer on os_now_ns()'s clock. The callback runs in interrupt
@@ -106,14 +106,14 @@ bool os_timer_try_cancel(struct os_timer *timer);
 
 /* --- processors --------------------------------------------------------- */
 
-unsigned int os_cpu_id(void); /* meaningful with preemption off. any */
+unsigned int os_cpu_id(void);	    /* meaningful with preemption off. any */
 unsigned int os_cpu_possible(void); /* one more than the highest CPU number */
 unsigned int os_cpu_online(void);
 /* Run fn(arg) on every online CPU with interrupts off; the first error, or 0. sleep */
 int os_each_cpu(int (*fn)(void *arg), void *arg);
 
 static inline void os_irq_disable(void); /* [inline] */
-static inline void os_irq_enable(void); /* [inline] */
+static inline void os_irq_enable(void);	 /* [inline] */
 
 /*
  * Edges of the inner loop. Between begin and end: preemption is off, the FPU's
@@ -148,11 +148,11 @@ void os_host_nmi(void);
 
 /* How careful the host asks us to be with speculation (its mitigations= setting). */
 struct os_mitigations {
-	bool ibpb; /* predictor barrier between vCPUs of different VMs */
-	bool spec_ctrl; /* the guest may own SPEC_CTRL */
-	bool rsb_fill; /* fill the return stack after an exit */
+	bool ibpb;		/* predictor barrier between vCPUs of different VMs */
+	bool spec_ctrl;		/* the guest may own SPEC_CTRL */
+	bool rsb_fill;		/* fill the return stack after an exit */
 	bool clear_cpu_buffers; /* MDS: VERW before entry */
-	bool flush_l1d; /* L1TF: flush before entry */
+	bool flush_l1d;		/* L1TF: flush before entry */
 };
 const struct os_mitigations *os_mitigations(void);
 
