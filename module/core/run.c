@@ -200,8 +200,11 @@ static enum exit_action take_requests(struct vcpu *vcpu)
 {
 	uint32_t bits = requests(vcpu);
 
-	if (bits & VCPU_REQ_YIELD)
+	/* Who has passed may have changed everything, even destroyed the VM. */
+	if (bits & VCPU_REQ_YIELD) {
 		vcpu_let_pass(vcpu);
+		bits = requests(vcpu);
+	}
 	if (bits & VCPU_REQ_SUSPEND)
 		return exit_suspended(vcpu);
 	if (bits & VCPU_REQ_DEBUG) {

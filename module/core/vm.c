@@ -189,14 +189,19 @@ static void stop_timers(struct vm *vm)
 	}
 }
 
+static void stop_for_good(struct vm *vm)
+{
+	__atomic_store_n(&vm->suspend, VM_SUSPEND_DESTROY, __ATOMIC_SEQ_CST);
+	request_all(vm, VCPU_REQ_SUSPEND);
+}
+
 /*
  * With every vCPU frozen and 'destroyed' set nobody runs the guest or adds to
  * its memory again; programs' mappings go before the memory does.
  */
 void vm_destroy(struct vm *vm)
 {
-	__atomic_store_n(&vm->suspend, VM_SUSPEND_DESTROY, __ATOMIC_SEQ_CST);
-	request_all(vm, VCPU_REQ_SUSPEND);
+	stop_for_good(vm);
 
 	os_mutex_lock(&vm->lock);
 	if (vm->destroyed) {
@@ -207,6 +212,8 @@ void vm_destroy(struct vm *vm)
 	os_mutex_lock(&vm->memory.lock);
 	WRITE_ONCE(vm->destroyed, true);
 	os_mutex_unlock(&vm->memory.lock);
+	/* Again: a VM_REINIT may have come in between and taken the request away. */
+	stop_for_good(vm);
 	device_stop_all(vm);
 	stop_timers(vm);
 	os_vm_unmap_programs(vm);
