@@ -168,6 +168,7 @@ static void map_insert(struct vm *vm, unsigned int position, const struct vm_mem
 		.flags = map->flags,
 	};
 	memory->map_count++;
+	memory->generation++;
 }
 
 static void map_remove(struct vm *vm, unsigned int position)
@@ -176,6 +177,7 @@ static void map_remove(struct vm *vm, unsigned int position)
 	struct memmap_entry *entry = &memory->map[position];
 
 	npt_unmap(&vm->npt, entry->gpa, entry->len);
+	memory->generation++;
 	memory->map_count--;
 	memmove(entry, entry + 1, (memory->map_count - position) * sizeof(*entry));
 	flush_all(vm);

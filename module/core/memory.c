@@ -265,6 +265,7 @@ void memory_free(struct vm *vm)
 	struct memory *memory = &vm->memory;
 
 	memory->map_count = 0;
+	memory->generation++;
 	for (int i = 0; i < MEMSEG_MAX; i++) {
 		struct memseg *seg = memory->seg[i];
 

@@ -40,6 +40,7 @@ struct memory {
 	struct memseg *seg[MEMSEG_MAX];	     /* (f) and memory.lock; by segid */
 	struct memmap_entry map[MEMMAP_MAX]; /* (f) sorted by gpa */
 	unsigned int map_count;		     /* (f) */
+	uint64_t generation;		     /* (f) another one after each change of the map */
 };
 
 /* Life of an empty memory; the VM is not visible yet, or not any more. */

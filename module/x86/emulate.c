@@ -4,8 +4,10 @@
  * into what the run loop does next.
  */
 #include "core/vm.h"
+#include "dev/device.h"
 #include "x86/cpuid.h"
 #include "x86/emulate.h"
+#include "x86/emulate_internal.h"
 #include "x86/emulate_state.h"
 #include "x86/exits.h"
 #include "x86/fetch.h"
@@ -59,7 +61,6 @@ int emulation_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	emulation->vcpu = vcpu;
 	emulation->emulator.gpr = vcpu->gpr;
-	emulation->emulator.insn = &emulation->insn;
 	emulation->failed_rip = NO_RIP;
 	vcpu->emulation = emulation;
 	return 0;
@@ -184,7 +185,7 @@ static enum exit_action run_after_populate(struct vcpu *vcpu)
 
 static uint64_t rip_behind(const struct vcpu *vcpu)
 {
-	const struct instruction *insn = &vcpu->emulation->insn;
+	const struct instruction *insn = vcpu->emulation->emulator.insn;
 	uint64_t rip = vcpu->rip + insn->length;
 
 	return insn->mode == DECODE_64 ? rip : (uint32_t)rip;
@@ -204,7 +205,14 @@ static enum exit_action ask_program(struct vcpu *vcpu)
 
 static enum exit_action wait(struct vcpu *vcpu)
 {
-	switch (vcpu->emulation->wait) {
+	struct emulation *emulation = vcpu->emulation;
+
+	/* Until it goes on others may be fetched. */
+	if (emulation->emulator.insn != &emulation->insn) {
+		emulation->insn = *emulation->emulator.insn;
+		emulation->emulator.insn = &emulation->insn;
+	}
+	switch (emulation->wait) {
 	case WAIT_PROGRAM:
 		return ask_program(vcpu);
 	case WAIT_MEMORY:
@@ -294,24 +302,60 @@ static bool has_two_operands(uint8_t op)
 	}
 }
 
+/*
+ * The short way, for a MOV between a register and a device of the kernel's at the
+ * address of the fault: one access, nothing to translate, nothing to be kept. False:
+ * take the long one, nothing has been done.
+ */
+static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
+{
+	struct emulation *emulation = vcpu->emulation;
+	struct emulator *emulator = &emulation->emulator;
+	const struct instruction *insn = emulator->insn;
+	bool write = insn->form != FORM_REG_RM && insn->form != FORM_ACC_MEM;
+	uint64_t linear, value;
+	int result;
+
+	if (insn->op != OP_MOV || !insn->memory)
+		return false;
+	if (emulate_operand(emulator, insn->operand_size, write ? EMULATE_WRITE : EMULATE_READ,
+			    &linear) ||
+	    !emulation_is_faulting_operand(emulation, linear, insn->operand_size, write))
+		return false;
+	value = insn->form == FORM_RM_IMM ?
+			low_bytes((uint64_t)insn->immediate, insn->operand_size) :
+			emulate_get_reg(emulator, insn->reg, insn->operand_size);
+	result = device_mmio(vcpu, emulation->gpa, write, insn->operand_size, &value);
+	if (unlikely(result == -ENOENT))
+		return false;
+	if (!write)
+		emulate_set_reg(emulator, insn->reg, insn->operand_size, value);
+	emulation->leave = result == DEVICE_EXIT;
+	emulator->rip = vcpu->next_rip;
+	*action = complete(vcpu);
+	return true;
+}
+
 enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 {
 	struct emulation *emulation = vcpu->emulation;
-	int error = x86_fetch_decoded(vcpu, &emulation->insn, &emulation->walk);
+	enum exit_action action;
+	int error;
 
+	error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->walk);
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
 	emulation->gpa = gpa;
 	emulation->prot = prot;
-	emulation->gpa_is_operand = !has_two_operands(emulation->insn.op);
+	emulation->gpa_is_operand = !has_two_operands(emulation->emulator.insn->op);
 	prepare(vcpu, &memory_ops);
-	return run(vcpu);
+	return try_simple_mov(vcpu, &action) ? action : run(vcpu);
 }
 
 /* Is it still the instruction that was intercepted, with the port that was checked? */
 static bool is_intercepted(const struct vcpu *vcpu, const struct x86_io *io)
 {
-	const struct instruction *insn = &vcpu->emulation->insn;
+	const struct instruction *insn = vcpu->emulation->emulator.insn;
 
 	return insn->op == (io->in ? OP_INS : OP_OUTS) && insn->operand_size == io->size &&
 	       (uint16_t)vcpu->gpr[GPR_RDX] == io->port;
@@ -320,7 +364,7 @@ static bool is_intercepted(const struct vcpu *vcpu, const struct x86_io *io)
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
 {
 	struct emulation *emulation = vcpu->emulation;
-	int error = x86_fetch_decoded(vcpu, &emulation->insn, &emulation->walk);
+	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->walk);
 
 	if (unlikely(error))
 		return not_fetched(vcpu, error);

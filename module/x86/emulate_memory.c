@@ -219,26 +219,13 @@ static int ram_exchange(const struct piece *piece, const void *old, const void *
 
 /* --- finding them ---------------------------------------------------------------------------- */
 
-/*
- * The processor has translated the operand already, for an access that needed no
- * more than this one does.
- */
-static bool is_faulting_operand(const struct emulation *emulation, uint64_t linear,
-				unsigned int size, bool write)
-{
-	return emulation->gpa_is_operand &&
-	       linear % OS_PAGE_SIZE == emulation->gpa % OS_PAGE_SIZE &&
-	       linear % OS_PAGE_SIZE + size <= OS_PAGE_SIZE &&
-	       (!write || (emulation->prot & VM_PROT_WRITE));
-}
-
 static int translate(struct emulation *emulation, uint64_t linear, unsigned int size, bool write,
 		     uint64_t *gpa)
 {
 	uint32_t error_code;
 	int error;
 
-	if (likely(is_faulting_operand(emulation, linear, size, write))) {
+	if (likely(emulation_is_faulting_operand(emulation, linear, size, write))) {
 		*gpa = emulation->gpa;
 		return 0;
 	}

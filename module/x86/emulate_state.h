@@ -9,6 +9,7 @@
 
 #include "core/vm.h"
 #include "x86/emulate_insn.h"
+#include "x86/fetch.h"
 #include "x86/walk.h"
 
 /*
@@ -28,7 +29,7 @@ enum emulation_wait {
 struct emulation {
 	struct emulator emulator; /* first: the engine's callbacks get this */
 	struct vcpu *vcpu;	  /* (c) */
-	struct instruction insn;
+	struct instruction insn;  /* copy of an instruction that waits */
 	struct walk_state walk;
 
 	/* The nested page fault that brought us here, if one did. */
@@ -47,11 +48,26 @@ struct emulation {
 	unsigned int log_next; /* the next to be taken */
 
 	uint64_t failed_rip; /* could not be emulated there a moment ago */
+
+	struct fetch_cache fetch;
 };
 
 static inline struct emulation *emulation_of(struct emulator *emulator)
 {
 	return (struct emulation *)emulator;
+}
+
+/*
+ * The processor has translated the operand already, for an access that needed no
+ * more than this one does.
+ */
+static inline bool emulation_is_faulting_operand(const struct emulation *emulation, uint64_t linear,
+						 unsigned int size, bool write)
+{
+	return emulation->gpa_is_operand &&
+	       linear % OS_PAGE_SIZE == emulation->gpa % OS_PAGE_SIZE &&
+	       linear % OS_PAGE_SIZE + size <= OS_PAGE_SIZE &&
+	       (!write || (emulation->prot & VM_PROT_WRITE));
 }
 
 /* emulate_memory.c: as in struct emulator_ops. */

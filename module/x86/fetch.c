@@ -4,6 +4,7 @@
  * else the limit ends what can be fetched (APM vol. 2, 4.12.2).
  */
 #include "core/vm.h"
+#include "x86/emulate_state.h"
 #include "x86/fetch.h"
 #include "x86/walk.h"
 
@@ -12,6 +13,8 @@ struct fetch {
 	struct vcpu *vcpu;
 	struct walk_state *walk;
 	struct seg_desc code;
+	struct walk_trace trace; /* of the page of the first byte */
+	const uint8_t *hva;	 /* of that byte */
 };
 
 static enum decode_mode mode_of(const struct fetch *fetch)
@@ -21,21 +24,20 @@ static enum decode_mode mode_of(const struct fetch *fetch)
 	return fetch->code.access & SEG_ACCESS_DB ? DECODE_32 : DECODE_16;
 }
 
-static void fetch_prepare(struct vcpu *vcpu, struct fetch *fetch, struct walk_state *walk)
+static inline void fetch_prepare(struct vcpu *vcpu, struct fetch *fetch, struct walk_state *walk)
 {
 	fetch->vcpu = vcpu;
 	fetch->walk = walk;
-	walk_state_of(vcpu, walk);
-	fetch->code = (struct seg_desc){ 0 };
-	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, &fetch->code);
+	fetch->trace.valid = false;
+	walk_state_and_code(vcpu, walk, &fetch->code);
 }
 
 /*
  * Bytes that lie within one page, at a linear address: 0, or a negative errno as
- * x86_fetch(), with the exception raised if 'raise'.
+ * x86_fetch(), with the exception raised if they are the first.
  */
-static int fetch_piece(const struct fetch *fetch, uint64_t linear, uint8_t *buffer,
-		       unsigned int size, bool raise)
+static int fetch_piece(struct fetch *fetch, uint64_t linear, uint8_t *buffer, unsigned int size,
+		       bool first)
 {
 	struct vcpu *vcpu = fetch->vcpu;
 	uint32_t error_code;
@@ -43,8 +45,9 @@ static int fetch_piece(const struct fetch *fetch, uint64_t linear, uint8_t *buff
 	const void *hva;
 	int error;
 
-	error = walk_vcpu(vcpu, fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code);
-	if (unlikely(error == -EFAULT) && raise)
+	error = walk_vcpu_trace(vcpu, fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code,
+				&fetch->trace);
+	if (unlikely(error == -EFAULT) && first)
 		vcpu_raise_page_fault(vcpu, linear, error_code);
 	if (unlikely(error)) {
 		vcpu->fault_gpa = gpa;
@@ -56,12 +59,12 @@ static int fetch_piece(const struct fetch *fetch, uint64_t linear, uint8_t *buff
 		return memory_lookup(vcpu->vm, gpa) ? -EAGAIN : -ENXIO;
 	}
 	memcpy(buffer, hva, size);
+	fetch->hva = hva;
 	return 0;
 }
 
 /* 'want' bytes at a linear address; fewer where the second page cannot be had. */
-static int fetch_linear(const struct fetch *fetch, uint64_t linear, uint8_t *buffer,
-			unsigned int want)
+static int fetch_linear(struct fetch *fetch, uint64_t linear, uint8_t *buffer, unsigned int want)
 {
 	unsigned int first = (unsigned int)(OS_PAGE_SIZE - linear % OS_PAGE_SIZE);
 	int error;
@@ -91,7 +94,7 @@ static unsigned int within_limit(const struct fetch *fetch, uint64_t rip, unsign
 	return limit - rip < want - 1 ? (unsigned int)(limit - rip + 1) : want;
 }
 
-static int fetch_bytes(const struct fetch *fetch, uint64_t rip, uint8_t *buffer, unsigned int want)
+static int fetch_bytes(struct fetch *fetch, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
 	if (likely(fetch->walk->paging.cpu_mode == CPU_MODE_64BIT))
 		return fetch_linear(fetch, rip, buffer, want);
@@ -107,7 +110,7 @@ static int fetch_bytes(const struct fetch *fetch, uint64_t rip, uint8_t *buffer,
  * The instruction goes on where nothing could be fetched: raise what that would
  * have raised.
  */
-static int fetch_rest(const struct fetch *fetch, uint64_t rip, unsigned int count)
+static int fetch_rest(struct fetch *fetch, uint64_t rip, unsigned int count)
 {
 	uint8_t byte;
 	int got = fetch_bytes(fetch, rip + count, &byte, 1);
@@ -134,22 +137,109 @@ int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int wan
 	return fetch_bytes(&fetch, rip, buffer, min_t(unsigned int, want, INSTRUCTION_MAX));
 }
 
-int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk)
+/* --- what was fetched before ------------------------------------------------------ */
+
+/* Bytes compared and kept: two words, which need not be aligned. */
+static inline void load_words(const uint8_t *from, uint64_t words[2])
 {
-	uint8_t bytes[INSTRUCTION_MAX];
-	struct fetch fetch;
+	memcpy(words, from, 2 * sizeof(uint64_t));
+}
+
+static inline bool slot_matches(const struct fetch_slot *slot, const struct fetch *fetch)
+{
+	const struct walk_state *walk = fetch->walk;
+	const struct vcpu *vcpu = fetch->vcpu;
+	uint64_t words[2];
+
+	if (slot->rip != vcpu->rip || !slot->trace.valid || slot->cr3 != walk->paging.cr3 ||
+	    slot->cr0 != walk->cr0 || slot->cr4 != walk->cr4 || slot->efer != walk->efer ||
+	    slot->cpl != walk->paging.cpl || slot->code.base != fetch->code.base ||
+	    slot->code.limit != fetch->code.limit || slot->code.access != fetch->code.access ||
+	    slot->generation != vcpu->vm->memory.generation)
+		return false;
+	if (!walk_trace_holds(&slot->trace))
+		return false;
+	load_words(slot->hva, words);
+	return (words[0] & slot->mask[0]) == slot->bytes[0] &&
+	       (words[1] & slot->mask[1]) == slot->bytes[1];
+}
+
+static uint64_t byte_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ull : (1ull << (8 * bytes)) - 1;
+}
+
+/* 'fetch' has just succeeded with 'bytes', all of whose page the trace is about. */
+static void slot_fill(struct fetch_slot *slot, const struct fetch *fetch, const uint8_t *bytes)
+{
+	const struct walk_state *walk = fetch->walk;
+	unsigned int length = slot->insn.length;
+
+	slot->rip = fetch->vcpu->rip;
+	slot->cr0 = walk->cr0;
+	slot->cr3 = walk->paging.cr3;
+	slot->cr4 = walk->cr4;
+	slot->efer = walk->efer;
+	slot->cpl = walk->paging.cpl;
+	slot->code = fetch->code;
+	slot->generation = fetch->vcpu->vm->memory.generation;
+	slot->hva = fetch->hva;
+	slot->mask[0] = byte_mask(length);
+	slot->mask[1] = length > 8 ? byte_mask(length - 8) : 0;
+	load_words(bytes, slot->bytes);
+	slot->bytes[0] &= slot->mask[0];
+	slot->bytes[1] &= slot->mask[1];
+	slot->trace = fetch->trace;
+	/* Nearer to the end of the page the words to compare are not all there. */
+	if ((uintptr_t)fetch->hva % OS_PAGE_SIZE > OS_PAGE_SIZE - 16)
+		slot->trace.valid = false;
+}
+
+static inline struct fetch_slot *slot_of(struct vcpu *vcpu)
+{
+	return &vcpu->emulation->fetch.slot[(vcpu->rip ^ vcpu->rip >> 4) % FETCH_SLOTS];
+}
+
+static int fetch_anew(struct fetch *fetch, struct fetch_slot *slot)
+{
+	struct vcpu *vcpu = fetch->vcpu;
+	uint8_t bytes[16] = { 0 };
 	int count, error;
 
-	fetch_prepare(vcpu, &fetch, walk);
-	count = fetch_bytes(&fetch, vcpu->rip, bytes, INSTRUCTION_MAX);
+	slot->trace.valid = false;
+	count = fetch_bytes(fetch, vcpu->rip, bytes, INSTRUCTION_MAX);
 	if (unlikely(count < 0))
 		return count;
-	error = decode_instruction(insn, bytes, (unsigned int)count, mode_of(&fetch));
+	error = decode_instruction(&slot->insn, bytes, (unsigned int)count, mode_of(fetch));
 	if (unlikely(error == -ENODATA))
-		return fetch_rest(&fetch, vcpu->rip, (unsigned int)count);
+		return fetch_rest(fetch, vcpu->rip, (unsigned int)count);
 	if (unlikely(error == -E2BIG)) {
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 		return -EFAULT;
 	}
+	if (!error)
+		slot_fill(slot, fetch, bytes);
+	return error;
+}
+
+int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct walk_state *walk)
+{
+	struct fetch_slot *slot = slot_of(vcpu);
+	struct fetch fetch;
+
+	fetch_prepare(vcpu, &fetch, walk);
+	*insn = &slot->insn;
+	if (likely(slot_matches(slot, &fetch)))
+		return 0;
+	return fetch_anew(&fetch, slot);
+}
+
+int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk)
+{
+	const struct instruction *found;
+	int error = x86_fetch_in_place(vcpu, &found, walk);
+
+	if (!error)
+		*insn = *found;
 	return error;
 }

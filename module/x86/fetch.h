@@ -6,10 +6,35 @@
 #ifndef X86_FETCH_H
 #define X86_FETCH_H
 
+#include <vmm/vmm.h>
 #include "x86/decode.h"
+#include "x86/walk.h"
 
 struct vcpu;
-struct walk_state;
+
+/*
+ * An instruction that was fetched and decoded before, with everything that decided
+ * about it: if all of that is as it was (the page-table entries on the way and
+ * the bytes are looked at again), so is the instruction.
+ */
+struct fetch_slot {
+	uint64_t rip;
+	uint64_t cr0, cr3, cr4, efer;
+	struct seg_desc code;
+	int cpl;
+	uint64_t generation;	 /* of the memory map, which decides about host addresses */
+	struct walk_trace trace; /* not valid: the slot is empty */
+	const uint8_t *hva;	 /* of the first byte; 16 bytes from there are in its page */
+	uint64_t bytes[2];	 /* those of the instruction; the rest is zero */
+	uint64_t mask[2];	 /* which they are */
+	struct instruction insn;
+};
+
+/* Of one vCPU, by RIP. (o) */
+#define FETCH_SLOTS 16
+struct fetch_cache {
+	struct fetch_slot slot[FETCH_SLOTS];
+};
 
 /* The decoder's mode for the current code segment. Owner; any context. */
 enum decode_mode x86_decode_mode(struct vcpu *vcpu);
@@ -29,5 +54,11 @@ int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int wan
  * yet. Owner; any context.
  */
 int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk);
+
+/*
+ * The same without a copy: *insn is good until the vCPU's next fetch. This is the
+ * short way for instructions that make exits again and again.
+ */
+int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct walk_state *walk);
 
 #endif

@@ -359,37 +359,56 @@ static inline int walk_once(struct walker *walker)
 	return error ? error : mark_entries(walker);
 }
 
-int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg, uint64_t linear,
-		unsigned int access, uint64_t *gpa, uint32_t *error_code)
+/* As walk_tables(), with paging on; *walker shows the entries afterwards. */
+static inline int walk(struct walker *walker, uint64_t *gpa, uint32_t *error_code)
 {
-	struct walker walker;
 	unsigned int tries = 0;
 	int error;
 
-	if (state->paging.paging_mode == PAGING_MODE_FLAT) {
-		*gpa = linear;
-		*error_code = 0;
-		return 0;
-	}
-	walker.state = state;
-	walker.format = &walk_formats[state->paging.paging_mode];
-	walker.memory = memory;
-	walker.arg = arg;
-	walker.linear = state->paging.paging_mode < PAGING_MODE_64 ? (uint32_t)linear : linear;
-	walker.access = access;
 	do {
-		error = walk_once(&walker);
+		error = walk_once(walker);
 	} while (unlikely(error == -EBUSY) && ++tries < WALK_TRIES);
 
 	*error_code = 0;
 	if (likely(!error)) {
-		*gpa = leaf_address(&walker);
+		*gpa = leaf_address(walker);
 		return 0;
 	}
-	*gpa = walker.entry_gpa[walker.level];
+	*gpa = walker->entry_gpa[walker->level];
 	if (error == -EFAULT)
-		*error_code = page_fault_code(&walker);
+		*error_code = page_fault_code(walker);
 	return error;
+}
+
+static inline void walk_begin(struct walker *walker, const struct walk_state *state,
+			      uint64_t linear, unsigned int access)
+{
+	bool wide = state->paging.paging_mode >= PAGING_MODE_64;
+
+	walker->state = state;
+	walker->format = &walk_formats[state->paging.paging_mode];
+	walker->linear = wide ? linear : (uint32_t)linear;
+	walker->access = access;
+}
+
+static int no_walk(uint64_t linear, uint64_t *gpa, uint32_t *error_code)
+{
+	*gpa = linear;
+	*error_code = 0;
+	return 0;
+}
+
+int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg, uint64_t linear,
+		unsigned int access, uint64_t *gpa, uint32_t *error_code)
+{
+	struct walker walker;
+
+	if (state->paging.paging_mode == PAGING_MODE_FLAT)
+		return no_walk(linear, gpa, error_code);
+	walker.memory = memory;
+	walker.arg = arg;
+	walk_begin(&walker, state, linear, access);
+	return walk(&walker, gpa, error_code);
 }
 
 /* --- of a vCPU -------------------------------------------------------------------------- */
@@ -405,30 +424,25 @@ static enum vm_paging_mode paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer
 	return cr4 & REG_CR4_LA57 ? PAGING_MODE_64_LA57 : PAGING_MODE_64;
 }
 
-static enum vm_cpu_mode cpu_mode(struct vcpu *vcpu, uint64_t cr0, uint64_t efer)
+static enum vm_cpu_mode cpu_mode(uint64_t cr0, uint64_t efer, const struct seg_desc *code)
 {
-	struct seg_desc code;
-
 	if (!(cr0 & REG_CR0_PE))
 		return CPU_MODE_REAL;
 	if (!(efer & REG_EFER_LMA))
 		return CPU_MODE_PROTECTED;
-	if (backend->get_desc(vcpu, VM_REG_GUEST_CS, &code))
-		return CPU_MODE_COMPATIBILITY;
-	return code.access & SEG_ACCESS_L ? CPU_MODE_64BIT : CPU_MODE_COMPATIBILITY;
+	return code->access & SEG_ACCESS_L ? CPU_MODE_64BIT : CPU_MODE_COMPATIBILITY;
 }
 
 /* The privilege level is that of the stack segment, but for the modes without one. */
 static int current_cpl(struct vcpu *vcpu, uint64_t cr0)
 {
-	struct seg_desc stack;
+	struct seg_desc stack = { 0 };
 
 	if (!(cr0 & REG_CR0_PE))
 		return 0;
 	if (vcpu->rflags & REG_RFLAGS_VM)
 		return 3;
-	if (backend->get_desc(vcpu, VM_REG_GUEST_SS, &stack))
-		return 0;
+	(void)backend->get_desc(vcpu, VM_REG_GUEST_SS, &stack);
 	return (int)SEG_DESC_DPL(stack.access);
 }
 
@@ -440,7 +454,7 @@ static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 	return true;
 }
 
-static void fill_state(struct vcpu *vcpu, struct walk_state *state)
+static inline void fill_state(struct vcpu *vcpu, struct walk_state *state)
 {
 	state->cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
 	state->cr4 = vcpu_reg(vcpu, VM_REG_GUEST_CR4);
@@ -452,33 +466,44 @@ static void fill_state(struct vcpu *vcpu, struct walk_state *state)
 }
 
 /* A root of the caller's choice is in memory. */
-static void fill_pdptes(struct vcpu *vcpu, struct walk_state *state)
+static inline void fill_pdptes(struct vcpu *vcpu, struct walk_state *state)
 {
 	state->has_pdpte = unlikely(state->paging.paging_mode == PAGING_MODE_PAE) &&
 			   state->paging.cr3 == vcpu_reg(vcpu, VM_REG_GUEST_CR3) &&
 			   read_pdptes(vcpu, state->pdpte);
 }
 
-static void fill_paging(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4, uint64_t efer,
-			struct vm_guest_paging *paging)
+static inline void fill_paging(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4, uint64_t efer,
+			       struct vm_guest_paging *paging, struct seg_desc *code)
 {
+	*code = (struct seg_desc){ 0 };
+	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, code);
 	paging->cr3 = vcpu_reg(vcpu, VM_REG_GUEST_CR3);
 	paging->cpl = current_cpl(vcpu, cr0);
-	paging->cpu_mode = cpu_mode(vcpu, cr0, efer);
+	paging->cpu_mode = cpu_mode(cr0, efer, code);
 	paging->paging_mode = paging_mode(cr0, cr4, efer);
 }
 
 void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging)
 {
+	struct seg_desc code;
+
 	fill_paging(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR0), vcpu_reg(vcpu, VM_REG_GUEST_CR4),
-		    vcpu_reg(vcpu, VM_REG_GUEST_EFER), paging);
+		    vcpu_reg(vcpu, VM_REG_GUEST_EFER), paging, &code);
+}
+
+void walk_state_and_code(struct vcpu *vcpu, struct walk_state *state, struct seg_desc *code)
+{
+	fill_state(vcpu, state);
+	fill_paging(vcpu, state->cr0, state->cr4, state->efer, &state->paging, code);
+	fill_pdptes(vcpu, state);
 }
 
 void walk_state_of(struct vcpu *vcpu, struct walk_state *state)
 {
-	fill_state(vcpu, state);
-	fill_paging(vcpu, state->cr0, state->cr4, state->efer, &state->paging);
-	fill_pdptes(vcpu, state);
+	struct seg_desc code;
+
+	walk_state_and_code(vcpu, state, &code);
 }
 
 static void *vm_memory(void *arg, uint64_t gpa, bool write, int *error)
@@ -499,6 +524,45 @@ int walk_vcpu(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear
 	      unsigned int access, uint64_t *gpa, uint32_t *error_code)
 {
 	return walk_tables(state, vm_memory, vcpu->vm, linear, access, gpa, error_code);
+}
+
+/* Notes the entries; none of this if one of them is not the one that was used. */
+static void leave_trace(const struct walker *walker, struct walk_trace *trace)
+{
+	unsigned int level = walker->format->levels;
+	const uint64_t *entry;
+	int error;
+
+	while (level-- > walker->level) {
+		entry = walker->memory(walker->arg, walker->entry_gpa[level], false, &error);
+		if (!entry)
+			return;
+		trace->entry[trace->depth] = entry;
+		trace->value[trace->depth] = READ_ONCE(*entry);
+		if ((trace->value[trace->depth++] ^ walker->entry[level]) & ~PTE_X86_ACCESSED)
+			return;
+	}
+	trace->valid = true;
+}
+
+int walk_vcpu_trace(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
+		    unsigned int access, uint64_t *gpa, uint32_t *error_code,
+		    struct walk_trace *trace)
+{
+	struct walker walker;
+	int error;
+
+	trace->depth = 0;
+	trace->valid = state->paging.paging_mode == PAGING_MODE_FLAT;
+	if (trace->valid)
+		return no_walk(linear, gpa, error_code);
+	walker.memory = vm_memory;
+	walker.arg = vcpu->vm;
+	walk_begin(&walker, state, linear, access);
+	error = walk(&walker, gpa, error_code);
+	if (!error && walker.format->entry_size == 8 && !state->has_pdpte)
+		leave_trace(&walker, trace);
+	return error;
 }
 
 int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint64_t linear,

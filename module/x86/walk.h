@@ -49,14 +49,42 @@ typedef void *(*walk_memory_fn)(void *arg, uint64_t gpa, bool write, int *error)
 int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg, uint64_t linear,
 		unsigned int access, uint64_t *gpa, uint32_t *error_code);
 
+/*
+ * The entries that a walk has used, so that whoever asks again under the same state can
+ * see that the answer is the same. Void once the VM's memory map changes.
+ */
+struct walk_trace {
+	bool valid;
+	uint8_t depth; /* 0: no paging */
+	const uint64_t *entry[5];
+	uint64_t value[5];
+};
+
+/* Are the entries still what they were? */
+static inline bool walk_trace_holds(const struct walk_trace *trace)
+{
+	unsigned int i;
+
+	for (i = 0; i < trace->depth; i++)
+		if (READ_ONCE(*trace->entry[i]) != trace->value[i])
+			return false;
+	return true;
+}
+
 /* Mode, CPL and CR3 of a vCPU as an exit reports them. Owner; any context. */
 void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging);
 /* Everything walk_tables() wants to know of a vCPU. Owner; any context. */
 void walk_state_of(struct vcpu *vcpu, struct walk_state *state);
+/* The same, and the code segment's descriptor, which it looks at anyway. */
+void walk_state_and_code(struct vcpu *vcpu, struct walk_state *state, struct seg_desc *code);
 
 /* walk_tables() over the vCPU's state and the VM's memory. Owner; any context. */
 int walk_vcpu(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
 	      unsigned int access, uint64_t *gpa, uint32_t *error_code);
+/* The same, leaving a trace (for tables with entries of 8 bytes, else it is not valid). */
+int walk_vcpu_trace(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
+		    unsigned int access, uint64_t *gpa, uint32_t *error_code,
+		    struct walk_trace *trace);
 /* The same under another paging state (VM_GLA2GPA). Owner; any context. */
 int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint64_t linear,
 		   unsigned int access, uint64_t *gpa, uint32_t *error_code);

@@ -233,7 +233,7 @@ static void take_snapshot(struct snapshot *snapshot)
 /* A string instruction may have done some iterations before. */
 static bool is_string(void)
 {
-	uint8_t op = vcpu->emulation->insn.op;
+	uint8_t op = vcpu->emulation->emulator.insn->op;
 
 	return op >= OP_MOVS && op <= OP_OUTS;
 }

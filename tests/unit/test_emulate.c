@@ -4,6 +4,7 @@
  * segments, memory that has no backing yet, repetition, exceptions. What the
  * instructions themselves compute is test_emulate_native.c's subject.
  */
+#include "dev/device.h"
 #include "fake_backend.h"
 #include "unit.h"
 #include "x86/context.h"
@@ -535,6 +536,150 @@ TEST(fetch_across_pages)
 	vcpu->gpr[GPR_RAX] = DEVICE_LINEAR;
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
 	CHECK_EQ(guest_exception(vcpu), -1);
+	end();
+}
+
+/* --- instructions met before -------------------------------------------------------------------------- */
+
+#define OTHER_CODE 0x5000u
+
+/* mov APIC_TPR,%eax; in its place something else comes up, by every way there is. */
+static void meet_instruction(void)
+{
+	CODE_64({ 0x8b, 0x04, 0x25, 0x80, 0xc0, 0x5f, 0xff });
+	map_linear(DEVICE_LINEAR, APIC, 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		vcpu->rip = GUEST_CODE;
+		CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+		CHECK_DONE(7);
+	}
+	vcpu->rip = GUEST_CODE;
+	vcpu->gpr[GPR_RCX] = 0x10;
+	memcpy(guest_memory(vm, OTHER_CODE), "\x89\x0c\x25\x80\xc0\x5f\xff", 7); /* mov %ecx, */
+}
+
+static uint64_t task_priority(void)
+{
+	uint64_t value = 0;
+
+	CHECK_EQ(device_mmio(vcpu, APIC_TPR, false, 4, &value), 0);
+	return value;
+}
+
+TEST(code_rewritten)
+{
+	begin_64();
+	meet_instruction();
+	((uint8_t *)guest_memory(vm, GUEST_CODE))[0] = 0x89; /* mov %eax,APIC_TPR */
+	vcpu->gpr[GPR_RAX] = 0x20;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(task_priority(), 0x20);
+	/* Bytes behind the instruction do not count; its last one does. */
+	vcpu->rip = GUEST_CODE;
+	((uint8_t *)guest_memory(vm, GUEST_CODE))[7] = 0xcc;
+	((uint8_t *)guest_memory(vm, GUEST_CODE))[6] = 0xfe;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, 0xfffffffffe5fc080);
+	end();
+}
+
+TEST(code_remapped)
+{
+	begin_64();
+	meet_instruction();
+	map_linear(GUEST_CODE, OTHER_CODE, 7);
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_WRITE), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(task_priority(), 0x10);
+	end();
+}
+
+TEST(code_unmapped)
+{
+	begin_64();
+	meet_instruction();
+	map_linear(GUEST_CODE, 0, 0);
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, GUEST_CODE);
+	end();
+}
+
+TEST(code_of_supervisor)
+{
+	begin_64();
+	map_linear(GUEST_CODE, GUEST_CODE, 3);
+	meet_instruction();
+	user_mode();
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(guest_error_code(vcpu), PFERR_PRESENT | PFERR_USER);
+	end();
+}
+
+TEST(code_under_other_tables)
+{
+	begin_64();
+	meet_instruction();
+	next_table += 0x1000;
+	memcpy(guest_memory(vm, next_table), guest_memory(vm, TABLES), 4096);
+	((uint64_t *)guest_memory(vm, next_table))[0] = 0;
+	fake_vcpu(vcpu)->reg[VM_REG_GUEST_CR3] = next_table;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	end();
+}
+
+TEST(code_in_other_mode)
+{
+	begin_64();
+	meet_instruction();
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_CS].access ^= SEG_ACCESS_L | SEG_ACCESS_DB;
+	/* Now it ends after seven bytes just so, but has another address. */
+	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
+	CHECK_EQ(vcpu->cr2, 0xff5fc080);
+	end();
+}
+
+/* A processor that looks at the tables sets the accessed bit again. */
+TEST(code_accessed_bit)
+{
+	uint64_t *entry = NULL;
+
+	begin_64();
+	meet_instruction();
+	for (uint64_t table = TABLES; table <= next_table; table += 0x1000) {
+		entry = (uint64_t *)guest_memory(vm, table) + (GUEST_CODE >> 12);
+		if ((*entry & ~0xfffull) == GUEST_CODE)
+			break;
+	}
+	CHECK_EQ(*entry & PTE_X86_ACCESSED, PTE_X86_ACCESSED);
+	*entry &= ~PTE_X86_ACCESSED;
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(*entry & PTE_X86_ACCESSED, PTE_X86_ACCESSED);
+	end();
+}
+
+TEST(code_memory_replaced)
+{
+	struct vm_memmap map = { .segid = 0, .len = GUEST_MEMORY / 2, .prot = VM_PROT_ALL };
+
+	begin_64();
+	meet_instruction();
+	os_mutex_lock(&vm->lock);
+	CHECK_EQ(memory_unmap(vm, 0, GUEST_MEMORY), 0);
+	map.segoff = GUEST_MEMORY / 2;
+	CHECK_EQ(memory_map(vm, &map), 0);
+	os_mutex_unlock(&vm->lock);
+	/* The tables are not there any more: memory without backing, then zeroes. */
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_OUTER);
+	CHECK_EQ(run_deferred(), EXIT_RESUME);
+	CHECK_EQ(emulate_mmio(vcpu, APIC_TPR, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_PF);
 	end();
 }
 
