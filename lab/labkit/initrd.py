@@ -19,13 +19,14 @@ alice:x:1001:1001::/tmp:/bin/sh
 bob:x:1002:1002::/tmp:/bin/sh
 mallory:x:1003:1003::/tmp:/bin/sh
 """
-GROUP = """\
+VMM_GID = 900
+GROUP = f"""\
 root:x:0:
 tty:x:5:
 alice:x:1001:
 bob:x:1002:
 mallory:x:1003:
-vmm:x:900:alice,bob
+vmm:x:{VMM_GID}:alice,bob
 """
 
 
@@ -118,6 +119,7 @@ def host_initrd(
     _add_busybox(archive)
     archive.text("etc/passwd", PASSWD)
     archive.text("etc/group", GROUP)
+    archive.text("etc/modprobe.d/vmm.conf", f"options vmm gid={VMM_GID}\n")
     _add_modules(archive, kernel, modules, vmm)
 
     binaries = list(_files_below(os.path.join(BUILD, "bin")))
