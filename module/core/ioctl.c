@@ -19,32 +19,67 @@
 
 /* --- running ------------------------------------------------------------------- */
 
+/* Own the vCPU of that number, made if need be, of a VM that is alive. */
+static int take_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
+{
+	int error = vm_vcpu_create(vm, id, vcpu);
+
+	if (!error)
+		error = vcpu_lock(*vcpu);
+	if (error)
+		return error;
+	if (!READ_ONCE(vm->destroyed))
+		return 0;
+	vcpu_unlock(*vcpu);
+	return -ENXIO;
+}
+
+/* Destinations of an IPI exit: enough for as many vCPUs as a VM may have. */
+#define IPI_WORDS 16
+
+/* As much of them as there is room for, here and at the program's. */
+static size_t copy_destinations(struct vcpu *vcpu, const struct vm_run *run, uint64_t *words)
+{
+	size_t size = BITMAP_WORDS(vcpu->vm->max_vcpus) * sizeof(uint64_t);
+
+	if (vcpu->exit.exitcode != VM_EXITCODE_IPI)
+		return 0;
+	size = min_t(size_t, min_t(size_t, size, run->cpusetsize), IPI_WORDS * sizeof(uint64_t));
+	memcpy(words, lapic_ipi_destinations(vcpu), size);
+	return size;
+}
+
 static int ioctl_run_vcpu(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
 	const struct vm_run *run = arg;
-	int error;
+	uint64_t destinations[IPI_WORDS];
+	struct vm_exit exit;
+	size_t size;
+	int error = take_vcpu(vm, run->cpuid, &vcpu);
 
-	vcpu->reply_mode = false;
-	error = vcpu_run(vcpu);
 	if (error)
 		return error;
-	if (vcpu->exit.exitcode == VM_EXITCODE_IPI) {
-		size_t size = BITMAP_WORDS(vm->max_vcpus) * sizeof(uint64_t);
-
-		size = min_t(size_t, size, run->cpusetsize);
-		error = os_copyout(lapic_ipi_destinations(vcpu), run->cpuset, size);
-	}
-	return error ? error : os_copyout(&vcpu->exit, run->vm_exit, sizeof(vcpu->exit));
+	vcpu->reply_mode = false;
+	error = vcpu_run(vcpu);
+	exit = vcpu->exit;
+	size = copy_destinations(vcpu, run, destinations);
+	vcpu_unlock(vcpu);
+	if (!error && size)
+		error = os_copyout(destinations, run->cpuset, size);
+	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 
 static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
 	const struct vm_run_reply *run = arg;
+	struct vm_exit exit;
 	int error;
 
-	(void)vm;
 	if (run->flags & ~VM_RUN_F_REPLY)
 		return -EINVAL;
+	error = take_vcpu(vm, run->cpuid, &vcpu);
+	if (error)
+		return error;
 	vcpu->reply_mode = true;
 	if (run->flags & VM_RUN_F_REPLY) {
 		vcpu->access.replied = true;
@@ -52,7 +87,9 @@ static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 			vcpu->access.data = run->reply;
 	}
 	error = vcpu_run(vcpu);
-	return error ? error : os_copyout(&vcpu->exit, run->vm_exit, sizeof(vcpu->exit));
+	exit = vcpu->exit;
+	vcpu_unlock(vcpu);
+	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 
 static int ioctl_suspend(struct vm *vm, struct vcpu *vcpu, void *arg)
@@ -238,51 +275,65 @@ static int ioctl_get_descriptor(struct vm *vm, struct vcpu *vcpu, void *arg)
 	return backend->get_desc(vcpu, desc->regnum, &desc->desc);
 }
 
-/* One of a set: register i of the program's two arrays. */
-static int register_set_get(struct vcpu *vcpu, const struct vm_register_set *set, unsigned int i)
+/* A set of registers, here while the vCPU is held. */
+struct registers {
+	unsigned int count;
+	int number[VM_REG_LAST];
+	uint64_t value[VM_REG_LAST];
+};
+
+static int registers_copyin(struct registers *registers, const struct vm_register_set *set)
 {
-	uint64_t value = 0;
-	int reg;
-	int error = os_copyin(&set->regnums[i], &reg, sizeof(reg));
-
-	if (!error)
-		error = vcpu_get_register(vcpu, reg, &value);
-	return error ? error : os_copyout(&value, &set->regvals[i], sizeof(value));
-}
-
-static int register_set_set(struct vcpu *vcpu, const struct vm_register_set *set, unsigned int i)
-{
-	uint64_t value;
-	int reg;
-	int error = os_copyin(&set->regnums[i], &reg, sizeof(reg));
-
-	if (!error)
-		error = os_copyin(&set->regvals[i], &value, sizeof(value));
-	return error ? error : vcpu_set_register(vcpu, reg, value);
-}
-
-static int register_set_each(struct vcpu *vcpu, const struct vm_register_set *set,
-			     int (*fn)(struct vcpu *, const struct vm_register_set *, unsigned int))
-{
-	int error = 0;
-
 	if (set->count > VM_REG_LAST)
 		return -EINVAL;
-	for (unsigned int i = 0; i < set->count && !error; i++)
-		error = fn(vcpu, set, i);
+	registers->count = set->count;
+	return os_copyin(set->regnums, registers->number, set->count * sizeof(int));
+}
+
+/* Does 'one' with each register of the set, up to the first that fails. */
+static int registers_each(struct vm *vm, int id, struct registers *registers,
+			  int (*one)(struct vcpu *vcpu, int reg, uint64_t *value))
+{
+	struct vcpu *vcpu;
+	int error = take_vcpu(vm, id, &vcpu);
+
+	if (error)
+		return error;
+	for (unsigned int i = 0; i < registers->count && !error; i++)
+		error = one(vcpu, registers->number[i], &registers->value[i]);
+	vcpu_unlock(vcpu);
 	return error;
+}
+
+static int registers_set_one(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	return vcpu_set_register(vcpu, reg, *value);
 }
 
 static int ioctl_set_register_set(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
-	(void)vm;
-	return register_set_each(vcpu, arg, register_set_set);
+	const struct vm_register_set *set = arg;
+	struct registers registers;
+	int error = registers_copyin(&registers, set);
+
+	(void)vcpu;
+	if (!error)
+		error = os_copyin(set->regvals, registers.value, set->count * sizeof(uint64_t));
+	return error ? error : registers_each(vm, set->cpuid, &registers, registers_set_one);
 }
 
 static int ioctl_get_register_set(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
-	(void)vm;
-	return register_set_each(vcpu, arg, register_set_get);
+	const struct vm_register_set *set = arg;
+	struct registers registers;
+	int error = registers_copyin(&registers, set);
+
+	(void)vcpu;
+	if (!error)
+		error = registers_each(vm, set->cpuid, &registers, vcpu_get_register);
+	if (error)
+		return error;
+	return os_copyout(registers.value, set->regvals, set->count * sizeof(uint64_t));
 }
 
 /* --- events and interrupts ------------------------------------------------------- */
@@ -719,8 +770,8 @@ static int ioctl_stat_desc(struct vm *vm, struct vcpu *vcpu, void *arg)
 	[_IOC_NR(name)] = { .command = (name), .lock = IOCTL_LOCK_##lock_, .handler = (handler_) }
 
 static const struct ioctl_row rows[256] = {
-	ROW(VM_RUN, VCPU, ioctl_run_vcpu),
-	ROW(VM_RUN_REPLY, VCPU, ioctl_run_reply),
+	ROW(VM_RUN, SELF, ioctl_run_vcpu),
+	ROW(VM_RUN_REPLY, SELF, ioctl_run_reply),
 	ROW(VM_RESTART_INSTRUCTION, VCPU, ioctl_restart_instruction),
 	ROW(VM_SUSPEND, NONE, ioctl_suspend),
 	ROW(VM_REINIT, ALL, ioctl_reinit),
@@ -736,8 +787,8 @@ static const struct ioctl_row rows[256] = {
 
 	ROW(VM_SET_REGISTER, VCPU, ioctl_set_register),
 	ROW(VM_GET_REGISTER, VCPU, ioctl_get_register),
-	ROW(VM_SET_REGISTER_SET, VCPU, ioctl_set_register_set),
-	ROW(VM_GET_REGISTER_SET, VCPU, ioctl_get_register_set),
+	ROW(VM_SET_REGISTER_SET, SELF, ioctl_set_register_set),
+	ROW(VM_GET_REGISTER_SET, SELF, ioctl_get_register_set),
 	ROW(VM_SET_SEGMENT_DESCRIPTOR, VCPU, ioctl_set_descriptor),
 	ROW(VM_GET_SEGMENT_DESCRIPTOR, VCPU, ioctl_get_descriptor),
 
@@ -825,13 +876,11 @@ static int run_frozen(struct vm *vm, const struct ioctl_row *row, void *arg)
 static int run_vcpu_locked(struct vm *vm, const struct ioctl_row *row, void *arg)
 {
 	struct vcpu *vcpu;
-	int error = vm_vcpu_create(vm, *(const int *)arg, &vcpu);
+	int error = take_vcpu(vm, *(const int *)arg, &vcpu);
 
-	if (!error)
-		error = vcpu_lock(vcpu);
 	if (error)
 		return error;
-	error = READ_ONCE(vm->destroyed) ? -ENXIO : row->handler(vm, vcpu, arg);
+	error = row->handler(vm, vcpu, arg);
 	vcpu_unlock(vcpu);
 	return error;
 }

@@ -18,6 +18,13 @@ enum ioctl_lock {
 	IOCTL_LOCK_VM,	 /* vm->lock */
 	IOCTL_LOCK_VCPU, /* the vCPU named by the argument's first int, made if need be */
 	IOCTL_LOCK_ALL,	 /* vm->lock and every vCPU frozen */
+	/*
+	 * Nothing yet: the handler takes the vCPU, and has given it up when it
+	 * touches the program's memory. An access there may wait for as long as
+	 * the program likes (userfaultfd, FUSE), and others wait for the vCPU
+	 * without a way out: whoever destroys the VM, suspends or reboots the host.
+	 */
+	IOCTL_LOCK_SELF,
 };
 
 struct ioctl_row {
