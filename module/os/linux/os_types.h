@@ -147,10 +147,12 @@ static inline void os_irq_enable(void)
 }
 
 /*
- * Work of another thread, a signal, or a soft interrupt that waits for the
- * preemption count. TIF_NOTIFY_RESUME alone is no reason: after every context
- * switch of a thread that uses rseq it is set, and stays set until the thread
- * returns to user space; work queued for the task (task_work_add) is one.
+ * Work of another thread, or a signal. TIF_NOTIFY_RESUME alone is no reason:
+ * after every context switch of a thread that uses rseq it is set, and stays set
+ * until the thread returns to user space; work queued for the task
+ * (task_work_add) is one. So is a soft interrupt where the inner loop holds them
+ * off, as kernel_fpu_begin() does in some kernels; elsewhere they run at the end
+ * of the hard interrupt, and those left are ksoftirqd's, which is scheduled.
  */
 static inline bool os_run_should_leave(void)
 {
@@ -160,7 +162,7 @@ static inline bool os_run_should_leave(void)
 		return true;
 	if (unlikely(flags & _TIF_NOTIFY_RESUME) && task_work_pending(current))
 		return true;
-	return unlikely(local_softirq_pending());
+	return unlikely(local_softirq_pending()) && in_softirq();
 }
 
 static inline uint64_t os_rdmsr(uint32_t msr)
