@@ -2,6 +2,7 @@
 /* A VM that is destroyed, interrupted or moved while others are busy with it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -129,6 +131,103 @@ TEST(signal_ends_a_run)
 	machine_destroy(&machine);
 }
 
+static void *destroy_main(void *result)
+{
+	*(int *)result = vm_destroy_name("race") ? errno : 0;
+	return NULL;
+}
+
+/* --- a program that does not take its answer -------------------------------------------- */
+
+/* A page whose first touch waits until 'uffd' is closed. */
+static void *page_that_waits(int *uffd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	REQUIRE(page != MAP_FAILED && *uffd >= 0);
+	REQUIRE(ioctl(*uffd, UFFDIO_API, &api) == 0);
+	range.range.start = (uintptr_t)page;
+	range.range.len = 4096;
+	REQUIRE(ioctl(*uffd, UFFDIO_REGISTER, &range) == 0);
+	return page;
+}
+
+struct stuck {
+	int fd;
+	struct vm_exit *exit;
+	struct vm_register_set *set;
+};
+
+static void *stuck_run(void *arg)
+{
+	const struct stuck *stuck = arg;
+	struct vm_run_reply run = { .vm_exit = stuck->exit };
+
+	ioctl(stuck->fd, VM_RUN_REPLY, &run);
+	return NULL;
+}
+
+static void *stuck_get(void *arg)
+{
+	const struct stuck *stuck = arg;
+
+	ioctl(stuck->fd, VM_GET_REGISTER_SET, stuck->set);
+	return NULL;
+}
+
+static void *stuck_set(void *arg)
+{
+	const struct stuck *stuck = arg;
+
+	ioctl(stuck->fd, VM_SET_REGISTER_SET, stuck->set);
+	return NULL;
+}
+
+/* Others get at the vCPU, and the VM can be destroyed, while such a call waits. */
+static void check_not_held_up(void *(*call)(void *))
+{
+	static const uint8_t out[] = { 0xe6, 0x80 };
+	struct machine machine = machine_create("race", 1 << 20, out, sizeof(out));
+	struct stuck stuck = { .fd = vm_get_device_fd(machine.ctx) };
+	struct vm_register_set set = { .count = 1, .regnums = (int[]){ VM_REG_GUEST_RAX } };
+	struct runner destroyer = { 0 };
+	pthread_t thread;
+	uint64_t value;
+	int result = -1;
+	int uffd;
+
+	stuck.exit = page_that_waits(&uffd);
+	stuck.set = &set;
+	set.regvals = (uint64_t *)stuck.exit;
+	REQUIRE(pthread_create(&thread, NULL, call, &stuck) == 0);
+	usleep(300000);
+	CHECK(vm_get_register(machine.vcpu, VM_REG_GUEST_RAX, &value) == 0);
+	REQUIRE(pthread_create(&destroyer.thread, NULL, destroy_main, &result) == 0);
+	CHECK(runner_join(&destroyer, 10));
+	CHECK_EQ(result, 0);
+	close(uffd);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	vm_close(machine.ctx);
+}
+
+TEST(destroy_while_an_exit_is_not_taken)
+{
+	check_not_held_up(stuck_run);
+}
+
+TEST(destroy_while_registers_are_not_taken)
+{
+	check_not_held_up(stuck_get);
+}
+
+TEST(destroy_while_registers_are_not_given)
+{
+	check_not_held_up(stuck_set);
+}
+
 /* --- names ------------------------------------------------------------------------ */
 
 TEST(name_is_free_when_destroy_returns)
@@ -164,12 +263,6 @@ TEST(segments_of_two_vms_with_one_name)
 	vm_destroy(second);
 	vm_destroy(first);
 	CHECK(access("/dev/vmm.io/race.a.b", F_OK) == -1 && errno == ENOENT);
-}
-
-static void *destroy_main(void *result)
-{
-	*(int *)result = vm_destroy_name("race") ? errno : 0;
-	return NULL;
 }
 
 TEST(of_two_destroyers_one_wins)
