@@ -4,9 +4,12 @@
 
 #include "dev/device.h"
 #include "dev/hpet.h"
+#include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "dev/periodic.h"
+#include "dev/pic.h"
 #include "dev/pit.h"
+#include "dev/pmtimer.h"
 #include "dev/rtc.h"
 #include "fake_backend.h"
 
@@ -79,11 +82,14 @@ TEST(memory_ranges)
 	CHECK(device_mmio_claims(cpu, 0xfed003ff));
 	CHECK(!device_mmio_claims(cpu, 0xfed00400));
 	CHECK(!device_mmio_claims(cpu, 0));
+	value = 1;
+	CHECK_EQ(device_mmio(cpu, 0xfec00000, true, 4, &value), 0);
 	CHECK_EQ(device_mmio(cpu, 0xfec00010, false, 4, &value), 0);
+	CHECK_EQ(value, 0x001f0020);
 	CHECK_EQ(device_mmio(cpu, 0xfed00000, false, 4, &value), 0);
 	CHECK_EQ(value, 0x8086a701);
 	CHECK_EQ(device_mmio(cpu, 0xfed00400, false, 4, &value), -ENOENT);
-	CHECK_EQ(cpu->stats[STAT_MMIO], 2);
+	CHECK_EQ(cpu->stats[STAT_MMIO], 3);
 	/* Without a local APIC in memory its page is nobody's, nor is any other. */
 	CHECK_EQ(lapic_set_base(cpu, 0xfee00100), 0);
 	CHECK(!device_mmio_claims(cpu, 0xfee00000));
@@ -142,8 +148,15 @@ TEST(stop_and_reset_silence_all_timers)
 	CHECK_EQ(os_user_timers(), 0);
 	start_every_timer();
 	os_user_clock_advance(10000000);
+	ioapic_mmio_write(vm, 0x00, 4, 0x20);
+	ioapic_mmio_write(vm, 0x10, 4, 0x33);
+	pic_port_write(vm, 0x21, 0x12);
+	os_user_clock_advance(1000);
 	device_reset_all(vm);
 	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(ioapic_entry(vm, 8), 0x10000);
+	CHECK_EQ(pic_port_read(vm, 0x21), 0xff);
+	CHECK_EQ(pmtimer_read(vm), 0);
 	start_every_timer();
 	fake_vm_destroy(vm); /* aborts if one is left */
 }

@@ -319,6 +319,14 @@ TEST(status_can_be_polled)
 	os_user_clock_advance(MS);
 	CHECK_EQ(get(STATUS), 8);
 	CHECK_EQ(take(), -1);
+	/* A periodic one that nobody is told of is not made up for. */
+	put(STATUS, 8);
+	put(TIMER(4), LEVEL | PERIODIC | SET_VALUE);
+	put(TIMER(4) + COMPARATOR, get(COUNTER) + TICKS(MS));
+	put(TIMER(4) + COMPARATOR, TICKS(MS));
+	os_user_clock_advance(10 * MS);
+	CHECK_EQ(get(STATUS), 16);
+	CHECK_EQ(os_user_clock_next(), os_now_ns() + MS);
 	tear_down();
 }
 

@@ -135,9 +135,16 @@ TEST(reset_forgets_interrupts_and_timer)
 	lapic_post(cpu[1], 0x50, false);
 	(void)lapic_pending(cpu[1]);
 	lapic_post(cpu[1], 0x60, true);
+	lapic_post(cpu[1], 0x70, true);
+	CHECK_EQ(take(cpu[1]), 0x70);
 	fake_vcpu(cpu[1])->reg[VM_REG_GUEST_TPR] = 3;
 	lapic_reset(cpu[1], true);
 	CHECK(!lapic_has_work(cpu[1]));
+	for (uint32_t i = 0; i < 8; i++) {
+		CHECK_EQ(get(cpu[1], ISR + 16 * i), 0);
+		CHECK_EQ(get(cpu[1], TMR + 16 * i), 0);
+		CHECK_EQ(get(cpu[1], IRR + 16 * i), 0);
+	}
 	CHECK_EQ(os_user_timers(), 0);
 	CHECK_EQ(get(cpu[1], INITIAL_COUNT), 0);
 	CHECK_EQ(get(cpu[1], TPR), 0);
@@ -164,6 +171,7 @@ TEST(interrupt_goes_through_irr_and_isr)
 	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_DELIVERED);
 	CHECK_EQ(fake_requests(cpu[0]), VCPU_REQ_EVENT);
 	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_COALESCED);
+	CHECK_EQ(get(cpu[0], IRR + 0x30), 2); /* seen before it is looked for */
 	CHECK(lapic_has_work(cpu[0]));
 	CHECK_EQ(lapic_post(cpu[0], 0x61, false), IRQ_COALESCED);
 	CHECK_EQ(lapic_pending(cpu[0]), 0x61);
@@ -268,6 +276,8 @@ TEST(illegal_vectors_are_errors)
 	put(cpu[0], ICR_HIGH, 1u << 24);
 	put(cpu[0], ICR_LOW, 5);
 	CHECK(!lapic_has_work(cpu[1]));
+	put(cpu[1], ESR, 0);
+	CHECK_EQ(get(cpu[1], ESR), 0); /* it was not sent */
 	CHECK_EQ(take(cpu[0]), 0xfe);
 	put(cpu[0], ESR, 0);
 	CHECK_EQ(get(cpu[0], ESR), 0x20);
@@ -368,6 +378,8 @@ TEST(apic_base_transitions)
 	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_DISABLED), 0);
 	CHECK_EQ(lapic_get_base(cpu[0]), base);
 	CHECK_EQ(lapic_mmio_base(cpu[0]), 0xfee00000);
+	CHECK_EQ(get(cpu[0], LDR), 0);
+	CHECK_EQ(get(cpu[0], SVR), 0xff);
 	tear_down();
 }
 
@@ -409,10 +421,23 @@ TEST(x2apic_registers)
 	CHECK_EQ(value, 0x00000003000000fdull);
 	CHECK_EQ(lapic_pending(cpu[3]), 0xfd);
 	CHECK_EQ(wr(cpu[2], SELF_IPI, 0x77), 0);
-	CHECK_EQ(lapic_pending(cpu[2]), 0x77);
+	CHECK_EQ(take(cpu[2]), 0x77);
+	CHECK_EQ(wr(cpu[2], EOI, 0), 0);
+	CHECK_EQ(wr(cpu[2], SELF_IPI, 0x10), 0);
+	CHECK_EQ(lapic_highest_request(cpu[2]), 0x10);
+	CHECK_EQ(wr(cpu[2], ESR, 0), 0);
+	CHECK_EQ(rd(cpu[2], ESR, &value), 0);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(wr(cpu[2], SELF_IPI, 0x0f), 0);
+	CHECK_EQ(wr(cpu[2], ESR, 0), 0);
+	CHECK_EQ(rd(cpu[2], ESR, &value), 0);
+	CHECK_EQ(value, 0x20);
 	CHECK_EQ(wr(cpu[2], LVT_LINT0, 0x1f7ff), 0); /* read-only bits may be written back */
 	CHECK_EQ(rd(cpu[2], LVT_LINT0, &value), 0);
 	CHECK_EQ(value, 0x1a7ff);
+	CHECK_EQ(wr(cpu[2], 0x370, 0x15033), 0);
+	CHECK_EQ(rd(cpu[2], 0x370, &value), 0);
+	CHECK_EQ(value, 0x10033);
 	tear_down();
 }
 
@@ -850,6 +875,7 @@ TEST(timer_mode_changes)
 	CHECK_EQ(run_for(cpu[0], 5 * MS, 0xec), 5);
 	put(cpu[0], LVT_TIMER, 0xec | DEADLINE); /* disarms */
 	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 0);
+	CHECK_EQ(get(cpu[0], INITIAL_COUNT), 0);
 	put(cpu[0], INITIAL_COUNT, MS); /* ignored in this mode */
 	CHECK_EQ(run_for(cpu[0], 5 * MS, 0xec), 0);
 	tear_down();
@@ -903,6 +929,38 @@ TEST(timer_deadline_follows_the_tsc)
 	cpu[0]->tsc_offset -= 2000000ull * 10;
 	CHECK_EQ(run_for(cpu[0], 20 * MS - 1, 0xed), 0);
 	CHECK_EQ(run_for(cpu[0], 1, 0xed), 1);
+	tear_down();
+}
+
+/* --- through the core ----------------------------------------------------------------------------- */
+
+static enum exit_action halt(struct vcpu *vcpu, unsigned int entry)
+{
+	if (entry == 100)
+		return vcpu_exit_program(vcpu, VM_EXITCODE_BOGUS);
+	if (entry > 0)
+		put(vcpu, EOI, 0);
+	vcpu->halted = true;
+	return EXIT_OUTER;
+}
+
+/* A guest that halts between ticks gets each of them, at its time. */
+TEST(core_wakes_a_halted_guest_for_each_tick)
+{
+	uint64_t start;
+
+	set_up();
+	cpu[0]->rflags |= 0x200;
+	fake_vcpu(cpu[0])->guest = halt;
+	put(cpu[0], LVT_TIMER, 0xec | PERIODIC);
+	put(cpu[0], DIVIDE, 0xb);
+	put(cpu[0], INITIAL_COUNT, MS);
+	start = os_now_ns();
+	os_user_idle_advances(true);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(os_now_ns() - start, 100 * MS);
+	CHECK_EQ(fake_vcpu(cpu[0])->events, 100);
+	CHECK_EQ(fake_vcpu(cpu[0])->event[7], VM_INTINFO_VALID | 0xec);
 	tear_down();
 }
 

@@ -198,6 +198,10 @@ TEST(level)
 	CHECK_EQ(in(0x4d1), 0xde);
 	out(0x4d0, 0xff);
 	CHECK_EQ(in(0x4d0), 0xf8);
+	pic_pulse(vm, 1); /* not one of them: its edge stays */
+	out(0x4d0, 0x00);
+	CHECK_EQ(pic_intack(vm), 0x21);
+	out(MASTER, 0x20);
 	pic_assert(vm, 11);
 	pic_assert(vm, 11); /* two sources */
 	CHECK_EQ(pic_intack(vm), 0x2b);
@@ -229,6 +233,14 @@ TEST(rotation)
 	CHECK_EQ(pic_intack(vm), 0x20);
 	out(MASTER, 0xe0); /* rotate on specific EOI of 0 */
 	CHECK_EQ(pic_intack(vm), 0x24);
+	out(MASTER, 0x20);
+	out(MASTER, 0xc7);
+	pic_pulse(vm, 0);
+	CHECK_EQ(pic_intack(vm), 0x20);
+	out(MASTER, 0xa0); /* 0 lowest now */
+	pic_pulse(vm, 0);
+	pic_pulse(vm, 7);
+	CHECK_EQ(pic_intack(vm), 0x27);
 	tear_down();
 }
 

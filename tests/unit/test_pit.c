@@ -93,11 +93,19 @@ static uint8_t status(unsigned int channel)
 
 TEST(rate_generator_frequency)
 {
+	uint64_t start;
+
 	set_up();
 	program(0, 2, 11932); /* 99.998 Hz */
 	/* 1000 s: PIT_HZ * 1000 / 11932 ticks, to the last one. */
+	start = os_now_ns();
 	CHECK_EQ(run_for(1000 * SECOND), (uint64_t)PIT_HZ * 1000 / 11932);
 	CHECK_EQ(status(0), 0x80 | 0x30 | 2 << 1);
+	go_to_tick(start, 11932ull * 200000 - 1); /* low for one tick */
+	CHECK_EQ(status(0) & 0x80, 0);
+	CHECK_EQ(in16(0x40), 1);
+	go_to_tick(start, 11932ull * 200000);
+	CHECK_EQ(status(0) & 0x80, 0x80);
 	tear_down();
 }
 
@@ -257,6 +265,8 @@ TEST(gate_of_channel_2_stops_the_count)
 	os_user_clock_advance(SECOND);
 	CHECK_EQ(in16(0x42), 3000);
 	CHECK_EQ(in(0x61) & 0x20, 0);
+	program(2, 0, 3000); /* a new count while it stands: not the old place */
+	CHECK_EQ(in16(0x42), 3000);
 	out(0x61, 1);
 	start = os_now_ns();
 	go_to_tick(start, 2998);
@@ -317,6 +327,9 @@ TEST(latches)
 	CHECK_EQ(in(0x40), 0x80 | 0x30 | 2 << 1);
 	CHECK_EQ(in16(0x40), 38000);
 	CHECK_EQ(in(0x42) & 0x40, 0x40); /* channel 2 has no count yet */
+	out(CONTROL, 0xc8);		 /* only channel 2 */
+	go_to_tick(start, 4000);
+	CHECK_EQ(in16(0x40), 36000);
 	CHECK_EQ(in(CONTROL), 0xff);
 	tear_down();
 }
