@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The HPET, after the IA-PC HPET specification 1.0a. The main counter is the host's
- * clock in units of 10 ns since it was enabled, so a comparator's match is an
+ * clock in units of 50 ns since it was enabled, so a comparator's match is an
  * exact moment of that clock.
  */
 #include "core/vm.h"
@@ -44,7 +44,7 @@
 #define TIMER_ROUTES	   0xff000000u
 #define TIMER_CAPABILITIES ((uint64_t)TIMER_ROUTES << 32 | 0x8030u)
 
-/* A match further away (23 years) is none. */
+/* A match further away (114 years) is none. */
 #define DELTA_MAX (1ull << 56)
 
 struct hpet_timer {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The HPET at 0xfed00000: 100 MHz, 64 bits, eight comparators, each periodic and
+ * The HPET at 0xfed00000: 20 MHz, 64 bits, eight comparators, each periodic and
  * able to send messages, legacy replacement. After the IA-PC HPET specification
  * 1.0a. A spinlock of its own; callable from any thread and context unless said
  * otherwise.
@@ -15,7 +15,11 @@ struct vm;
 #define HPET_BASE      0xfed00000ull
 #define HPET_MMIO_SIZE 0x400u
 #define HPET_TIMERS    8
-#define HPET_HZ	       100000000u
+/*
+ * A whole number of nanoseconds, and slow enough for the least delay that guests
+ * program (in Linux 192 ticks) to be longer than it takes to program it.
+ */
+#define HPET_HZ 20000000u
 
 /* Sets vm->hpet. -ENOMEM. sleep */
 int hpet_create(struct vm *vm);

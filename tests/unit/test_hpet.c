@@ -28,7 +28,7 @@
 
 #define MS	  1000000ull
 #define SECOND	  1000000000ull
-#define TICKS(ns) ((ns) / 10)
+#define TICKS(ns) ((ns) / 50)
 
 static struct vm *vm;
 static struct vcpu *cpu;
@@ -99,10 +99,10 @@ static unsigned int run_for(uint64_t ns, int vector)
 TEST(capabilities)
 {
 	set_up();
-	CHECK_EQ(get(CAPABILITIES), 0x009896808086a701ull); /* 10 ns in femtoseconds */
+	CHECK_EQ(get(CAPABILITIES), 0x02faf0808086a701ull); /* 50 ns in femtoseconds */
 	CHECK_EQ(hpet_capabilities(vm), 0x8086a701);
 	put(CAPABILITIES, 0);
-	CHECK_EQ(get(CAPABILITIES) >> 32, 10000000);
+	CHECK_EQ(get(CAPABILITIES) >> 32, 50000000);
 	for (unsigned int n = 0; n < HPET_TIMERS; n++)
 		CHECK_EQ(get(TIMER(n)), 0xff00000000008030ull);
 	CHECK_EQ(get(TIMER(HPET_TIMERS)), 0);
@@ -124,7 +124,7 @@ TEST(counter)
 	os_user_clock_advance(SECOND);
 	CHECK_EQ(get(COUNTER), 1000 + HPET_HZ);
 	put(CONFIG, 1);
-	os_user_clock_advance(99);
+	os_user_clock_advance(499);
 	CHECK_EQ(get(COUNTER), 1000 + HPET_HZ + 9);
 	put32(COUNTER + 4, 7); /* one half, while it runs */
 	CHECK_EQ(get(COUNTER) >> 32, 7);
@@ -169,8 +169,8 @@ TEST(one_shot)
 	put(CONFIG, 1);
 	put(TIMER(2), INTERRUPT | ROUTE(26));
 	put(TIMER(2) + COMPARATOR, get(COUNTER) + TICKS(5 * MS));
-	CHECK_EQ(run_for(5 * MS - 10, 0x50), 0);
-	CHECK_EQ(run_for(10, 0x50), 1);
+	CHECK_EQ(run_for(5 * MS - 50, 0x50), 0);
+	CHECK_EQ(run_for(50, 0x50), 1);
 	CHECK_EQ(run_for(1000 * SECOND, 0x50), 0);
 	CHECK_EQ(os_user_timers(), 0);
 	/* In the past: not before the counter comes round. */
@@ -186,8 +186,8 @@ TEST(one_shot_32_bits_matches_at_each_wrap)
 	put(TIMER(2), INTERRUPT | BITS_32 | ROUTE(26));
 	put(TIMER(2) + COMPARATOR, get(COUNTER) + TICKS(5 * MS));
 	CHECK_EQ(run_for(5 * MS, 0x50), 1);
-	CHECK_EQ(run_for((10ull << 32) - 10, 0x50), 0);
-	CHECK_EQ(run_for(10, 0x50), 1);
+	CHECK_EQ(run_for((50ull << 32) - 50, 0x50), 0);
+	CHECK_EQ(run_for(50, 0x50), 1);
 	put(TIMER(2) + COMPARATOR, 0xffffffff00000000ull); /* only 32 bits count */
 	CHECK_EQ(get(TIMER(2) + COMPARATOR), 0);
 	tear_down();
@@ -211,13 +211,13 @@ TEST(periodic_frequency)
 {
 	set_up();
 	put(CONFIG, 1);
-	start_periodic(0, BITS_32 | ROUTE(24), 99999);
-	CHECK_EQ(get(TIMER(0) + COMPARATOR), 99999);
-	CHECK_EQ(run_for(999990ull * 5000 - 1, 0x30), 4999);
+	start_periodic(0, BITS_32 | ROUTE(24), 19999);
+	CHECK_EQ(get(TIMER(0) + COMPARATOR), 19999);
+	CHECK_EQ(run_for(999950ull * 5000 - 1, 0x30), 4999);
 	CHECK_EQ(run_for(1, 0x30), 1);
-	CHECK_EQ(get(TIMER(0) + COMPARATOR), 99999ull * 5001);
+	CHECK_EQ(get(TIMER(0) + COMPARATOR), 19999ull * 5001);
 	/* The counter wraps at 32 bits many times in an hour. */
-	CHECK_EQ(run_for(999990ull * 3600 * 1000, 0x30), 3600 * 1000);
+	CHECK_EQ(run_for(999950ull * 3600 * 1000, 0x30), 3600 * 1000);
 	tear_down();
 }
 
