@@ -119,15 +119,6 @@ static int fetch_rest(struct fetch *fetch, uint64_t rip, unsigned int count)
 	return got > 0 ? -EAGAIN : got;
 }
 
-enum decode_mode x86_decode_mode(struct vcpu *vcpu)
-{
-	struct walk_state walk;
-	struct fetch fetch;
-
-	fetch_prepare(vcpu, &fetch, &walk);
-	return mode_of(&fetch);
-}
-
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
 	struct walk_state walk;

@@ -36,9 +36,6 @@ struct fetch_cache {
 	struct fetch_slot slot[FETCH_SLOTS];
 };
 
-/* The decoder's mode for the current code segment. Owner; any context. */
-enum decode_mode x86_decode_mode(struct vcpu *vcpu);
-
 /*
  * Up to 'want' (at most 15) bytes at 'rip' into buffer, fewer when the code
  * segment or accessible memory ends before: their number (> 0). Or, with none:

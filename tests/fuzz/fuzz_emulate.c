@@ -101,9 +101,22 @@ static uint8_t *ram(uint64_t gpa)
 	return hva;
 }
 
+/* Any bytes, or any bytes behind the beginning of an instruction that they rarely make. */
 static void set_code(void)
 {
-	for (unsigned int i = 0; i < 16; i++)
+	static const char *const beginnings[] = {
+		"\x0f\xc7\x0f",	    "\x48\x0f\xc7\x0f", "\x0f\x38\xf0", "\x0f\x38\xf1",
+		"\xf3\x0f\xb8",	    "\xf3\x0f\xbc",	"\xf3\x0f\xbd", "\xc4\xe2\x70\xf2",
+		"\xc4\xe2\x70\xf7", "\x0f\x10",		"\xc5\xfc\x10", "\xc5\xf8\x28",
+		"\x66\x0f\x6e",	    "\xf3\x0f\x7e",	"\x66\x0f\xd6", "\xf3\xa5",
+	};
+	uint8_t choice = next8();
+	unsigned int i = 0;
+
+	if (choice < ARRAY_SIZE(beginnings))
+		for (; beginnings[choice][i]; i++)
+			ram(CODE)[i] = (uint8_t)beginnings[choice][i];
+	for (; i < 16; i++)
 		ram(CODE)[i] = next8();
 }
 
@@ -185,10 +198,13 @@ static void set_mode(void)
 	code->access |= mode & 4 ? SEG_ACCESS_DB : 0;
 	if (mode & 8)
 		fake->reg[VM_REG_GUEST_CR0] |= REG_CR0_PG | (bits & 1 ? REG_CR0_WP : 0);
+	if (mode & 16)
+		fake->reg[VM_REG_GUEST_CR4] = REG_CR4_PAE;
 	if ((mode & 3) == 3) {
 		fake->reg[VM_REG_GUEST_CR0] |= REG_CR0_PG;
 		fake->reg[VM_REG_GUEST_CR4] = REG_CR4_PAE | (bits & 2 ? REG_CR4_SMAP : 0) |
-					      (bits & 4 ? REG_CR4_SMEP : 0);
+					      (bits & 4 ? REG_CR4_SMEP : 0) |
+					      (bits & 16 ? REG_CR4_PKE : 0);
 		fake->reg[VM_REG_GUEST_EFER] = REG_EFER_LMA | (bits & 8 ? REG_EFER_NXE : 0);
 		code->access = (code->access & ~SEG_ACCESS_DB) | (mode & 4 ? SEG_ACCESS_L : 0);
 	}
