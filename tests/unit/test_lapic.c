@@ -137,6 +137,7 @@ TEST(reset_forgets_interrupts_and_timer)
 	lapic_post(cpu[1], 0x60, true);
 	lapic_post(cpu[1], 0x70, true);
 	CHECK_EQ(take(cpu[1]), 0x70);
+	lapic_post(cpu[1], 0x71, false); /* not yet seen by the owner */
 	fake_vcpu(cpu[1])->reg[VM_REG_GUEST_TPR] = 3;
 	lapic_reset(cpu[1], true);
 	CHECK(!lapic_has_work(cpu[1]));
@@ -624,6 +625,10 @@ TEST(ipi_becomes_an_exit)
 	CHECK_EQ(cpu[0]->exit.u.ipi.mode, 0x600);
 	CHECK_EQ(cpu[0]->exit.u.ipi.vector, 0x12);
 	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xe);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x84612), 1); /* to all */
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xf);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x44612), 1); /* to itself */
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0x1);
 	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4040), 0); /* others do not */
 	CHECK_EQ(receivers(0x40), 0xe);
 	tear_down();

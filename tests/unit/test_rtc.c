@@ -206,6 +206,21 @@ TEST(guest_sets_the_time)
 	tear_down();
 }
 
+TEST(divider_stops_the_clock)
+{
+	set_up(1000000000);
+	put(A, 0x06); /* another crystal: none there */
+	os_user_clock_advance(10 * SECOND);
+	CHECK_EQ(get(SECONDS), 0x40);
+	put(A, 0x26);
+	os_user_clock_advance(SECOND);
+	CHECK_EQ(get(SECONDS), 0x41);
+	put(A, 0x2f); /* another rate does not */
+	os_user_clock_advance(SECOND);
+	CHECK_EQ(get(SECONDS), 0x42);
+	tear_down();
+}
+
 TEST(writes_while_running)
 {
 	set_up(1000000000); /* 2001-09-09 01:46:40 */
