@@ -29,6 +29,13 @@ enum exit_action {
 #define WINDOW_INTERRUPT 0x1 /* the guest can take an interrupt */
 #define WINDOW_NMI	 0x2 /* the guest can take an NMI */
 
+/* What decides about fetching instructions and translating addresses. */
+struct guest_mode {
+	uint64_t cr0, cr3, cr4, efer;
+	struct seg_desc code; /* CS */
+	uint64_t cpl;
+};
+
 struct vmm_backend {
 	const char *name;		     /* "SVM" or "VMX" */
 	const struct npt_format *npt_format; /* entry format of the nested page table */
@@ -82,6 +89,8 @@ struct vmm_backend {
 	int (*set_reg)(struct vcpu *vcpu, int reg, uint64_t value);
 	int (*get_desc)(struct vcpu *vcpu, int reg, struct seg_desc *desc);
 	int (*set_desc)(struct vcpu *vcpu, int reg, const struct seg_desc *desc);
+	/* All of this at once, for what is done at many exits. May be NULL: asked one by one. */
+	void (*get_mode)(struct vcpu *vcpu, struct guest_mode *mode);
 	/* MSRs that live in the back end's hardware state (x86/msr.c's table says which). */
 	int (*get_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 	int (*set_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t value);

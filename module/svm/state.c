@@ -204,6 +204,20 @@ int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	return get_msr_reg(vcpu, reg, value);
 }
 
+void svm_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
+{
+	const struct vmcb_save *save = &svm_vcpu(vcpu)->vmcb->save;
+
+	mode->cr0 = save->cr0;
+	mode->cr3 = save->cr3;
+	mode->cr4 = save->cr4;
+	mode->efer = save->efer & ~REG_EFER_SVME;
+	mode->code.base = save->cs.base;
+	mode->code.limit = save->cs.limit;
+	mode->code.access = access_of_attributes(save->cs.attributes);
+	mode->cpl = save->cpl;
+}
+
 /* --- setting -------------------------------------------------------------------------------- */
 
 static int set_cr0(struct svm_vcpu *svm, uint64_t value)

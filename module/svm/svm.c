@@ -230,6 +230,7 @@ const struct vmm_backend svm_backend = {
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
 	.get_desc = svm_get_desc,
+	.get_mode = svm_get_mode,
 	.set_desc = svm_set_desc,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,

@@ -127,6 +127,7 @@ enum exit_action svm_exit(struct vcpu *vcpu); /* as in struct vmm_backend */
 void svm_state_reset(struct vcpu *vcpu, bool init); /* registers after RESET or INIT */
 int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value);
 int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value);
+void svm_get_mode(struct vcpu *vcpu, struct guest_mode *mode);
 int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc);
 int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc);
 int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);

@@ -61,6 +61,8 @@ int emulation_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	emulation->vcpu = vcpu;
 	emulation->emulator.gpr = vcpu->gpr;
+	emulation->emulator.has_tzcnt = cpuid_has(vcpu->vm, CPU_BMI1);
+	emulation->emulator.has_lzcnt = cpuid_has(vcpu->vm, CPU_ABM);
 	emulation->failed_rip = NO_RIP;
 	vcpu->emulation = emulation;
 	return 0;
@@ -256,19 +258,27 @@ static enum exit_action run(struct vcpu *vcpu)
 	return action;
 }
 
-/* What the engine has to know of the vCPU; insn and walk are there. */
-static void prepare(struct vcpu *vcpu, const struct emulator_ops *ops)
+static enum vm_cpu_mode cpu_mode(const struct guest_mode *mode)
+{
+	if (likely((mode->efer & REG_EFER_LMA) && (mode->code.access & SEG_ACCESS_L)))
+		return CPU_MODE_64BIT;
+	if (mode->efer & REG_EFER_LMA)
+		return CPU_MODE_COMPATIBILITY;
+	return mode->cr0 & REG_CR0_PE ? CPU_MODE_PROTECTED : CPU_MODE_REAL;
+}
+
+/* What the engine has to know of the vCPU; the instruction and the mode are there. */
+static inline void prepare(struct vcpu *vcpu, const struct emulator_ops *ops)
 {
 	struct emulation *emulation = vcpu->emulation;
 	struct emulator *emulator = &emulation->emulator;
 
 	emulator->ops = ops;
-	emulator->cpu_mode = emulation->walk.paging.cpu_mode;
-	emulator->wide_canonical = emulation->walk.paging.paging_mode == PAGING_MODE_64_LA57;
-	emulator->has_tzcnt = cpuid_has(vcpu->vm, CPU_BMI1);
-	emulator->has_lzcnt = cpuid_has(vcpu->vm, CPU_ABM);
+	emulator->cpu_mode = cpu_mode(&emulation->mode);
+	emulator->wide_canonical = emulation->mode.cr4 & REG_CR4_LA57;
 	emulator->rip = vcpu->rip;
 	emulator->rflags = vcpu->rflags;
+	emulation->walk_ready = false;
 	/* For an exit to the program on the way (vcpu_exit_program). */
 	vcpu->next_rip = rip_behind(vcpu);
 	emulation->leave = false;
@@ -302,6 +312,28 @@ static bool has_two_operands(uint8_t op)
 	}
 }
 
+/* Linear address of the memory operand. That it is allowed the processor has seen. */
+static inline bool operand_address(struct emulator *emulator, bool write, uint64_t *linear)
+{
+	const struct instruction *insn = emulator->insn;
+
+	if (likely(emulator->cpu_mode == CPU_MODE_64BIT && insn->segment < SEGMENT_FS)) {
+		*linear = emulate_offset(emulator);
+		return true;
+	}
+	return emulate_operand(emulator, insn->operand_size, write ? EMULATE_WRITE : EMULATE_READ,
+			       linear) == 0;
+}
+
+static inline uint64_t mov_source(const struct emulator *emulator)
+{
+	const struct instruction *insn = emulator->insn;
+
+	if (insn->form == FORM_RM_IMM)
+		return low_bytes((uint64_t)insn->immediate, insn->operand_size);
+	return emulate_get_reg(emulator, insn->reg, insn->operand_size);
+}
+
 /*
  * The short way, for a MOV between a register and a device of the kernel's at the
  * address of the fault: one access, nothing to translate, nothing to be kept. False:
@@ -313,18 +345,14 @@ static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 	struct emulator *emulator = &emulation->emulator;
 	const struct instruction *insn = emulator->insn;
 	bool write = insn->form != FORM_REG_RM && insn->form != FORM_ACC_MEM;
-	uint64_t linear, value;
+	uint64_t linear, value = 0;
 	int result;
 
-	if (insn->op != OP_MOV || !insn->memory)
-		return false;
-	if (emulate_operand(emulator, insn->operand_size, write ? EMULATE_WRITE : EMULATE_READ,
-			    &linear) ||
+	if (insn->op != OP_MOV || !insn->memory || !operand_address(emulator, write, &linear) ||
 	    !emulation_is_faulting_operand(emulation, linear, insn->operand_size, write))
 		return false;
-	value = insn->form == FORM_RM_IMM ?
-			low_bytes((uint64_t)insn->immediate, insn->operand_size) :
-			emulate_get_reg(emulator, insn->reg, insn->operand_size);
+	if (write)
+		value = mov_source(emulator);
 	result = device_mmio(vcpu, emulation->gpa, write, insn->operand_size, &value);
 	if (unlikely(result == -ENOENT))
 		return false;
@@ -342,7 +370,7 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 	enum exit_action action;
 	int error;
 
-	error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->walk);
+	error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
 	emulation->gpa = gpa;
@@ -364,7 +392,7 @@ static bool is_intercepted(const struct vcpu *vcpu, const struct x86_io *io)
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
 {
 	struct emulation *emulation = vcpu->emulation;
-	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->walk);
+	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
 
 	if (unlikely(error))
 		return not_fetched(vcpu, error);

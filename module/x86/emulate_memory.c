@@ -229,6 +229,10 @@ static int translate(struct emulation *emulation, uint64_t linear, unsigned int 
 		*gpa = emulation->gpa;
 		return 0;
 	}
+	if (!emulation->walk_ready) {
+		walk_state_in(emulation->vcpu, &emulation->mode, &emulation->walk);
+		emulation->walk_ready = true;
+	}
 	error = walk_vcpu(emulation->vcpu, &emulation->walk, linear, write ? WALK_WRITE : 0, gpa,
 			  &error_code);
 	if (error == -EFAULT)

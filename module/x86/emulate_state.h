@@ -30,7 +30,9 @@ struct emulation {
 	struct emulator emulator; /* first: the engine's callbacks get this */
 	struct vcpu *vcpu;	  /* (c) */
 	struct instruction insn;  /* copy of an instruction that waits */
-	struct walk_state walk;
+	struct guest_mode mode;	  /* that it began in */
+	struct walk_state walk;	  /* if walk_ready */
+	bool walk_ready;
 
 	/* The nested page fault that brought us here, if one did. */
 	uint64_t gpa;

@@ -8,28 +8,28 @@
 #include "x86/fetch.h"
 #include "x86/walk.h"
 
-/* Where code is: its segment, and how to walk. */
+/* Where code is, and how to get there. */
 struct fetch {
 	struct vcpu *vcpu;
-	struct walk_state *walk;
-	struct seg_desc code;
+	const struct guest_mode *mode;
+	struct walk_state walk;
 	struct walk_trace trace; /* of the page of the first byte */
 	const uint8_t *hva;	 /* of that byte */
 };
 
 static enum decode_mode mode_of(const struct fetch *fetch)
 {
-	if (fetch->walk->paging.cpu_mode == CPU_MODE_64BIT)
+	if (fetch->walk.paging.cpu_mode == CPU_MODE_64BIT)
 		return DECODE_64;
-	return fetch->code.access & SEG_ACCESS_DB ? DECODE_32 : DECODE_16;
+	return fetch->mode->code.access & SEG_ACCESS_DB ? DECODE_32 : DECODE_16;
 }
 
-static inline void fetch_prepare(struct vcpu *vcpu, struct fetch *fetch, struct walk_state *walk)
+static void fetch_prepare(struct vcpu *vcpu, const struct guest_mode *mode, struct fetch *fetch)
 {
 	fetch->vcpu = vcpu;
-	fetch->walk = walk;
+	fetch->mode = mode;
 	fetch->trace.valid = false;
-	walk_state_and_code(vcpu, walk, &fetch->code);
+	walk_state_in(vcpu, mode, &fetch->walk);
 }
 
 /*
@@ -45,7 +45,7 @@ static int fetch_piece(struct fetch *fetch, uint64_t linear, uint8_t *buffer, un
 	const void *hva;
 	int error;
 
-	error = walk_vcpu_trace(vcpu, fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code,
+	error = walk_vcpu_trace(vcpu, &fetch->walk, linear, WALK_EXECUTE, &gpa, &error_code,
 				&fetch->trace);
 	if (unlikely(error == -EFAULT) && first)
 		vcpu_raise_page_fault(vcpu, linear, error_code);
@@ -76,7 +76,7 @@ static int fetch_linear(struct fetch *fetch, uint64_t linear, uint8_t *buffer, u
 		return error ? error : (int)want;
 
 	linear += first;
-	if (fetch->walk->paging.cpu_mode != CPU_MODE_64BIT)
+	if (fetch->walk.paging.cpu_mode != CPU_MODE_64BIT)
 		linear = (uint32_t)linear;
 	error = fetch_piece(fetch, linear, buffer + first, want - first, false);
 	if (error == -EAGAIN)
@@ -87,7 +87,7 @@ static int fetch_linear(struct fetch *fetch, uint64_t linear, uint8_t *buffer, u
 /* How many of 'want' bytes the code segment's limit allows. */
 static unsigned int within_limit(const struct fetch *fetch, uint64_t rip, unsigned int want)
 {
-	uint64_t limit = fetch->code.limit;
+	uint64_t limit = fetch->mode->code.limit;
 
 	if (rip > limit)
 		return 0;
@@ -96,14 +96,14 @@ static unsigned int within_limit(const struct fetch *fetch, uint64_t rip, unsign
 
 static int fetch_bytes(struct fetch *fetch, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
-	if (likely(fetch->walk->paging.cpu_mode == CPU_MODE_64BIT))
+	if (likely(fetch->walk.paging.cpu_mode == CPU_MODE_64BIT))
 		return fetch_linear(fetch, rip, buffer, want);
 	want = within_limit(fetch, rip, want);
 	if (want == 0) {
 		vcpu_raise_error(fetch->vcpu, VECTOR_GP, 0);
 		return -EFAULT;
 	}
-	return fetch_linear(fetch, (uint32_t)(fetch->code.base + rip), buffer, want);
+	return fetch_linear(fetch, (uint32_t)(fetch->mode->code.base + rip), buffer, want);
 }
 
 /*
@@ -121,10 +121,11 @@ static int fetch_rest(struct fetch *fetch, uint64_t rip, unsigned int count)
 
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want)
 {
-	struct walk_state walk;
+	struct guest_mode mode;
 	struct fetch fetch;
 
-	fetch_prepare(vcpu, &fetch, &walk);
+	x86_mode(vcpu, &mode);
+	fetch_prepare(vcpu, &mode, &fetch);
 	return fetch_bytes(&fetch, rip, buffer, min_t(unsigned int, want, INSTRUCTION_MAX));
 }
 
@@ -136,16 +137,19 @@ static inline void load_words(const uint8_t *from, uint64_t words[2])
 	memcpy(words, from, 2 * sizeof(uint64_t));
 }
 
-static inline bool slot_matches(const struct fetch_slot *slot, const struct fetch *fetch)
+static inline bool same_mode(const struct guest_mode *a, const struct guest_mode *b)
 {
-	const struct walk_state *walk = fetch->walk;
-	const struct vcpu *vcpu = fetch->vcpu;
+	return !((a->cr0 ^ b->cr0) | (a->cr3 ^ b->cr3) | (a->cr4 ^ b->cr4) | (a->efer ^ b->efer) |
+		 (a->cpl ^ b->cpl) | (a->code.base ^ b->code.base) |
+		 (a->code.limit ^ b->code.limit) | (a->code.access ^ b->code.access));
+}
+
+static inline bool slot_matches(const struct fetch_slot *slot, const struct vcpu *vcpu,
+				const struct guest_mode *mode)
+{
 	uint64_t words[2];
 
-	if (slot->rip != vcpu->rip || !slot->trace.valid || slot->cr3 != walk->paging.cr3 ||
-	    slot->cr0 != walk->cr0 || slot->cr4 != walk->cr4 || slot->efer != walk->efer ||
-	    slot->cpl != walk->paging.cpl || slot->code.base != fetch->code.base ||
-	    slot->code.limit != fetch->code.limit || slot->code.access != fetch->code.access ||
+	if (slot->rip != vcpu->rip || !slot->trace.valid || !same_mode(&slot->mode, mode) ||
 	    slot->generation != vcpu->vm->memory.generation)
 		return false;
 	if (!walk_trace_holds(&slot->trace))
@@ -163,16 +167,10 @@ static uint64_t byte_mask(unsigned int bytes)
 /* 'fetch' has just succeeded with 'bytes', all of whose page the trace is about. */
 static void slot_fill(struct fetch_slot *slot, const struct fetch *fetch, const uint8_t *bytes)
 {
-	const struct walk_state *walk = fetch->walk;
 	unsigned int length = slot->insn.length;
 
 	slot->rip = fetch->vcpu->rip;
-	slot->cr0 = walk->cr0;
-	slot->cr3 = walk->paging.cr3;
-	slot->cr4 = walk->cr4;
-	slot->efer = walk->efer;
-	slot->cpl = walk->paging.cpl;
-	slot->code = fetch->code;
+	slot->mode = *fetch->mode;
 	slot->generation = fetch->vcpu->vm->memory.generation;
 	slot->hva = fetch->hva;
 	slot->mask[0] = byte_mask(length);
@@ -191,44 +189,45 @@ static inline struct fetch_slot *slot_of(struct vcpu *vcpu)
 	return &vcpu->emulation->fetch.slot[(vcpu->rip ^ vcpu->rip >> 4) % FETCH_SLOTS];
 }
 
-static int fetch_anew(struct fetch *fetch, struct fetch_slot *slot)
+static int fetch_anew(struct vcpu *vcpu, const struct guest_mode *mode, struct fetch_slot *slot)
 {
-	struct vcpu *vcpu = fetch->vcpu;
 	uint8_t bytes[16] = { 0 };
+	struct fetch fetch;
 	int count, error;
 
 	slot->trace.valid = false;
-	count = fetch_bytes(fetch, vcpu->rip, bytes, INSTRUCTION_MAX);
+	fetch_prepare(vcpu, mode, &fetch);
+	count = fetch_bytes(&fetch, vcpu->rip, bytes, INSTRUCTION_MAX);
 	if (unlikely(count < 0))
 		return count;
-	error = decode_instruction(&slot->insn, bytes, (unsigned int)count, mode_of(fetch));
+	error = decode_instruction(&slot->insn, bytes, (unsigned int)count, mode_of(&fetch));
 	if (unlikely(error == -ENODATA))
-		return fetch_rest(fetch, vcpu->rip, (unsigned int)count);
+		return fetch_rest(&fetch, vcpu->rip, (unsigned int)count);
 	if (unlikely(error == -E2BIG)) {
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 		return -EFAULT;
 	}
 	if (!error)
-		slot_fill(slot, fetch, bytes);
+		slot_fill(slot, &fetch, bytes);
 	return error;
 }
 
-int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct walk_state *walk)
+int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct guest_mode *mode)
 {
 	struct fetch_slot *slot = slot_of(vcpu);
-	struct fetch fetch;
 
-	fetch_prepare(vcpu, &fetch, walk);
+	x86_mode(vcpu, mode);
 	*insn = &slot->insn;
-	if (likely(slot_matches(slot, &fetch)))
+	if (likely(slot_matches(slot, vcpu, mode)))
 		return 0;
-	return fetch_anew(&fetch, slot);
+	return fetch_anew(vcpu, mode, slot);
 }
 
-int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk)
+int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn)
 {
 	const struct instruction *found;
-	int error = x86_fetch_in_place(vcpu, &found, walk);
+	struct guest_mode mode;
+	int error = x86_fetch_in_place(vcpu, &found, &mode);
 
 	if (!error)
 		*insn = *found;

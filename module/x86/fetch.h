@@ -7,6 +7,7 @@
 #define X86_FETCH_H
 
 #include <vmm/vmm.h>
+#include "core/backend.h"
 #include "x86/decode.h"
 #include "x86/walk.h"
 
@@ -19,9 +20,7 @@ struct vcpu;
  */
 struct fetch_slot {
 	uint64_t rip;
-	uint64_t cr0, cr3, cr4, efer;
-	struct seg_desc code;
-	int cpl;
+	struct guest_mode mode;
 	uint64_t generation;	 /* of the memory map, which decides about host addresses */
 	struct walk_trace trace; /* not valid: the slot is empty */
 	const uint8_t *hva;	 /* of the first byte; 16 bytes from there are in its page */
@@ -46,16 +45,16 @@ struct fetch_cache {
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want);
 
 /*
- * The instruction at vcpu->rip, decoded, and the state of paging it runs under.
- * 0; -EFAULT, -EAGAIN, -ENXIO as above; -EINVAL: undefined, no exception is raised
- * yet. Owner; any context.
+ * The instruction at vcpu->rip, decoded. 0; -EFAULT, -EAGAIN, -ENXIO as above; -EINVAL:
+ * undefined, no exception is raised yet. Owner; any context.
  */
-int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn, struct walk_state *walk);
+int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn);
 
 /*
  * The same without a copy: *insn is good until the vCPU's next fetch. This is the
- * short way for instructions that make exits again and again.
+ * short way for instructions that make exits again and again. *mode is what the vCPU
+ * is in.
  */
-int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct walk_state *walk);
+int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct guest_mode *mode);
 
 #endif

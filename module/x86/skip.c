@@ -40,8 +40,7 @@ static enum exit_action not_found(struct vcpu *vcpu, int error)
 
 bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action)
 {
-	struct walk_state walk;
-	int error = x86_fetch_decoded(vcpu, insn, &walk);
+	int error = x86_fetch_decoded(vcpu, insn);
 
 	if (error) {
 		*action = not_found(vcpu, error);

@@ -413,28 +413,28 @@ int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg
 
 /* --- of a vCPU -------------------------------------------------------------------------- */
 
-static enum vm_paging_mode paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
+static enum vm_paging_mode paging_mode(const struct guest_mode *mode)
 {
-	if (!(cr0 & REG_CR0_PG))
+	if (!(mode->cr0 & REG_CR0_PG))
 		return PAGING_MODE_FLAT;
-	if (!(cr4 & REG_CR4_PAE))
+	if (!(mode->cr4 & REG_CR4_PAE))
 		return PAGING_MODE_32;
-	if (!(efer & REG_EFER_LMA))
+	if (!(mode->efer & REG_EFER_LMA))
 		return PAGING_MODE_PAE;
-	return cr4 & REG_CR4_LA57 ? PAGING_MODE_64_LA57 : PAGING_MODE_64;
+	return mode->cr4 & REG_CR4_LA57 ? PAGING_MODE_64_LA57 : PAGING_MODE_64;
 }
 
-static enum vm_cpu_mode cpu_mode(uint64_t cr0, uint64_t efer, const struct seg_desc *code)
+static enum vm_cpu_mode cpu_mode(const struct guest_mode *mode)
 {
-	if (!(cr0 & REG_CR0_PE))
+	if (!(mode->cr0 & REG_CR0_PE))
 		return CPU_MODE_REAL;
-	if (!(efer & REG_EFER_LMA))
+	if (!(mode->efer & REG_EFER_LMA))
 		return CPU_MODE_PROTECTED;
-	return code->access & SEG_ACCESS_L ? CPU_MODE_64BIT : CPU_MODE_COMPATIBILITY;
+	return mode->code.access & SEG_ACCESS_L ? CPU_MODE_64BIT : CPU_MODE_COMPATIBILITY;
 }
 
 /* The privilege level is that of the stack segment, but for the modes without one. */
-static int current_cpl(struct vcpu *vcpu, uint64_t cr0)
+static uint64_t current_cpl(struct vcpu *vcpu, uint64_t cr0)
 {
 	struct seg_desc stack = { 0 };
 
@@ -443,7 +443,38 @@ static int current_cpl(struct vcpu *vcpu, uint64_t cr0)
 	if (vcpu->rflags & REG_RFLAGS_VM)
 		return 3;
 	(void)backend->get_desc(vcpu, VM_REG_GUEST_SS, &stack);
-	return (int)SEG_DESC_DPL(stack.access);
+	return SEG_DESC_DPL(stack.access);
+}
+
+void x86_mode(struct vcpu *vcpu, struct guest_mode *mode)
+{
+	if (likely(backend->get_mode)) {
+		backend->get_mode(vcpu, mode);
+		return;
+	}
+	mode->cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
+	mode->cr3 = vcpu_reg(vcpu, VM_REG_GUEST_CR3);
+	mode->cr4 = vcpu_reg(vcpu, VM_REG_GUEST_CR4);
+	mode->efer = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
+	mode->code = (struct seg_desc){ 0 };
+	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, &mode->code);
+	mode->cpl = current_cpl(vcpu, mode->cr0);
+}
+
+static void fill_paging(const struct guest_mode *mode, struct vm_guest_paging *paging)
+{
+	paging->cr3 = mode->cr3;
+	paging->cpl = (int)mode->cpl;
+	paging->cpu_mode = cpu_mode(mode);
+	paging->paging_mode = paging_mode(mode);
+}
+
+void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging)
+{
+	struct guest_mode mode;
+
+	x86_mode(vcpu, &mode);
+	fill_paging(&mode, paging);
 }
 
 static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
@@ -454,56 +485,37 @@ static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 	return true;
 }
 
-static inline void fill_state(struct vcpu *vcpu, struct walk_state *state)
+/* A root of the caller's choice is in memory. */
+static void fill_pdptes(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state)
 {
-	state->cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
-	state->cr4 = vcpu_reg(vcpu, VM_REG_GUEST_CR4);
-	state->efer = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
+	state->has_pdpte = unlikely(state->paging.paging_mode == PAGING_MODE_PAE) &&
+			   state->paging.cr3 == mode->cr3 && read_pdptes(vcpu, state->pdpte);
+}
+
+static void fill_state(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state)
+{
+	state->cr0 = mode->cr0;
+	state->cr4 = mode->cr4;
+	state->efer = mode->efer;
 	state->rflags = vcpu->rflags;
 	state->pkru = state->cr4 & REG_CR4_PKE ? emulate_pkru(vcpu) : 0;
 	state->physical_bits = (uint8_t)vcpu->vm->cpuid->phys_bits;
 	state->gigabyte_pages = cpuid_has(vcpu->vm, CPU_PAGE1G);
 }
 
-/* A root of the caller's choice is in memory. */
-static inline void fill_pdptes(struct vcpu *vcpu, struct walk_state *state)
+void walk_state_in(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state)
 {
-	state->has_pdpte = unlikely(state->paging.paging_mode == PAGING_MODE_PAE) &&
-			   state->paging.cr3 == vcpu_reg(vcpu, VM_REG_GUEST_CR3) &&
-			   read_pdptes(vcpu, state->pdpte);
-}
-
-static inline void fill_paging(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4, uint64_t efer,
-			       struct vm_guest_paging *paging, struct seg_desc *code)
-{
-	*code = (struct seg_desc){ 0 };
-	(void)backend->get_desc(vcpu, VM_REG_GUEST_CS, code);
-	paging->cr3 = vcpu_reg(vcpu, VM_REG_GUEST_CR3);
-	paging->cpl = current_cpl(vcpu, cr0);
-	paging->cpu_mode = cpu_mode(cr0, efer, code);
-	paging->paging_mode = paging_mode(cr0, cr4, efer);
-}
-
-void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging)
-{
-	struct seg_desc code;
-
-	fill_paging(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR0), vcpu_reg(vcpu, VM_REG_GUEST_CR4),
-		    vcpu_reg(vcpu, VM_REG_GUEST_EFER), paging, &code);
-}
-
-void walk_state_and_code(struct vcpu *vcpu, struct walk_state *state, struct seg_desc *code)
-{
-	fill_state(vcpu, state);
-	fill_paging(vcpu, state->cr0, state->cr4, state->efer, &state->paging, code);
-	fill_pdptes(vcpu, state);
+	fill_state(vcpu, mode, state);
+	fill_paging(mode, &state->paging);
+	fill_pdptes(vcpu, mode, state);
 }
 
 void walk_state_of(struct vcpu *vcpu, struct walk_state *state)
 {
-	struct seg_desc code;
+	struct guest_mode mode;
 
-	walk_state_and_code(vcpu, state, &code);
+	x86_mode(vcpu, &mode);
+	walk_state_in(vcpu, &mode, state);
 }
 
 static void *vm_memory(void *arg, uint64_t gpa, bool write, int *error)
@@ -569,11 +581,13 @@ int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint
 		   unsigned int access, uint64_t *gpa, uint32_t *error_code)
 {
 	struct walk_state state;
+	struct guest_mode mode;
 
 	if ((unsigned int)paging->paging_mode >= ARRAY_SIZE(walk_formats))
 		return -EINVAL;
-	fill_state(vcpu, &state);
+	x86_mode(vcpu, &mode);
+	fill_state(vcpu, &mode, &state);
 	state.paging = *paging;
-	fill_pdptes(vcpu, &state);
+	fill_pdptes(vcpu, &mode, &state);
 	return walk_vcpu(vcpu, &state, linear, access, gpa, error_code);
 }

@@ -12,6 +12,7 @@
 #include "x86/regs.h"
 
 struct vcpu;
+struct guest_mode;
 
 /* What the access wants. The privilege comes from the paging state's CPL. */
 #define WALK_WRITE   0x1
@@ -73,10 +74,11 @@ static inline bool walk_trace_holds(const struct walk_trace *trace)
 
 /* Mode, CPL and CR3 of a vCPU as an exit reports them. Owner; any context. */
 void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging);
-/* Everything walk_tables() wants to know of a vCPU. Owner; any context. */
+/* The registers that decide about all this. Owner; any context. */
+void x86_mode(struct vcpu *vcpu, struct guest_mode *mode);
+/* Everything walk_tables() wants to know of a vCPU in this mode. Owner; any context. */
+void walk_state_in(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state);
 void walk_state_of(struct vcpu *vcpu, struct walk_state *state);
-/* The same, and the code segment's descriptor, which it looks at anyway. */
-void walk_state_and_code(struct vcpu *vcpu, struct walk_state *state, struct seg_desc *code);
 
 /* walk_tables() over the vCPU's state and the VM's memory. Owner; any context. */
 int walk_vcpu(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
