@@ -127,6 +127,9 @@ TEST(pins_out_of_range)
 	CHECK_EQ(ioapic_pulse(vm, 32), -EINVAL);
 	CHECK_EQ(ioapic_pulse(vm, 31), 0);
 	CHECK_EQ(ioapic_tick(vm, 32), IRQ_IGNORED);
+	CHECK_EQ(ioapic_assert(vm, 0), 0);
+	CHECK_EQ(ioapic_deassert(vm, 0), 0);
+	CHECK_EQ(ioapic_pulse(vm, 0), 0);
 	tear_down();
 }
 

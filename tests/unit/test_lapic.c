@@ -775,6 +775,12 @@ TEST(timer_divider)
 	CHECK_EQ(get(cpu[0], CURRENT_COUNT), 5000000);
 	CHECK_EQ(run_for(cpu[0], 10 * MS - 1, 0xec), 0);
 	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
+	/* Or brings it forward. */
+	put(cpu[0], INITIAL_COUNT, 10000000);
+	os_user_clock_advance(4 * MS);
+	put(cpu[0], DIVIDE, 11);
+	CHECK_EQ(run_for(cpu[0], 8 * MS - 1, 0xec), 0);
+	CHECK_EQ(run_for(cpu[0], 1, 0xec), 1);
 	tear_down();
 }
 

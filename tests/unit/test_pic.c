@@ -289,6 +289,9 @@ TEST(poll)
 	CHECK(!pic_pending(vm));
 	CHECK_EQ(isr(MASTER), 0x40);
 	CHECK_EQ(in(MASTER + 1), 0); /* only one read is a poll */
+	pic_pulse(vm, 0);
+	out(MASTER, 0x0c);
+	CHECK_EQ(in(MASTER), 0x80);
 	tear_down();
 }
 
@@ -374,9 +377,15 @@ TEST(isa_interrupts_drive_both)
 	CHECK_EQ(pic_intack(vm), 0x20);
 	CHECK_EQ(isa_irq_pulse(vm, 0), IRQ_DELIVERED); /* in one of them */
 	CHECK_EQ(pic_set_trigger(vm, 11, LEVEL_TRIGGER), 0);
+	ioapic_mmio_write(vm, 0, 4, 0x10 + 2 * 11);
+	ioapic_mmio_write(vm, 0x10, 4, 0x8043);
 	isa_irq_set(vm, 11, true);
 	CHECK_EQ(irr(SLAVE), 0x08);
+	CHECK_EQ(lapic_pending(cpu), 0x43);
+	lapic_accept(cpu, 0x43);
 	isa_irq_set(vm, 11, false);
 	CHECK_EQ(irr(SLAVE), 0);
+	CHECK_EQ(lapic_mmio_write(cpu, 0xb0, 4, 0), 0);
+	CHECK(lapic_pending(cpu) != 0x43);
 	tear_down();
 }

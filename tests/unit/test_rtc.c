@@ -333,7 +333,10 @@ TEST(periodic_ticks_wait_for_a_slow_guest)
 
 	set_up(1000000000);
 	put(A, 0x26);
+	os_user_clock_advance(10 * SECOND); /* not on yet: not made up for */
+	(void)get(C);
 	put(B, PERIODIC | HOURS_24);
+	CHECK(!take_irq());
 	os_user_clock_advance(SECOND / 16); /* 64 ticks */
 	CHECK(take_irq());
 	CHECK_EQ(get(C), 0xc0);
