@@ -36,11 +36,13 @@ void svm_asid_prepare(struct svm_vcpu *svm)
 	struct vmcb_control *control = &svm->vmcb->control;
 
 	control->tlb_control = TLB_CONTROL_NOTHING;
-	if (unlikely(svm->asid_generation != svm->cpu->asid_generation))
+	if (unlikely(svm->asid_generation != svm->cpu->asid_generation)) {
+		svm->clean = 0; /* the CPU may have been off meanwhile */
 		asid_take(svm);
-	else if (unlikely(svm->flush) && svm_has(SVM_FEATURE_FLUSH_BY_ASID))
+	} else if (unlikely(svm->flush) && svm_has(SVM_FEATURE_FLUSH_BY_ASID)) {
 		control->tlb_control = TLB_CONTROL_FLUSH_ASID;
-	else if (unlikely(svm->flush))
+	} else if (unlikely(svm->flush)) {
 		asid_take(svm);
+	}
 	svm->flush = false;
 }

@@ -32,6 +32,18 @@ static void intercept_debug_registers(struct svm_vcpu *svm, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
+static uint32_t switch_flags(void)
+{
+	const struct os_mitigations *mitigations = os_mitigations();
+	uint32_t flags = 0;
+
+	if (mitigations->rsb_fill)
+		flags |= SVM_SWITCH_FILL_RSB;
+	if (mitigations->clear_cpu_buffers)
+		flags |= SVM_SWITCH_CLEAR_BUFFERS;
+	return flags;
+}
+
 void svm_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -43,7 +55,7 @@ void svm_load(struct vcpu *vcpu)
 		svm_asid_forget(svm);
 	}
 	intercept_debug_registers(svm, !context_dr_owned(vcpu));
-	svm->switch_flags = os_mitigations()->rsb_fill ? SVM_SWITCH_FILL_RSB : 0;
+	svm->switch_flags = switch_flags();
 	svm_save_host(cpu->host_pa);
 }
 

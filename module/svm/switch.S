@@ -30,9 +30,15 @@
 #define R15 0x78
 
 /* On the stack while the guest runs */
-#define STACK_FLAGS 0x00
-#define STACK_HOST 0x08
-#define STACK_GPR 0x10
+#define STACK_SELECTOR 0x00
+#define STACK_FLAGS 0x08
+#define STACK_HOST 0x10
+#define STACK_GPR 0x18
+#define STACK_SIZE 0x20
+
+/* As SVM_SWITCH_* in switch.h */
+#define FILL_RSB 1
+#define CLEAR_BUFFERS 2
 
 	.text
 
@@ -46,6 +52,8 @@ OS_FUNC_START(svm_world_switch)
 	push	%rsi
 	push	%rdx
 	push	%rcx
+	push	$0
+	mov	%ss, STACK_SELECTOR(%rsp)
 
 	clgi
 	sti
@@ -67,7 +75,11 @@ OS_FUNC_START(svm_world_switch)
 	mov	RDI(%rdi), %rdi
 
 	vmload	%rax
-	vmrun	%rax
+	/* VERW of a selector in memory is what empties the buffers. */
+	testl	$CLEAR_BUFFERS, STACK_FLAGS(%rsp)
+	jz	1f
+	verw	STACK_SELECTOR(%rsp)
+1:	vmrun	%rax
 	vmsave	%rax
 
 	mov	STACK_GPR(%rsp), %rax
@@ -106,14 +118,14 @@ OS_FUNC_START(svm_world_switch)
 	vmload	%rax
 
 	/* Before the first return: neither predictor may be the guest's. */
-	testl	$1, STACK_FLAGS(%rsp)
+	testl	$FILL_RSB, STACK_FLAGS(%rsp)
 	jz	1f
 	OS_FILL_RSB
 1:	OS_UNTRAIN_RETURNS
 
 	cli
 	stgi
-	add	$0x18, %rsp
+	add	$STACK_SIZE, %rsp
 	pop	%r15
 	pop	%r14
 	pop	%r13

@@ -47,7 +47,9 @@
 #ifdef UNTRAIN_RET_VM
 #define OS_UNTRAIN_RETURNS UNTRAIN_RET_VM
 #else
-#define OS_UNTRAIN_RETURNS UNTRAIN_RET
+#define OS_UNTRAIN_RETURNS \
+	UNTRAIN_RET;       \
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 #endif
 /* clang-format on */
 
