@@ -18,7 +18,7 @@ $(LAYERS:%=check-%): check-%: | setup-check
 	@tests/summary $*
 
 .PHONY: $(LAYERS:%=run-%)
-run-style:
+run-style: programs
 	@tests/layer style tests/style/run
 
 # The portable parts of the module as ordinary code. They are compiled twice:

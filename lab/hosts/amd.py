@@ -18,7 +18,7 @@ def command(machine):
     """Returns the emulator's command line for a labkit.machine.Machine."""
     arguments = [
         "qemu-system-x86_64",
-        "-accel", "tcg,thread=multi",
+        "-accel", "tcg,thread=single",
         "-machine", "q35",
         "-cpu", "EPYC,+svm,+npt," + NOT_EMULATED,
         "-smp", str(machine.smp),

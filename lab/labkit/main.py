@@ -250,7 +250,7 @@ def run_in(options, folder, progress):
         folder,
         kernel=kernel,
         initrd=write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
-        kernel_line=f"console=ttyS0 loglevel=5 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
+        kernel_line=f"console=ttyS0 loglevel=7 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
         smp=options.smp,
         mem=options.mem,
         devices=[word for argument in options.device for word in shlex.split(argument)],
