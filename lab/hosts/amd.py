@@ -5,6 +5,14 @@ It lacks next-RIP save, decode assists and clean bits. With no_timer_check the
 kernel trusts the timer interrupt, whose check fails now and then in emulation,
 and with tsc=reliable the TSC, which QEMU keeps in step on all processors but
 does not announce as invariant.
+
+All of its processors share one thread of QEMU's. With a thread each, QEMU 7.2
+loses state: loading x87 state on any processor (FXRSTOR, XRSTOR) clears a bit of
+the first processor's "hflags2" without a lock (cpu_clear_ignne), and may undo what
+that one's own thread has just written there. Lost were the end of nested paging at
+a #VMEXIT, so that the host ran under the guest's nested table, and its beginning
+at a VMRUN; seen about once in a million exits, as a guest's triple fault or as the
+end of the host.
 """
 
 DESCRIPTION = "AMD EPYC under QEMU"
