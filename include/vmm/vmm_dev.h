@@ -80,7 +80,11 @@ struct vm_register_set {
 	uint64_t *regvals;
 };
 
-/* 'cpuset' receives the destinations of an IPI exit; may be NULL with size 0. */
+/*
+ * 'cpuset' receives the destinations of an IPI exit; may be NULL with size 0.
+ * VM_RUN and VM_RUN_REPLY fail with EBUSY while another thread runs the vCPU, and
+ * with EINTR when a signal came; a BOGUS exit may come at any time.
+ */
 struct vm_run {
 	int cpuid;
 	void *cpuset;

@@ -34,6 +34,17 @@ static int take_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
 	return -ENXIO;
 }
 
+/* The same of a vCPU that no other thread runs: -EBUSY. */
+static int take_idle_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
+{
+	int error = take_vcpu(vm, id, vcpu);
+
+	if (error || !(*vcpu)->running)
+		return error;
+	vcpu_unlock(*vcpu);
+	return -EBUSY;
+}
+
 /* Destinations of an IPI exit: enough for as many vCPUs as a VM may have. */
 #define IPI_WORDS 16
 
@@ -55,7 +66,7 @@ static int ioctl_run_vcpu(struct vm *vm, struct vcpu *vcpu, void *arg)
 	uint64_t destinations[IPI_WORDS];
 	struct vm_exit exit;
 	size_t size;
-	int error = take_vcpu(vm, run->cpuid, &vcpu);
+	int error = take_idle_vcpu(vm, run->cpuid, &vcpu);
 
 	if (error)
 		return error;
@@ -77,7 +88,7 @@ static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 
 	if (run->flags & ~VM_RUN_F_REPLY)
 		return -EINVAL;
-	error = take_vcpu(vm, run->cpuid, &vcpu);
+	error = take_idle_vcpu(vm, run->cpuid, &vcpu);
 	if (error)
 		return error;
 	vcpu->reply_mode = true;

@@ -274,7 +274,8 @@ static inline void vcpu_skip(struct vcpu *vcpu)
 /* --- running ------------------------------------------------------------ */
 
 /*
- * Run the guest until the program is needed. Caller owns the vCPU. 0 with
+ * Run the guest until the program is needed. Caller owns the vCPU, which no
+ * other thread runs (vcpu->running); others get at it meanwhile. 0 with
  * vcpu->exit filled in; -EINTR signal; -ENOMEM no memory for the guest's RAM;
  * -ENXIO destroyed.
  */
