@@ -104,6 +104,26 @@ TEST(destroy_ends_a_halted_guest)
 	vm_close(machine.ctx);
 }
 
+TEST(second_runner_is_refused)
+{
+	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct runner runner = { .vcpu = machine.vcpu };
+	struct vm_exit exit;
+	uint64_t rip = 0;
+
+	runner_start(&runner);
+	usleep(200000);
+	for (int i = 0; i < 100; i++) {
+		CHECK(vm_run_reply(machine.vcpu, &exit, false, 0) == -1 && errno == EBUSY);
+		CHECK(vm_get_register(machine.vcpu, VM_REG_GUEST_RIP, &rip) == 0);
+		CHECK_EQ(rip, MACHINE_CODE);
+	}
+	CHECK(vm_destroy_name("race") == 0);
+	REQUIRE(runner_join(&runner, 5));
+	CHECK(stopped_by_destroy(&runner));
+	vm_close(machine.ctx);
+}
+
 static void ignore_signal(int number)
 {
 	(void)number;
