@@ -16,7 +16,7 @@ end of the host.
 """
 
 DESCRIPTION = "AMD EPYC under QEMU"
-KERNEL_LINE = "edd=off no_timer_check tsc=reliable"
+KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off"
 
 # Features of an EPYC that QEMU would warn about, since it does not emulate them.
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"

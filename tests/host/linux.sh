@@ -4,11 +4,13 @@
 
 . /with/tests/lib.sh
 
-# What a guest says of itself; its own log must not complain.
+# What a guest says of itself; its own log must not complain, except of reads of the
+# 8254 that take uneven time, as they do in an emulator; it takes the HPET then.
 report='
 echo cpus=$(grep -c ^processor /proc/cpuinfo)
 echo clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
-echo complaints=$(dmesg -r | grep -E "^<[0-4]>|WARNING|BUG:|Call Trace" | tr "\n" ";")
+echo complaints=$(dmesg -r | grep -E "^<[0-4]>|WARNING|BUG:|Call Trace" |
+	grep -v "Unable to calibrate against PIT" | tr "\n" ";")
 '
 
 for cpus in 1 2 4 8; do
