@@ -208,6 +208,8 @@ def judge(machine, log, errors):
         raise LabError(f"the host's log tells of trouble: {trouble}")
     if machine.booted_after is None and machine.status is None:
         raise LabError(f"the host did not boot\n{errors}".rstrip())
+    if machine.booted_after is None:
+        raise LabError("the host could not load a module that was asked for")
     if machine.status is None:
         complaints = hostlog.tail(errors, 10)
         raise LabError(f"the host ended before the command did\n{complaints}".rstrip())
@@ -297,7 +299,9 @@ def main():
             build(options, progress)
         with tempfile.TemporaryDirectory(prefix="vmm-lab.") as folder:
             sys.exit(run_in(options, folder, progress))
-    except subprocess.CalledProcessError:
+    except subprocess.CalledProcessError as error:
+        # What fails without output that is kept has said why itself.
+        print((error.stderr or b"").decode(errors="replace"), end="", file=sys.stderr)
         sys.exit(LAB_FAILED)
     except (LabError, ValueError, OSError) as error:
         print(f"lab/run: {error}", file=sys.stderr)
