@@ -71,10 +71,12 @@ static int pm_event(struct notifier_block *block, unsigned long event, void *unu
 	switch (event) {
 	case PM_SUSPEND_PREPARE:
 	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
 		vmm_quiesce();
 		break;
 	case PM_POST_SUSPEND:
 	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
 		vmm_resume();
 		break;
 	}

@@ -15,6 +15,7 @@
 /* Spinlocks held, interrupts off, inner loop entered: levels of "may not sleep". */
 static __thread unsigned int atomic_depth;
 static int signal_state = OS_USER_SIGNAL_NONE;
+static bool return_wanted;
 
 void os_user_atomic_enter(void)
 {
@@ -199,7 +200,12 @@ bool os_signal_pending(void)
 
 bool os_return_pending(void)
 {
-	return false;
+	return __atomic_exchange_n(&return_wanted, false, __ATOMIC_SEQ_CST);
+}
+
+void os_user_want_return(void)
+{
+	__atomic_store_n(&return_wanted, true, __ATOMIC_SEQ_CST);
 }
 
 void os_user_set_signal(enum os_user_signal signal)
@@ -210,5 +216,6 @@ void os_user_set_signal(enum os_user_signal signal)
 void os_user_sync_reset(void)
 {
 	os_user_set_signal(OS_USER_SIGNAL_NONE);
+	(void)os_return_pending();
 	os_user_may_sleep("os_user_reset");
 }

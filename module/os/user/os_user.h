@@ -58,6 +58,8 @@ void os_user_leave_after(unsigned int n);
 /* A signal is pending for every thread: none, an ordinary one, a fatal one. */
 enum os_user_signal { OS_USER_SIGNAL_NONE, OS_USER_SIGNAL_PENDING, OS_USER_SIGNAL_FATAL };
 void os_user_set_signal(enum os_user_signal signal);
+/* The next os_return_pending() answers true, once. */
+void os_user_want_return(void);
 
 /* --- processors --- */
 

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Life of VMs and vCPUs, the run loop and the ioctls, on a scripted back end. */
+#include "unit.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "core/ioctl.h"
+#include "fake_backend.h"
+
+#define MIB 0x100000ull
+
+static struct vm *vm;
+static struct vcpu *cpu;
+
+static void set_up(void)
+{
+	vm = fake_vm_create(4);
+	cpu = fake_vm_vcpu(vm, 0);
+	(void)fake_requests(cpu);
+}
+
+static void tear_down(void)
+{
+	fake_vm_destroy(vm);
+}
+
+/* An ioctl as the os layer does it, on the program's argument. */
+static int do_ioctl(unsigned int command, void *arg)
+{
+	uint64_t buffer[IOCTL_MAX_ARG / sizeof(uint64_t)] = { 0 };
+	const struct ioctl_row *row = ioctl_lookup(command);
+	int error;
+
+	if (!row)
+		return -ENOTTY;
+	if (_IOC_DIR(command) & _IOC_WRITE)
+		memcpy(buffer, arg, _IOC_SIZE(command));
+	error = ioctl_run(vm, row, buffer);
+	if (!error && (_IOC_DIR(command) & _IOC_READ))
+		memcpy(arg, buffer, _IOC_SIZE(command));
+	return error;
+}
+
+static int do_run(struct vm_exit *exit)
+{
+	struct vm_run_reply run = { .vm_exit = exit };
+
+	return do_ioctl(VM_RUN_REPLY, &run);
+}
+
+/* --- guests ------------------------------------------------------------------------ */
+
+static enum exit_action guest_mtrap(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)entry;
+	vcpu->next_rip = 0;
+	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);
+}
+
+/* Runs on for ever. */
+static enum exit_action guest_spin(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)vcpu;
+	(void)entry;
+	usleep(100);
+	return EXIT_RESUME;
+}
+
+static enum exit_action guest_signal(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)vcpu;
+	if (entry == 3)
+		os_user_set_signal(OS_USER_SIGNAL_PENDING);
+	return EXIT_RESUME;
+}
+
+static enum exit_action guest_return_wanted(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)vcpu;
+	if (entry == 3) {
+		os_user_want_return();
+		os_user_leave_after(1);
+	}
+	return EXIT_RESUME;
+}
+
+static enum exit_action deferred_part(struct vcpu *vcpu)
+{
+	os_free(os_alloc(1)); /* may sleep, or aborts */
+	return vcpu_exit_program(vcpu, VM_EXITCODE_PAUSE);
+}
+
+static enum exit_action guest_defers(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)entry;
+	vcpu->next_rip = 0;
+	return vcpu_exit_defer(vcpu, deferred_part);
+}
+
+/* HLT with interrupts off. */
+static enum exit_action guest_halts(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)entry;
+	vcpu->rflags &= ~0x200ull;
+	vcpu->halted = true;
+	return EXIT_OUTER;
+}
+
+/* --- the run loop -------------------------------------------------------------------- */
+
+TEST(exit_reaches_the_program)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_mtrap;
+	cpu->rip = cpu->resume_rip = 0x1234;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_MTRAP);
+	CHECK_EQ(exit.rip, 0x1234);
+	CHECK_EQ(fake_vcpu(cpu)->entries, 1);
+	tear_down();
+}
+
+TEST(exit_to_a_bad_pointer_is_efault)
+{
+	set_up();
+	fake_vcpu(cpu)->guest = guest_mtrap;
+	CHECK_EQ(do_run((struct vm_exit *)16), -EFAULT);
+	tear_down();
+}
+
+TEST(signal_ends_a_run)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_signal;
+	CHECK_EQ(do_run(&exit), -EINTR);
+	CHECK_EQ(fake_vcpu(cpu)->entries, 4);
+	os_user_set_signal(OS_USER_SIGNAL_NONE);
+	tear_down();
+}
+
+TEST(thread_wanted_in_user_space_is_a_bogus_exit)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_return_wanted;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_BOGUS);
+	CHECK_EQ(fake_vcpu(cpu)->entries, 4);
+	tear_down();
+}
+
+TEST(deferred_half_may_sleep)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_defers;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_PAUSE);
+	tear_down();
+}
+
+TEST(all_halted_for_good_is_halt)
+{
+	struct vm_activate_cpu activate = { .vcpuid = 0 };
+	struct vm_exit exit;
+
+	set_up();
+	CHECK_EQ(do_ioctl(VM_ACTIVATE_CPU, &activate), 0);
+	fake_vcpu(cpu)->guest = guest_halts;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
+	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_HALT);
+	tear_down();
+}
+
+TEST(suspend_keeps_the_first_reason)
+{
+	struct vm_suspend reset = { .how = VM_SUSPEND_RESET };
+	struct vm_suspend off = { .how = VM_SUSPEND_POWEROFF };
+	struct vm_suspend destroy = { .how = VM_SUSPEND_DESTROY };
+	struct vm_exit exit;
+
+	set_up();
+	CHECK_EQ(do_ioctl(VM_SUSPEND, &destroy), -EINVAL);
+	CHECK_EQ(do_ioctl(VM_SUSPEND, &reset), 0);
+	CHECK_EQ(do_ioctl(VM_SUSPEND, &off), -EALREADY);
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
+	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_RESET);
+	CHECK_EQ(do_ioctl(VM_REINIT, NULL), 0);
+	fake_vcpu(cpu)->guest = guest_mtrap;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_MTRAP);
+	tear_down();
+}
+
+/* --- several threads ------------------------------------------------------------------- */
+
+struct runner {
+	pthread_t thread;
+	struct vm_exit exit;
+	int error;
+};
+
+static void *runner_main(void *arg)
+{
+	struct runner *runner = arg;
+
+	do {
+		runner->error = do_run(&runner->exit);
+	} while (runner->error == 0 && runner->exit.exitcode == VM_EXITCODE_BOGUS);
+	return NULL;
+}
+
+static void runner_start(struct runner *runner)
+{
+	fake_vcpu(cpu)->guest = guest_spin;
+	REQUIRE(pthread_create(&runner->thread, NULL, runner_main, runner) == 0);
+	while (__atomic_load_n(&fake_vcpu(cpu)->entries, __ATOMIC_SEQ_CST) < 3)
+		usleep(100);
+}
+
+TEST(others_get_at_a_running_vcpu)
+{
+	struct vm_register reg = { .cpuid = 0, .regnum = VM_REG_GUEST_RAX, .regval = 77 };
+	struct runner runner = { 0 };
+	struct vm_exit exit;
+
+	set_up();
+	runner_start(&runner);
+	for (int i = 0; i < 50; i++) {
+		CHECK_EQ(do_ioctl(VM_SET_REGISTER, &reg), 0);
+		CHECK_EQ(do_run(&exit), -EBUSY);
+	}
+	CHECK_EQ(do_ioctl(VM_REINIT, NULL), -EBUSY);
+	vm_destroy(vm);
+	pthread_join(runner.thread, NULL);
+	CHECK(runner.error == -ENXIO || runner.exit.exitcode == VM_EXITCODE_SUSPENDED);
+	CHECK_EQ(do_ioctl(VM_GET_REGISTER, &reg), -ENXIO);
+	tear_down();
+}
+
+static void *destroy_main(void *unused)
+{
+	vm_destroy(vm);
+	return unused;
+}
+
+/* A reinitialization that comes in between does not make a destroyed VM run on. */
+TEST(destroy_and_reinit_at_once)
+{
+	for (int round = 0; round < 30; round++) {
+		struct runner runner = { 0 };
+		struct vm_suspend off = { .how = VM_SUSPEND_POWEROFF };
+		pthread_t destroyer;
+		unsigned int entries;
+
+		set_up();
+		runner_start(&runner);
+		REQUIRE(pthread_create(&destroyer, NULL, destroy_main, NULL) == 0);
+		(void)do_ioctl(VM_SUSPEND, &off);
+		(void)do_ioctl(VM_REINIT, NULL);
+		pthread_join(destroyer, NULL);
+		pthread_join(runner.thread, NULL);
+		entries = fake_vcpu(cpu)->entries;
+		CHECK_EQ(do_run(&runner.exit), -ENXIO);
+		CHECK_EQ(fake_vcpu(cpu)->entries, entries);
+		tear_down();
+	}
+}
+
+/* The host goes to sleep: the guest stands still, others still get at the vCPU. */
+TEST(quiesced_host_runs_no_guest)
+{
+	struct vm_register reg = { .cpuid = 0, .regnum = VM_REG_GUEST_RAX };
+	struct runner runner = { 0 };
+	unsigned int entries;
+
+	set_up();
+	runner_start(&runner);
+	vmm_quiesce();
+	entries = __atomic_load_n(&fake_vcpu(cpu)->entries, __ATOMIC_SEQ_CST);
+	usleep(20000);
+	CHECK_EQ(__atomic_load_n(&fake_vcpu(cpu)->entries, __ATOMIC_SEQ_CST), entries);
+	CHECK_EQ(do_ioctl(VM_GET_REGISTER, &reg), 0);
+	vmm_resume();
+	while (__atomic_load_n(&fake_vcpu(cpu)->entries, __ATOMIC_SEQ_CST) == entries)
+		usleep(100);
+	vm_destroy(vm);
+	pthread_join(runner.thread, NULL);
+	tear_down();
+}
+
+/* --- running out of memory ---------------------------------------------------------------- */
+
+/* What it takes to make a VM with memory and a vCPU; the first error. */
+static int make_everything(struct vm **result)
+{
+	struct vm_memmap map = { .gpa = 0, .segid = 0, .len = 3 * MIB, .prot = VM_PROT_ALL };
+	struct vcpu *vcpu;
+	int error = vm_create("fake", 2, result);
+
+	if (error)
+		return error;
+	error = vm_vcpu_create(*result, 0, &vcpu);
+	os_mutex_lock(&(*result)->lock);
+	if (!error)
+		error = memory_alloc_segment(*result, 0, 3 * MIB, "");
+	if (!error)
+		error = memory_alloc_segment(*result, 1, 1 * MIB, "rom");
+	if (!error)
+		error = memory_map(*result, &map);
+	os_mutex_unlock(&(*result)->lock);
+	if (!error)
+		error = memory_populate(*result, 0);
+	if (!error)
+		error = memory_populate(*result, 2 * MIB);
+	if (error) {
+		vm_put(*result);
+		*result = NULL;
+	}
+	return error;
+}
+
+TEST(every_failed_allocation_is_unwound)
+{
+	static const struct vmm_backend *const candidates[] = { &fake_backend, NULL };
+	uint64_t before, total;
+
+	REQUIRE(vmm_init(candidates) == 0);
+	before = os_user_alloc_count();
+	REQUIRE(make_everything(&vm) == 0);
+	total = os_user_alloc_count() - before;
+	CHECK(total > 10);
+	vm_put(vm);
+	before = os_user_alloc_outstanding();
+	for (unsigned int n = 1; n <= total; n++) {
+		int error;
+
+		os_user_fail_alloc(n);
+		error = make_everything(&vm);
+		os_user_fail_alloc(0);
+		/* Only a page of 2 MiB has a substitute. */
+		CHECK(error == -ENOMEM || error == 0);
+		if (!error)
+			vm_put(vm);
+		CHECK_EQ_AT(os_user_alloc_outstanding(), before, "allocation %u", n);
+		CHECK_EQ(os_user_published(), 0);
+		CHECK_EQ(os_user_timers(), 0);
+	}
+	vmm_fini();
+	CHECK_EQ(os_user_alloc_outstanding(), 0);
+}
+
+TEST(failed_segment_node_is_unwound)
+{
+	struct vm_memseg seg = { .segid = 3, .len = MIB, .name = "rom" };
+
+	set_up();
+	os_user_fail_publish(-EEXIST);
+	CHECK_EQ(do_ioctl(VM_ALLOC_MEMSEG, &seg), -EEXIST);
+	CHECK_EQ(do_ioctl(VM_ALLOC_MEMSEG, &seg), 0);
+	CHECK_EQ(os_user_published(), 1);
+	vm_destroy(vm);
+	CHECK_EQ(os_user_published(), 0);
+	CHECK_EQ(os_user_unmaps(), 1);
+	tear_down();
+}
+
+TEST(fragmented_memory_is_small_pages)
+{
+	struct vm_memmap map = { .segid = 0, .len = 4 * MIB, .prot = VM_PROT_ALL };
+	struct vm_memseg seg = { .segid = 0, .len = 4 * MIB };
+
+	set_up();
+	os_user_fragment_memory(true);
+	CHECK_EQ(do_ioctl(VM_ALLOC_MEMSEG, &seg), 0);
+	CHECK_EQ(do_ioctl(VM_MMAP_MEMSEG, &map), 0);
+	CHECK_EQ(memory_populate(vm, 0x3000), 0);
+	CHECK(memory_hva(vm, 0x3000, VM_PROT_READ));
+	CHECK(!memory_hva(vm, 0x4000, VM_PROT_READ));
+	os_user_fragment_memory(false);
+	CHECK_EQ(memory_populate(vm, 2 * MIB), 0);
+	CHECK(memory_hva(vm, 4 * MIB - 4096, VM_PROT_WRITE));
+	CHECK_EQ(memory_populate(vm, 4 * MIB), -EFAULT);
+	tear_down();
+}
+
+/* --- processors ------------------------------------------------------------------------------ */
+
+TEST(virtualization_is_on_while_there_are_vms)
+{
+	static const struct vmm_backend *const candidates[] = { &fake_backend, NULL };
+	struct vm *second;
+
+	REQUIRE(vmm_init(candidates) == 0);
+	REQUIRE(vm_create("one", 1, &vm) == 0);
+	REQUIRE(vm_create("two", 1, &second) == 0);
+	vm_destroy(vm);
+	vm_destroy(vm);
+	vm_put(vm);
+	vm = second;
+	cpu = fake_vm_vcpu(vm, 0);
+	fake_vcpu(cpu)->guest = guest_mtrap;
+	CHECK_EQ(vcpu_run(cpu), 0);
+	vm_put(vm);
+	vmm_fini();
+	CHECK_EQ(os_user_alloc_outstanding(), 0);
+}
