@@ -456,10 +456,19 @@ static int do_bit(struct emulator *emulator)
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-static int do_nothing(struct emulator *emulator)
+/*
+ * There is no cache to flush, but CLFLUSH and CLWB fault as a read of the byte would.
+ * PREFETCHW never does.
+ */
+static int do_cache_line(struct emulator *emulator)
 {
-	(void)emulator;
-	return 0;
+	uint64_t linear;
+	int error;
+
+	if (emulator->insn->opcode != 0xae)
+		return 0;
+	error = emulate_operand(emulator, 1, EMULATE_READ, &linear);
+	return error ? error : emulator->ops->probe(emulator, linear, 1, EMULATE_READ);
 }
 
 static const emulate_handler handlers[OP_COUNT] = {
@@ -519,7 +528,7 @@ static const emulate_handler handlers[OP_COUNT] = {
 	[OP_POPCNT] = do_bit_count,
 	[OP_ANDN] = do_bmi,
 	[OP_BEXTR] = do_bmi,
-	[OP_CACHE_LINE] = do_nothing,
+	[OP_CACHE_LINE] = do_cache_line,
 	[OP_MOVS] = emulate_string,
 	[OP_CMPS] = emulate_string,
 	[OP_STOS] = emulate_string,

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vmm/vmm.h>
+
 /* Code and data of the instruction lie at fixed places below 2 GiB. */
 #define NATIVE_CODE	 0x20100000ul /* where the instruction is */
 #define NATIVE_LANDING	 0x20100800ul /* jumping there ends it as well */
@@ -28,11 +30,41 @@ bool native_has_avx(void);
 /* The selector in a segment register (enum segment). */
 uint16_t native_selector(unsigned int segment);
 
+#define NATIVE_DONE -1
+
 /*
- * Executes the instruction of 'length' bytes on *state. 0: *state is as after it.
- * Otherwise the signal it died of (SIGSEGV, SIGFPE, SIGILL, SIGBUS), and *state is
- * as before.
+ * Executes the instruction of 'length' bytes on *state. NATIVE_DONE: *state is as after
+ * it. Otherwise the vector of the exception it ended in, and *state is as before.
  */
 int native_run(const uint8_t *bytes, unsigned int length, struct native_state *state);
+
+/* Data segments for 32- and 16-bit code, in the local descriptor table. */
+enum native_segment {
+	NATIVE_FLAT,	  /* all 4 GiB */
+	NATIVE_BASED,	  /* the data area, 64 KiB */
+	NATIVE_READ_ONLY, /* the same, not writable */
+	NATIVE_DOWN,	  /* its part from NATIVE_DOWN_START, expand-down, 16 bits */
+	NATIVE_STACK16,	  /* the data area with a 16-bit stack pointer */
+	NATIVE_SEGMENTS
+};
+#define NATIVE_DOWN_START 0x2000
+extern const struct seg_desc native_segments[NATIVE_SEGMENTS];
+
+/* Where the jumps of 32- or 16-bit code end. */
+#define NATIVE_LANDING_32 0x20100900ul
+#define NATIVE_LANDING_16 0x20100a00ul
+
+struct native_selectors {
+	uint16_t es, cs, ss, ds;
+};
+
+/* Makes the descriptors: false if the kernel does not let processes do that. */
+bool native_legacy_init(void);
+/* The selectors of data segments, and of code of 32 or 16 bits. */
+void native_select(bool wide, enum native_segment es, enum native_segment ss,
+		   enum native_segment ds, struct native_selectors *selectors);
+/* As native_run(), in 32-bit ('wide') or 16-bit code. Registers are 32 bits. */
+int native_run_legacy(bool wide, const struct native_selectors *selectors, const uint8_t *bytes,
+		      unsigned int length, struct native_state *state);
 
 #endif
