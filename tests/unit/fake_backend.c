@@ -24,6 +24,14 @@ static int probe(const char **why, char *facts, size_t facts_size)
 	return 0;
 }
 
+static void must(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "fake back end: %s\n", what);
+	abort();
+}
+
 static int succeed(void)
 {
 	return 0;
@@ -172,20 +180,42 @@ static int set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 	return 0;
 }
 
+/* Virtualization is on: by CPU, atomic. */
+static bool enabled[OS_USER_MAX_CPUS];
+
+static int cpu_enable(void)
+{
+	__atomic_store_n(&enabled[os_cpu_id()], true, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void cpu_disable(void)
+{
+	__atomic_store_n(&enabled[os_cpu_id()], false, __ATOMIC_SEQ_CST);
+}
+
+/* Where the processor would raise #UD in the host. */
+static void load(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	must(__atomic_load_n(&enabled[os_cpu_id()], __ATOMIC_SEQ_CST),
+	     "a guest is entered on a CPU without virtualization");
+}
+
 const struct vmm_backend fake_backend = {
 	.name = "fake",
 	.npt_format = &format,
 	.probe = probe,
 	.init = succeed,
 	.fini = nothing,
-	.cpu_enable = succeed,
-	.cpu_disable = nothing,
+	.cpu_enable = cpu_enable,
+	.cpu_disable = cpu_disable,
 	.vm_init = vm_init,
 	.vm_cleanup = vm_cleanup,
 	.vcpu_init = vcpu_init,
 	.vcpu_cleanup = vcpu_cleanup,
 	.vcpu_reset = reset,
-	.load = vcpu_nothing,
+	.load = load,
 	.put = vcpu_nothing,
 	.enter = enter,
 	.exit = take_exit,
@@ -205,14 +235,6 @@ const struct vmm_backend fake_backend = {
 };
 
 /* --- the VM -------------------------------------------------------------------- */
-
-static void must(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fake back end: %s\n", what);
-	abort();
-}
 
 struct vm *fake_vm_create(uint32_t max_vcpus)
 {

@@ -247,31 +247,42 @@ TEST(others_get_at_a_running_vcpu)
 	tear_down();
 }
 
-static void *destroy_main(void *unused)
+/* Runs the vCPU again and again, until the VM is gone. */
+static void *run_main(void *unused)
 {
-	vm_destroy(vm);
+	struct vm_exit exit;
+
+	while (do_run(&exit) != -ENXIO)
+		;
 	return unused;
 }
 
-/* A reinitialization that comes in between does not make a destroyed VM run on. */
+static void *reinit_main(void *unused)
+{
+	struct vm_suspend off = { .how = VM_SUSPEND_POWEROFF };
+
+	while (do_ioctl(VM_SUSPEND, &off) != -ENXIO)
+		(void)do_ioctl(VM_REINIT, NULL);
+	return unused;
+}
+
+/*
+ * A reinitialization that comes between the request to stop and the stop does
+ * not make a destroyed VM run on, where virtualization is off already.
+ */
 TEST(destroy_and_reinit_at_once)
 {
-	for (int round = 0; round < 30; round++) {
-		struct runner runner = { 0 };
-		struct vm_suspend off = { .how = VM_SUSPEND_POWEROFF };
-		pthread_t destroyer;
-		unsigned int entries;
+	for (int round = 0; round < 100; round++) {
+		pthread_t runner, reiniter;
 
 		set_up();
-		runner_start(&runner);
-		REQUIRE(pthread_create(&destroyer, NULL, destroy_main, NULL) == 0);
-		(void)do_ioctl(VM_SUSPEND, &off);
-		(void)do_ioctl(VM_REINIT, NULL);
-		pthread_join(destroyer, NULL);
-		pthread_join(runner.thread, NULL);
-		entries = fake_vcpu(cpu)->entries;
-		CHECK_EQ(do_run(&runner.exit), -ENXIO);
-		CHECK_EQ(fake_vcpu(cpu)->entries, entries);
+		fake_vcpu(cpu)->guest = guest_spin;
+		REQUIRE(pthread_create(&runner, NULL, run_main, NULL) == 0);
+		REQUIRE(pthread_create(&reiniter, NULL, reinit_main, NULL) == 0);
+		usleep((useconds_t)(round * 37 % 1000));
+		vm_destroy(vm);
+		pthread_join(runner, NULL);
+		pthread_join(reiniter, NULL);
 		tear_down();
 	}
 }
