@@ -98,9 +98,25 @@ void emulate_single_step(struct vcpu *vcpu, uint64_t rflags)
 	vcpu_raise(vcpu, VECTOR_DB);
 }
 
+/* A program that runs instructions by itself sees it with its bytes; else it is undefined. */
+static enum exit_action cannot_emulate(struct vcpu *vcpu)
+{
+	const struct emulation *emulation = vcpu->emulation;
+	struct vcpu_access access = {
+		.address = emulation->gpa,
+		.write = emulation->prot & VM_PROT_WRITE,
+	};
+
+	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);
+	if (vcpu->reply_mode || !emulation->prot)
+		return x86_raise_ud(vcpu);
+	vcpu->next_rip = 0;
+	return vcpu_exit_access(vcpu, &access);
+}
+
 /*
  * What cannot be emulated may not be what made the exit: another processor can have
- * changed it since. Only if the guest comes back with it, it is an invalid opcode.
+ * changed it since. Only if the guest comes back with it, it is to blame.
  */
 static enum exit_action give_up(struct vcpu *vcpu)
 {
@@ -112,8 +128,7 @@ static enum exit_action give_up(struct vcpu *vcpu)
 		return EXIT_RESUME;
 	}
 	emulation->failed_rip = NO_RIP;
-	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);
-	return x86_raise_ud(vcpu);
+	return cannot_emulate(vcpu);
 }
 
 static enum exit_action raise_fault(struct vcpu *vcpu)
@@ -370,11 +385,11 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 	enum exit_action action;
 	int error;
 
+	emulation->gpa = gpa;
+	emulation->prot = prot;
 	error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
-	emulation->gpa = gpa;
-	emulation->prot = prot;
 	emulation->gpa_is_operand = !has_two_operands(emulation->emulator.insn->op);
 	prepare(vcpu, &memory_ops);
 	return try_simple_mov(vcpu, &action) ? action : run(vcpu);
@@ -394,11 +409,11 @@ enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
 	struct emulation *emulation = vcpu->emulation;
 	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
 
+	emulation->prot = 0;
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
 	if (!is_intercepted(vcpu, io))
 		return give_up(vcpu);
-	emulation->prot = 0;
 	emulation->gpa_is_operand = false;
 	prepare(vcpu, &port_ops);
 	return run(vcpu);

@@ -26,8 +26,9 @@ void emulation_reset(struct vcpu *vcpu);
 
 /*
  * Emulate the instruction at RIP, which made a nested page fault at 'gpa' where
- * there is a device; 'prot' is the kind of access as VM_PROT_* (READ, WRITE). What cannot be
- * emulated is counted and becomes #UD in the guest. Owner; inner or outer loop.
+ * there is a device; 'prot' is the kind of access: VM_PROT_READ or VM_PROT_WRITE. What
+ * cannot be emulated is counted and becomes #UD in the guest, or in VM_RUN an INST_EMUL
+ * exit with its bytes. Owner; inner or outer loop.
  */
 enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
 

@@ -268,6 +268,10 @@ static void check_program_access(void)
 	const struct vcpu_access *access = &vcpu->access;
 	const struct memmap_entry *entry;
 
+	if (!access->size) { /* could not be emulated */
+		EXPECT(vcpu->exit.exitcode == VM_EXITCODE_INST_EMUL && !vcpu->exit.inst_length);
+		return;
+	}
 	EXPECT(access->size == 1 || access->size == 2 || access->size == 4 || access->size == 8);
 	if (access->port) {
 		EXPECT(access->address < 0x10000 && access->size <= 4);

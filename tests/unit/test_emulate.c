@@ -759,6 +759,23 @@ TEST(cannot_be_emulated)
 	end();
 }
 
+/* A program that runs instructions by itself may know more. */
+TEST(cannot_be_emulated_here)
+{
+	begin();
+	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 });
+	vcpu->reply_mode = false;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INST_EMUL);
+	CHECK_EQ(vcpu->exit.inst_length, 0);
+	CHECK_EQ(vcpu->exit.u.inst_emul.gpa, DEVICE);
+	CHECK_EQ(vcpu->exit.u.inst_emul.vie.inst[0], 0xd9);
+	CHECK_EQ(guest_exception(vcpu), -1);
+	CHECK_EQ(vcpu->stats[STAT_EMULATION_FAILED], 1);
+	end();
+}
+
 TEST(undefined_code)
 {
 	begin();
