@@ -2,6 +2,7 @@
 /* The I/O APIC; ioapic.h. */
 #include "core/vm.h"
 #include "dev/ioapic.h"
+#include "dev/pic.h"
 
 /* Memory-mapped registers. */
 #define IOREGSEL 0x00
@@ -243,6 +244,19 @@ static uint32_t read_register(const struct ioapic *ioapic)
 	}
 }
 
+/* The 8259s' output may have been high before pin 0 became a way for it. */
+static void update_extint(struct vm *vm)
+{
+	if (!pic_pending(vm))
+		return;
+	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
+		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+
+		if (vcpu && ioapic_extint_routed(vcpu))
+			vcpu_request(vcpu, VCPU_REQ_EVENT);
+	}
+}
+
 /* Turning a pin to edge-triggered ends what it waits for, as guests rely on. */
 static void write_entry(struct ioapic *ioapic, unsigned int index, uint32_t value)
 {
@@ -256,6 +270,8 @@ static void write_entry(struct ioapic *ioapic, unsigned int index, uint32_t valu
 		entry &= ~ENTRY_REMOTE_IRR;
 	set_entry(ioapic, pin, entry);
 	(void)update_level(ioapic, pin);
+	if (pin == 0)
+		update_extint(ioapic->vm);
 }
 
 static void write_register(struct ioapic *ioapic, uint32_t value)

@@ -178,6 +178,8 @@ int lapic_set_base(struct vcpu *vcpu, uint64_t value)
 		lapic_store(lapic->ldr, x2apic_ldr(lapic->id));
 	}
 	update_mmio_base(lapic);
+	/* Without an APIC the 8259s' output goes straight to the processor. */
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
 	return 0;
 }
 

@@ -214,6 +214,9 @@ static int write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
 		lapic_timer_set_lvt(lapic, value);
 	else
 		lapic_store(lapic->lvt[index], value);
+	/* The 8259s' output may have been high for long: unmasked it counts. */
+	if (index == LAPIC_LVT_LINT0)
+		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 	return 0;
 }
 
