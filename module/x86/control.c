@@ -353,6 +353,10 @@ enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu)
 		return access_cr(vcpu, insn.reg, false, insn.rm);
 	case OP_CLTS:
 		return clear_task_switched(vcpu);
+	case OP_LMSW:
+		if (!insn.memory)
+			return load_status_word(vcpu, read_gpr(vcpu, insn.rm));
+		return x86_raise_ud(vcpu);
 	default:
 		return x86_raise_ud(vcpu);
 	}
