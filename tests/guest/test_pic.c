@@ -126,6 +126,8 @@ static void note_pic(struct frame *frame)
 	irr_inside = pic_read(0x20, OCW3_IRR);
 	slave_isr_inside = pic_read(0xa0, OCW3_ISR);
 	if (frame->vector >= SLAVE_VECTOR) {
+		outb(0x70, 0x0b);
+		outb(0x71, 0x02); /* no further ones */
 		outb(0x70, 0x0c);
 		(void)inb(0x71);
 		outb(0xa0, OCW2_EOI);
