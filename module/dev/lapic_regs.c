@@ -6,6 +6,7 @@
  * registers and bits that do not exist.
  */
 #include "dev/lapic_state.h"
+#include "dev/pic.h"
 
 #define REGISTER_COUNT 0x40
 #define REGISTER_EOI   0x0b
@@ -215,7 +216,8 @@ static int write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
 	else
 		lapic_store(lapic->lvt[index], value);
 	/* The 8259s' output may have been high for long: unmasked it counts. */
-	if (index == LAPIC_LVT_LINT0)
+	if (index == LAPIC_LVT_LINT0 && lapic_extint_allowed(lapic->vcpu) &&
+	    pic_pending(lapic->vcpu->vm))
 		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 	return 0;
 }
