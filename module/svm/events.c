@@ -212,7 +212,7 @@ static void request_interrupt_window(struct svm_vcpu *svm, uint8_t vector)
 
 	if (svm->step)
 		return;
-	control->vintr &= ~(VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
+	control->vintr &= ~(VINTR_IRQ | VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
 	svm_dirty(svm, CLEAN_TPR);
 	if (!svm_has(SVM_FEATURE_DECODE_ASSISTS)) {
 		svm_set_intercept(svm, INTERCEPT_CR_WRITE(8), true);

@@ -748,6 +748,12 @@ TEST(without_decode_assists_cr8_is_watched_while_one_waits)
 	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
 	enter(vcpu);
 	CHECK(!seen_intercept(INTERCEPT_CR_WRITE(8)));
+
+	/* The last request counts. */
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x71);
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	enter(vcpu);
+	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
 	free_vcpu(vcpu);
 	stop();
 }
