@@ -440,14 +440,13 @@ static void storm_create(void)
 	}
 }
 
-TEST(destroy_under_every_other_operation)
+static void storm(void)
 {
 	static void *(*const mains[])(void *) = { storm_map, storm_map, storm_run, storm_ioctl };
 	static char *const args[] = { "/dev/vmm/race", "/dev/vmm.io/race.seg", NULL, NULL };
 	pthread_t threads[4];
-	long before = settled_free_memory();
 
-	REQUIRE(signal(SIGBUS, on_sigbus) != SIG_ERR);
+	storm_over = false;
 	for (int i = 0; i < 4; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, mains[i], args[i]) == 0);
 	storm_create();
@@ -455,6 +454,17 @@ TEST(destroy_under_every_other_operation)
 	for (int i = 0; i < 4; i++)
 		REQUIRE(pthread_join(threads[i], NULL) == 0);
 	CHECK(access("/dev/vmm/race", F_OK) == -1 && errno == ENOENT);
+}
+
+/* The first storm lets the kernel's caches grow to their size; the second must not. */
+TEST(destroy_under_every_other_operation)
+{
+	long before;
+
+	REQUIRE(signal(SIGBUS, on_sigbus) != SIG_ERR);
+	storm();
+	before = settled_free_memory();
+	storm();
 	CHECK(before - settled_free_memory() < 4096);
 }
 
