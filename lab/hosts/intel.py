@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An Intel host: Bochs' Haswell, with VMX, EPT, unrestricted guest and all of
+APICv but posted interrupts."""
+
+from labkit import bochs
+
+DESCRIPTION = "Intel Haswell under Bochs"
+KERNEL_LINE = "edd=off no_timer_check"
+PACKAGES = bochs.PACKAGES
+PORT_CLASS = bochs.PORT_CLASS
+TYPED_AT_START = bochs.TYPED_AT_START
+
+
+def command(machine):
+    """Returns the emulator's command line for a labkit.machine.Machine."""
+    return bochs.command(machine, "corei7_haswell_4770")
