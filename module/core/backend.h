@@ -39,6 +39,7 @@ struct guest_mode {
 struct vmm_backend {
 	const char *name;		     /* "SVM" or "VMX" */
 	const struct npt_format *npt_format; /* entry format of the nested page table */
+	unsigned int (*npt_levels)(void);    /* how deep it is: 4 or 5. After probe. any */
 
 	/*
 	 * Module load, any CPU. 0; -ENODEV (missing feature) or -EBUSY (another
@@ -69,6 +70,11 @@ struct vmm_backend {
 	/* Edges of the inner loop, preemption off: guest MSRs etc. in and out. */
 	void (*load)(struct vcpu *vcpu);
 	void (*put)(struct vcpu *vcpu);
+	/*
+	 * Virtualization may be turned off after this: what only the hardware can read
+	 * is to be in memory, until the next load. Owner, not loaded. May be NULL.
+	 */
+	void (*settle)(struct vcpu *vcpu);
 	/*
 	 * One VM entry and exit. Interrupts off before and after. Takes gpr[],
 	 * rip, rflags, cr2 and intr_shadow from struct vcpu and puts them back;

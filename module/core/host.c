@@ -116,7 +116,10 @@ int host_wait(void)
 	return os_wait_event(&host.waitq, !host_quiesced());
 }
 
-/* Once through each vCPU's lock: whoever was in the guest has seen 'quiesced'. */
+/*
+ * Once through each vCPU's lock: whoever was in the guest has seen 'quiesced'. Programs
+ * may still ask for registers while virtualization is off.
+ */
 static void quiesce_vm(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
@@ -124,6 +127,8 @@ static void quiesce_vm(struct vm *vm)
 
 		if (vcpu) {
 			vcpu_lock_always(vcpu);
+			if (backend->settle)
+				backend->settle(vcpu);
 			vcpu_unlock(vcpu);
 		}
 	}

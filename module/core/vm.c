@@ -6,7 +6,6 @@
 #include "dev/device.h"
 #include "dev/lapic.h"
 #include "x86/cpuid.h"
-#include "x86/regs.h"
 
 /* --- parts, made in this order and freed in reverse ----------------------------- */
 
@@ -37,9 +36,7 @@ static void destroy_sets(struct vm *vm)
 
 static int create_npt(struct vm *vm)
 {
-	unsigned int levels = os_read_cr4() & REG_CR4_LA57 ? 5 : 4;
-
-	return npt_init(&vm->npt, backend->npt_format, levels);
+	return npt_init(&vm->npt, backend->npt_format, backend->npt_levels());
 }
 
 static void destroy_npt(struct vm *vm)

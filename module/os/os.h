@@ -143,8 +143,9 @@ static inline uint64_t os_read_cr3(void);
 static inline uint64_t os_read_cr4(void);
 static inline uint64_t os_read_dr(unsigned int index);
 static inline void os_write_dr(unsigned int index, uint64_t value);
-/* Run the host's NMI handler for an NMI that ended the guest (VMX). Interrupts off. */
+/* Run the host's handler for an NMI (VMX) or a machine check that ended the guest. Interrupts off. */
 void os_host_nmi(void);
+void os_host_machine_check(void);
 
 /* How careful the host asks us to be with speculation (its mitigations= setting). */
 struct os_mitigations {

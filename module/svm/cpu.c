@@ -71,8 +71,7 @@ int svm_cpu_enable(void)
 	}
 	os_wrmsr(MSRN_EFER, efer | REG_EFER_SVME);
 	os_wrmsr(MSRN_VM_HSAVE_PA, os_virt_to_phys(cpu->hsave));
-	cpu->asid_generation++;
-	cpu->asid_next = svm_asid_count;
+	asid_pool_restart(&cpu->asids, svm_asid_count);
 	return 0;
 }
 

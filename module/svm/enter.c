@@ -52,7 +52,7 @@ void svm_load(struct vcpu *vcpu)
 	if (svm->cpu != cpu) {
 		svm->cpu = cpu;
 		svm->clean = 0; /* what this CPU has cached of the VMCB is old */
-		svm_asid_forget(svm);
+		asid_forget(&svm->asid);
 	}
 	intercept_debug_registers(svm, !context_dr_owned(vcpu));
 	svm->switch_flags = switch_flags();

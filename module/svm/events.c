@@ -113,16 +113,6 @@ static bool step_taken(struct vcpu *vcpu)
 	return true;
 }
 
-static enum exit_action exit_debug_step(struct vcpu *vcpu)
-{
-	vcpu->next_rip = 0;
-	memset(&vcpu->exit.u.dbg, 0, sizeof(vcpu->exit.u.dbg));
-	vcpu->exit.u.dbg.trace_trap = 1;
-	vcpu->exit.u.dbg.tf_shadow_val = svm_vcpu(vcpu)->step_tf;
-	x86_paging(vcpu, &vcpu->exit.u.dbg.paging);
-	return vcpu_exit_program(vcpu, VM_EXITCODE_DB);
-}
-
 /*
  * #DB is intercepted always: its delivery can raise it again without end, which
  * would hold the processor in microcode with interrupts off. The guest's own go back
@@ -135,7 +125,7 @@ enum exit_action svm_exit_db(struct vcpu *vcpu)
 
 	if (!stepped || !step_taken(vcpu))
 		vcpu_raise(vcpu, VECTOR_DB);
-	return stepped && svm->debug_step ? exit_debug_step(vcpu) : EXIT_RESUME;
+	return stepped && svm->debug_step ? x86_exit_debug_step(vcpu, svm->step_tf) : EXIT_RESUME;
 }
 
 /* --- injection ------------------------------------------------------------------------- */

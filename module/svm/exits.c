@@ -5,13 +5,8 @@
  */
 #include "svm/vcpu.h"
 
-#include "dev/pic.h"
-#include "svm/switch.h"
 #include "x86/context.h"
 #include "x86/exits.h"
-
-/* IRQ that a floating-point error raises in a machine without CR0.NE. */
-#define FERR_IRQ 13
 
 static const struct vmcb_control *control_of(const struct vcpu *vcpu)
 {
@@ -68,33 +63,12 @@ static enum exit_action exit_invalid(struct vcpu *vcpu)
 
 /* --- events of the host -------------------------------------------------------------- */
 
-/* Interrupts, NMI, SMI and INIT stay pending: the host has taken them since. */
-static enum exit_action exit_host_event(struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return EXIT_RESUME;
-}
-
 static enum exit_action exit_machine_check(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	os_irq_disable();
-	svm_host_machine_check();
+	os_host_machine_check();
 	os_irq_enable();
-	return EXIT_RESUME;
-}
-
-/* --- exceptions -------------------------------------------------------------------------- */
-
-static enum exit_action exit_breakpoint(struct vcpu *vcpu)
-{
-	return x86_exit_breakpoint(vcpu);
-}
-
-/* Intercepted for the same reason as #DB: its delivery may raise it again without end. */
-static enum exit_action exit_alignment_check(struct vcpu *vcpu)
-{
-	vcpu_raise_error(vcpu, VECTOR_AC, 0);
 	return EXIT_RESUME;
 }
 
@@ -185,16 +159,6 @@ static enum exit_action exit_nested_fault(struct vcpu *vcpu)
 
 /* --- the rest ---------------------------------------------------------------------------------- */
 
-/*
- * CR0.NE is 0 and an x87 instruction waits for the error to be dealt with: where it goes
- * out is the 8259, and the guest tries again until the interrupt is taken.
- */
-static enum exit_action exit_ferr_freeze(struct vcpu *vcpu)
-{
-	(void)pic_pulse(vcpu->vm, FERR_IRQ);
-	return EXIT_RESUME;
-}
-
 /* The switch carries the delivery out, so it is not to be resumed. */
 static enum exit_action exit_task_switch(struct vcpu *vcpu)
 {
@@ -236,10 +200,10 @@ static const struct exit_row exit_rows[] = {
 	{ VMEXIT_CPUID, "exit: CPUID", x86_exit_cpuid },
 	{ VMEXIT_HLT, "exit: HLT", x86_exit_hlt },
 	{ VMEXIT_PAUSE, "exit: PAUSE", x86_exit_pause },
-	{ VMEXIT_INTR, "exit: interrupt of the host", exit_host_event },
-	{ VMEXIT_NMI, "exit: NMI of the host", exit_host_event },
-	{ VMEXIT_SMI, "exit: SMI", exit_host_event },
-	{ VMEXIT_INIT, "exit: INIT of the host", exit_host_event },
+	{ VMEXIT_INTR, "exit: interrupt of the host", x86_exit_host_event },
+	{ VMEXIT_NMI, "exit: NMI of the host", x86_exit_host_event },
+	{ VMEXIT_SMI, "exit: SMI", x86_exit_host_event },
+	{ VMEXIT_INIT, "exit: INIT of the host", x86_exit_host_event },
 	{ VMEXIT_VINTR, "exit: interrupt window", svm_exit_vintr },
 	{ VMEXIT_IRET, "exit: IRET", svm_exit_iret },
 	{ VMEXIT_CR_WRITE(0), "exit: CR0 write", exit_cr0_write },
@@ -251,11 +215,11 @@ static const struct exit_row exit_rows[] = {
 	{ VMEXIT_WBINVD, "exit: WBINVD", x86_exit_wbinvd },
 	{ VMEXIT_RDPMC, "exit: RDPMC", x86_exit_rdpmc },
 	{ VMEXIT_TASK_SWITCH, "exit: task switch", exit_task_switch },
-	{ VMEXIT_FERR_FREEZE, "exit: FERR", exit_ferr_freeze },
+	{ VMEXIT_FERR_FREEZE, "exit: FERR", x86_exit_fpu_error },
 	{ VMEXIT_SHUTDOWN, "exit: shutdown", x86_exit_triple_fault },
 	{ VMEXIT_EXCEPTION(VECTOR_DB), "exit: #DB", svm_exit_db },
-	{ VMEXIT_EXCEPTION(VECTOR_BP), "exit: #BP", exit_breakpoint },
-	{ VMEXIT_EXCEPTION(VECTOR_AC), "exit: #AC", exit_alignment_check },
+	{ VMEXIT_EXCEPTION(VECTOR_BP), "exit: #BP", x86_exit_breakpoint },
+	{ VMEXIT_EXCEPTION(VECTOR_AC), "exit: #AC", x86_exit_alignment_check },
 	{ VMEXIT_EXCEPTION(VECTOR_MC), "exit: #MC of the host", exit_machine_check },
 	{ VMEXIT_VMMCALL, "exit: VMMCALL", x86_exit_hypercall },
 	{ VMEXIT_VMRUN, "exit: VMRUN", x86_exit_undefined },

@@ -23,6 +23,12 @@ static uint64_t bits_of_type(uint64_t pat, uint8_t type, uint64_t otherwise)
 	return otherwise;
 }
 
+/* As deep as the host's own tables (APM vol. 2, 15.25.3). */
+unsigned int svm_npt_levels(void)
+{
+	return os_read_cr4() & REG_CR4_LA57 ? 5 : 4;
+}
+
 void svm_npt_init(uint64_t pat)
 {
 	uncached_bits = bits_of_type(pat, NPT_MEMORY_UC, PTE_X86_PCD | PTE_X86_PWT);

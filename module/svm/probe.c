@@ -5,6 +5,7 @@
  */
 #include "svm/features.h"
 
+#include "svm/nested.h"
 #include "svm/svm.h"
 #include "x86/regs.h"
 
@@ -68,7 +69,7 @@ static int cpu_is_free(void *unused)
 static void describe(char *facts, size_t size)
 {
 	size_t used = (size_t)snprintf(facts, size, "%u ASIDs, nested paging with %u levels",
-				       svm_asid_count, os_read_cr4() & REG_CR4_LA57 ? 5u : 4u);
+				       svm_asid_count, svm_npt_levels());
 
 	for (size_t i = 0; i < ARRAY_SIZE(feature_names) && used < size; i++) {
 		if (svm_has(feature_names[i].feature))

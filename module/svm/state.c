@@ -9,11 +9,8 @@
 #include "svm/vcpu.h"
 
 #include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/legal.h"
 
-#define UPPER_HALF   0xffffffff00000000ull
-#define CR3_RESERVED 0xfff0000000000000ull
-#define CR4_RESERVED (UPPER_HALF | REG_CR4_VMXE | REG_CR4_SMXE)
 #define EFER_KNOWN                                                                    \
 	(REG_EFER_SCE | REG_EFER_LME | REG_EFER_LMA | REG_EFER_NXE | REG_EFER_LMSLE | \
 	 REG_EFER_FFXSR | REG_EFER_TCE)
@@ -222,13 +219,7 @@ void svm_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
 
 static int set_cr0(struct svm_vcpu *svm, uint64_t value)
 {
-	bool not_write_through = value & REG_CR0_NW;
-
-	if (value & UPPER_HALF)
-		return -EINVAL;
-	if (not_write_through && !(value & REG_CR0_CD))
-		return -EINVAL;
-	if ((value & REG_CR0_PG) && !(value & REG_CR0_PE))
+	if (!legal_cr0(value))
 		return -EINVAL;
 	svm->vmcb->save.cr0 = (value & REG_CR0_DEFINED) | REG_CR0_ET;
 	return 0;
@@ -252,11 +243,11 @@ static int set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
 		error = set_cr0(svm, value);
 		break;
 	case VM_REG_GUEST_CR3:
-		error = value & CR3_RESERVED ? -EINVAL : 0;
+		error = legal_cr3(value) ? 0 : -EINVAL;
 		save->cr3 = error ? save->cr3 : value;
 		break;
 	case VM_REG_GUEST_CR4:
-		error = value & CR4_RESERVED ? -EINVAL : 0;
+		error = legal_cr4(value) ? 0 : -EINVAL;
 		save->cr4 = error ? save->cr4 : value;
 		break;
 	default:
@@ -271,7 +262,7 @@ static int set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
 
 static int set_debug_register(struct svm_vcpu *svm, int reg, uint64_t value)
 {
-	if (value & UPPER_HALF)
+	if (!legal_debug_register(value))
 		return -EINVAL;
 	if (reg == VM_REG_GUEST_DR6)
 		svm->vmcb->save.dr6 = value | REG_DR6_RESET;
@@ -283,7 +274,7 @@ static int set_debug_register(struct svm_vcpu *svm, int reg, uint64_t value)
 
 static int set_tpr(struct svm_vcpu *svm, uint64_t value)
 {
-	if (value & ~REG_CR8_TPR)
+	if (!legal_cr8(value))
 		return -EINVAL;
 	svm->vmcb->control.vintr &= ~VINTR_TPR_MASK;
 	svm->vmcb->control.vintr |= value;
@@ -375,12 +366,9 @@ int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* --- together ---------------------------------------------------------------------------------- */
 
-/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): programs may leave it to us. */
 static void derive_state(struct vmcb_save *save)
 {
-	save->efer &= ~REG_EFER_LMA;
-	if ((save->efer & REG_EFER_LME) && (save->cr0 & REG_CR0_PG))
-		save->efer |= REG_EFER_LMA;
+	save->efer = legal_efer_lma(save->efer, save->cr0);
 	if (!(save->cr0 & REG_CR0_PE))
 		save->cpl = 0;
 }

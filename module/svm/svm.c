@@ -213,6 +213,7 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 const struct vmm_backend svm_backend = {
 	.name = "SVM",
 	.npt_format = &svm_npt_format,
+	.npt_levels = svm_npt_levels,
 	.probe = svm_probe,
 	.init = svm_init,
 	.fini = svm_fini,

@@ -151,9 +151,3 @@ OS_FUNC_START(svm_set_gif)
 	stgi
 	OS_RETURN
 OS_FUNC_END(svm_set_gif)
-
-/* #MC has no event of its own to hand over: its vector is called (APM vol. 2, 8.2.19). */
-OS_FUNC_START(svm_host_machine_check)
-	int	$18
-	OS_RETURN
-OS_FUNC_END(svm_host_machine_check)

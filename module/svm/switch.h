@@ -25,7 +25,4 @@ uint16_t svm_read_ldtr(void);
 /* Set the global interrupt flag; EFER.SVME must be set. Interrupts off. */
 void svm_set_gif(void);
 
-/* Run the host's machine-check handler for one that ended the guest. Interrupts off. */
-void svm_host_machine_check(void);
-
 #endif

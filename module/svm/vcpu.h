@@ -6,27 +6,26 @@
 #include "core/vm.h"
 #include "svm/features.h"
 #include "svm/vmcb.h"
+#include "x86/asid.h"
 
 /* A physical CPU. Touched only on that CPU with preemption off, but for init and fini. */
 struct svm_cpu {
 	void *hsave;	   /* page for VMRUN to keep the host's state in (VM_HSAVE_PA) */
 	struct vmcb *host; /* the rest of the host's state, by VMSAVE */
 	uint64_t host_pa;
-	uint64_t asid_generation; /* ASIDs of older ones are void; from 1 */
-	uint32_t asid_next;	  /* first ASID not yet given out in this generation */
+	struct asid_pool asids;
 };
 
 /* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
 struct svm_vcpu {
-	struct vmcb *vmcb;	  /* (c) */
-	uint64_t vmcb_pa;	  /* (c) */
-	struct svm_cpu *cpu;	  /* where it is loaded; compared, not followed, elsewhere */
-	uint32_t switch_flags;	  /* SVM_SWITCH_* while loaded */
-	uint32_t clean;		  /* CLEAN_* for the next entry */
-	uint32_t asid;		  /* 0 none yet */
-	uint64_t asid_generation; /* of 'cpu' when asid was given */
-	bool flush;		  /* cached translations are to be forgotten */
-	bool check_state;	  /* registers were set from outside: check them before entry */
+	struct vmcb *vmcb;     /* (c) */
+	uint64_t vmcb_pa;      /* (c) */
+	struct svm_cpu *cpu;   /* where it is loaded; compared, not followed, elsewhere */
+	uint32_t switch_flags; /* SVM_SWITCH_* while loaded */
+	uint32_t clean;	       /* CLEAN_* for the next entry */
+	struct asid asid;      /* given by 'cpu' */
+	bool flush;	       /* cached translations are to be forgotten */
+	bool check_state;      /* registers were set from outside: check them before entry */
 
 	/* Without virtual NMI: an NMI's handler runs, until its IRET is done. */
 	bool nmi_masked;
@@ -94,8 +93,6 @@ struct svm_cpu *svm_this_cpu(void);
  * the processor forget what svm->flush says is to be forgotten. Interrupts off.
  */
 void svm_asid_prepare(struct svm_vcpu *svm);
-/* The vCPU has come to another CPU: what that one cached of it is old. Preemption off. */
-void svm_asid_forget(struct svm_vcpu *svm);
 
 /* --- events.c; the first four as in struct vmm_backend -------------------------- */
 

@@ -168,6 +168,15 @@ static int load_pdptes(struct vcpu *vcpu, uint64_t cr3)
 	return 0;
 }
 
+int x86_reload_pdptes(struct vcpu *vcpu)
+{
+	bool pae = uses_pae_paging(vcpu_reg(vcpu, VM_REG_GUEST_CR0),
+				   vcpu_reg(vcpu, VM_REG_GUEST_CR4),
+				   vcpu_reg(vcpu, VM_REG_GUEST_EFER));
+
+	return pae ? load_pdptes(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR3)) : 0;
+}
+
 /* --- writes ---------------------------------------------------------------------------- */
 
 #define CR0_RELOADS_PDPTES (REG_CR0_CD | REG_CR0_NW | REG_CR0_PG)

@@ -2,6 +2,7 @@
 /* What instructions and faults of the guest come down to. See exits.h. */
 #include "x86/exits.h"
 #include "dev/device.h"
+#include "dev/pic.h"
 #include "x86/context.h"
 #include "x86/cpuid.h"
 #include "x86/emulate.h"
@@ -10,6 +11,9 @@
 #include "x86/regs.h"
 #include "x86/skip.h"
 #include "x86/walk.h"
+
+/* IRQ that a floating-point error raises in a machine without CR0.NE. */
+#define FERR_IRQ 13
 
 static void set_edx_eax(struct vcpu *vcpu, uint64_t value)
 {
@@ -237,6 +241,34 @@ enum exit_action x86_exit_breakpoint(struct vcpu *vcpu)
 	vcpu->exit.u.bpt.inst_length = (int)(vcpu->next_rip - vcpu->rip);
 	vcpu->next_rip = 0;
 	return vcpu_exit_program(vcpu, VM_EXITCODE_BPT);
+}
+
+enum exit_action x86_exit_alignment_check(struct vcpu *vcpu)
+{
+	vcpu_raise_error(vcpu, VECTOR_AC, 0);
+	return EXIT_RESUME;
+}
+
+enum exit_action x86_exit_fpu_error(struct vcpu *vcpu)
+{
+	(void)pic_pulse(vcpu->vm, FERR_IRQ);
+	return EXIT_RESUME;
+}
+
+enum exit_action x86_exit_debug_step(struct vcpu *vcpu, bool tf)
+{
+	vcpu->next_rip = 0;
+	memset(&vcpu->exit.u.dbg, 0, sizeof(vcpu->exit.u.dbg));
+	vcpu->exit.u.dbg.trace_trap = 1;
+	vcpu->exit.u.dbg.tf_shadow_val = tf;
+	x86_paging(vcpu, &vcpu->exit.u.dbg.paging);
+	return vcpu_exit_program(vcpu, VM_EXITCODE_DB);
+}
+
+enum exit_action x86_exit_host_event(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return EXIT_RESUME;
 }
 
 /* --- I/O ports ---------------------------------------------------------------------------------- */

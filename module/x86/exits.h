@@ -37,6 +37,17 @@ enum exit_action x86_exit_undefined(struct vcpu *vcpu);
 enum exit_action x86_exit_triple_fault(struct vcpu *vcpu);
 /* #BP of a vCPU with VM_CAP_BPT_EXIT: to the program. Others never come here. */
 enum exit_action x86_exit_breakpoint(struct vcpu *vcpu);
+/* #AC, intercepted because its delivery may raise it again without end: raised. */
+enum exit_action x86_exit_alignment_check(struct vcpu *vcpu);
+/*
+ * CR0.NE is 0 and an x87 instruction waits for an error to be dealt with: out through
+ * the 8259, as IRQ 13. RIP stays: the guest tries again until the interrupt is taken.
+ */
+enum exit_action x86_exit_fpu_error(struct vcpu *vcpu);
+/* An instruction has been stepped for the program: VM_EXITCODE_DB. 'tf': as the guest has it. */
+enum exit_action x86_exit_debug_step(struct vcpu *vcpu, bool tf);
+/* An event of the host ended the guest, and the host has taken it since: go on. */
+enum exit_action x86_exit_host_event(struct vcpu *vcpu);
 
 /* --- I/O ports --------------------------------------------------------------- */
 
@@ -109,6 +120,12 @@ int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value);
 int x86_write_cr4(struct vcpu *vcpu, uint64_t value);
 int x86_write_efer(struct vcpu *vcpu, uint64_t value);
+
+/*
+ * CR0, CR3, CR4 or EFER have been set from outside: where they mean PAE paging, read the
+ * directory pointers into the back end's registers. 0 or -EINVAL. Owner; any context.
+ */
+int x86_reload_pdptes(struct vcpu *vcpu);
 
 /* --- tasks ---------------------------------------------------------------------- */
 

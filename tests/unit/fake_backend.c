@@ -10,6 +10,11 @@ static uint64_t leaf_bits(int prot, int memory_type)
 	return 1 | (prot & VM_PROT_WRITE ? 2 : 0);
 }
 
+static unsigned int npt_levels(void)
+{
+	return 4;
+}
+
 static const struct npt_format format = {
 	.present = 1,
 	.large = 0x80,
@@ -205,6 +210,7 @@ static void load(struct vcpu *vcpu)
 const struct vmm_backend fake_backend = {
 	.name = "fake",
 	.npt_format = &format,
+	.npt_levels = npt_levels,
 	.probe = probe,
 	.init = succeed,
 	.fini = nothing,

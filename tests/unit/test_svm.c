@@ -69,10 +69,6 @@ void svm_set_gif(void)
 	cpu.gif_set = true;
 }
 
-void svm_host_machine_check(void)
-{
-}
-
 /* --- a machine around it ------------------------------------------------------- */
 
 static struct vm *vm;

@@ -67,3 +67,9 @@ void os_host_nmi(void)
 {
 	asm volatile("int $2" : : : "memory");
 }
+
+/* #MC has no event to hand over: its vector is called (APM vol. 2, 8.2.19). */
+void os_host_machine_check(void)
+{
+	asm volatile("int $18" : : : "memory");
+}

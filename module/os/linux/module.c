@@ -9,6 +9,7 @@
 #include "core/vm.h"
 #include "os/linux/vmm_linux.h"
 #include "svm/svm.h"
+#include "vmx/vmx.h"
 
 MODULE_DESCRIPTION("bhyve's virtual machine monitor");
 MODULE_AUTHOR("The vmm authors");
@@ -28,6 +29,10 @@ MODULE_PARM_DESC(gid, "group whose members may create VMs: owner of /dev/vmmctl 
 module_param(svm_disable_features, uint, 0444);
 MODULE_PARM_DESC(svm_disable_features,
 		 "SVM features not to use: bits of CPUID 8000_000AH EDX (for tests)");
+
+module_param(vmx_disable_features, uint, 0444);
+MODULE_PARM_DESC(vmx_disable_features,
+		 "VMX features not to use: VMX_OPTION_* of module/vmx/features.h (for tests)");
 
 unsigned int vmm_maxcpu(void)
 {
@@ -62,7 +67,7 @@ static void parameters_exit(void)
 
 static int hypervisor_init(void)
 {
-	static const struct vmm_backend *const candidates[] = { &svm_backend, NULL };
+	static const struct vmm_backend *const candidates[] = { &svm_backend, &vmx_backend, NULL };
 
 	return vmm_init(candidates);
 }

@@ -178,6 +178,10 @@ void os_host_nmi(void)
 	__atomic_fetch_add(&host_nmis, 1, __ATOMIC_SEQ_CST);
 }
 
+void os_host_machine_check(void)
+{
+}
+
 unsigned int os_user_host_nmis(void)
 {
 	return __atomic_load_n(&host_nmis, __ATOMIC_SEQ_CST);

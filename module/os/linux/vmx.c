@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* os/vmx.h in the kernel: the host's segments, and CR4.VMXE. */
+#include <asm/desc.h>
+#include <asm/segment.h>
+#include <asm/tlbflush.h>
+#include "os/vmx.h"
+
+#define MSRN_FS_BASE 0xc0000100u
+#define MSRN_GS_BASE 0xc0000101u
+
+/* Loading a TSS's base from its descriptor: SDM vol. 3, 7.2.3. */
+static uint64_t tss_base(uint64_t gdt_base, uint16_t selector)
+{
+	const uint64_t *descriptor = (const uint64_t *)(gdt_base + (selector & ~7u));
+	uint64_t low = descriptor[0];
+
+	return (low >> 16 & 0xffffff) | (low >> 56 & 0xff) << 24 | descriptor[1] << 32;
+}
+
+void os_host_segments_save(struct os_host_segments *segments)
+{
+	struct desc_ptr table;
+
+	asm volatile("mov %%cs, %0" : "=rm"(segments->cs));
+	asm volatile("mov %%ss, %0" : "=rm"(segments->ss));
+	asm volatile("mov %%ds, %0" : "=rm"(segments->ds));
+	asm volatile("mov %%es, %0" : "=rm"(segments->es));
+	asm volatile("mov %%fs, %0" : "=rm"(segments->fs));
+	asm volatile("mov %%gs, %0" : "=rm"(segments->gs));
+	asm volatile("sldt %0" : "=rm"(segments->ldtr));
+	asm volatile("str %0" : "=rm"(segments->tr));
+	segments->fs_base = os_rdmsr(MSRN_FS_BASE);
+	segments->gs_base = os_rdmsr(MSRN_GS_BASE);
+	asm volatile("sgdt %0" : "=m"(table));
+	segments->gdt_base = table.address;
+	segments->gdt_limit = table.size;
+	asm volatile("sidt %0" : "=m"(table));
+	segments->idt_base = table.address;
+	segments->idt_limit = table.size;
+	segments->tr_base = tss_base(segments->gdt_base, segments->tr);
+}
+
+/*
+ * A selector whose descriptor has gone meanwhile, with the LDT of another thread's
+ * making, loads as 0: the kernel's own helpers see to that. Loading FS changes its
+ * base, and GS is loaded behind a SWAPGS, which spares the kernel's.
+ */
+static void restore_selectors(const struct os_host_segments *segments)
+{
+	if (unlikely(segments->ldtr))
+		asm volatile("lldt %0" : : "rm"(segments->ldtr));
+	if (unlikely(segments->ds))
+		loadsegment(ds, segments->ds);
+	if (unlikely(segments->es))
+		loadsegment(es, segments->es);
+	if (unlikely(segments->fs)) {
+		loadsegment(fs, segments->fs);
+		os_wrmsr(MSRN_FS_BASE, segments->fs_base);
+	}
+	if (unlikely(segments->gs)) {
+		unsigned long flags;
+
+		local_irq_save(flags);
+		load_gs_index(segments->gs);
+		local_irq_restore(flags);
+	}
+}
+
+void os_host_segments_restore(const struct os_host_segments *segments)
+{
+	struct desc_ptr table = { .size = segments->gdt_limit, .address = segments->gdt_base };
+
+	asm volatile("lgdt %0" : : "m"(table));
+	table.size = segments->idt_limit;
+	table.address = segments->idt_base;
+	asm volatile("lidt %0" : : "m"(table));
+	restore_selectors(segments);
+	/* The exit has cut the TSS off behind its fixed part: no I/O permission map. */
+	invalidate_tss_limit();
+}
+
+/* Through the kernel, which writes CR4 from a copy of its own now and then. */
+void os_set_vmxe(bool on)
+{
+	cr4_update_irqsoff(on ? X86_CR4_VMXE : 0, on ? 0 : X86_CR4_VMXE);
+}
+
+bool os_uses_fred(void)
+{
+#ifdef X86_FEATURE_FRED
+	return boot_cpu_has(X86_FEATURE_FRED) && (os_read_cr4() & 1ull << 32);
+#else
+	return false;
+#endif
+}

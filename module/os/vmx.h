@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the Intel back end asks of its host beyond os/os.h: the VMX instructions,
+ * the state of the host that a VM exit loads or spoils, and CR4.VMXE. "os_vmx.h" is
+ * found through the include path and defines what is marked [inline]; in a process
+ * those are functions of the test that plays the processor.
+ */
+#ifndef OS_VMX_H_CONTRACT
+#define OS_VMX_H_CONTRACT
+
+#include "os/os.h"
+
+/*
+ * Segment and table registers of this CPU and of the process on it. A VM exit takes
+ * them from the VMCS, but with a selector of 0 where user space has one of its own,
+ * without LDT, and with table limits of its own (SDM vol. 3, 27.5.2).
+ */
+struct os_host_segments {
+	uint16_t cs, ss, ds, es, fs, gs, ldtr, tr; /* selectors */
+	uint16_t gdt_limit, idt_limit;
+	uint64_t fs_base, gs_base, tr_base, gdt_base, idt_base;
+};
+
+/* Read them. Preemption off. */
+void os_host_segments_save(struct os_host_segments *segments);
+/* Bring back what VM exits have changed of them. On the CPU they were read on, preemption off. */
+void os_host_segments_restore(const struct os_host_segments *segments);
+
+/* Set or clear CR4.VMXE on this CPU, in the register and in the kernel's copy. Interrupts off. */
+void os_set_vmxe(bool on);
+
+/* The host enters its handlers by FRED: there is no vector 2 to call for an NMI. any */
+bool os_uses_fred(void);
+
+#include "os_vmx.h"
+
+/*
+ * The instructions (SDM vol. 3, chapter 30). 0, or -EIO where the processor reports a
+ * failure. Virtualization is on; preemption off. A field that is read or written is
+ * one of the current VMCS, and known to exist. [inline]
+ */
+static inline int os_vmxon(vm_paddr_t region);
+static inline void os_vmxoff(void);
+static inline int os_vmclear(vm_paddr_t vmcs);
+static inline int os_vmptrld(vm_paddr_t vmcs);
+static inline uint64_t os_vmread(uint32_t field);
+static inline void os_vmwrite(uint32_t field, uint64_t value);
+static inline void os_invept(uint64_t type, uint64_t eptp);
+static inline void os_invvpid(uint64_t type, uint16_t vpid);
+
+/* CR2 of this CPU, which VM entry and exit leave alone. any [inline] */
+static inline uint64_t os_read_cr2(void);
+static inline void os_write_cr2(uint64_t value);
+
+#endif

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events: injection, deliveries that an exit cut short, and the windows in which the
+ * guest can take an interrupt or an NMI (SDM vol. 3, 24.8.3, 25.3, 26.6 and 27.2.4).
+ */
+#include "vmx/vcpu.h"
+
+#include "x86/context.h"
+#include "x86/exits.h"
+#include "x86/regs.h"
+
+static void look_for_events(struct vcpu *vcpu)
+{
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+/* --- NMI blocking --------------------------------------------------------------------- */
+
+/* The processor keeps track: virtual NMIs are in use always. */
+bool vmx_nmi_blocked(struct vcpu *vcpu)
+{
+	return vmx_get(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY) & BLOCKING_NMI;
+}
+
+void vmx_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	vmx_set_bits(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, BLOCKING_NMI, blocked);
+}
+
+void vmx_nmi_still_blocked(struct vcpu *vcpu)
+{
+	if (!(vmx_vcpu(vcpu)->vectoring & VM_INTINFO_VALID))
+		vmx_set_nmi_blocked(vcpu, true);
+}
+
+/* --- injection ---------------------------------------------------------------------------- */
+
+static bool is_software(uint64_t type)
+{
+	return type == VM_INTINFO_SWINTR || type == INTR_TYPE_PRIVILEGED ||
+	       type == INTR_TYPE_SOFTWARE;
+}
+
+/*
+ * In real mode no exception has an error code. A software interrupt pushes RIP and the
+ * length it is given, which must not be 0 on every processor: RIP, as it is, is meant.
+ */
+void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint32_t info = (uint32_t)intinfo;
+
+	if (!(vmx_get(vmx, FIELD_CR0) & REG_CR0_PE))
+		info &= ~(uint32_t)VM_INTINFO_DEL_ERRCODE;
+	if (info & VM_INTINFO_DEL_ERRCODE)
+		os_vmwrite(VMCS_ENTRY_ERROR_CODE, intinfo >> 32);
+	if (unlikely(is_software(info & VM_INTINFO_TYPE))) {
+		os_vmwrite(VMCS_ENTRY_LENGTH, 1);
+		vcpu->rip--;
+	}
+	os_vmwrite(VMCS_ENTRY_INTR_INFO, info);
+}
+
+/*
+ * INT3, INTO, INT1 and INTn are not resumed: RIP is still at the instruction, which
+ * raises them again. An NMI that did not get in blocks no other.
+ */
+void vmx_events_after_exit(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint64_t intinfo = vmx_exit_field(VMCS_VECTORING_INFO);
+
+	vmx->vectoring = (uint32_t)intinfo;
+	if (likely(!(intinfo & VM_INTINFO_VALID)) || is_software(intinfo & VM_INTINFO_TYPE))
+		return;
+	if ((intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
+		vmx_set_nmi_blocked(vcpu, false);
+	intinfo &= 0xffffffff & ~(uint64_t)VM_INTINFO_RSVD;
+	if (intinfo & VM_INTINFO_DEL_ERRCODE)
+		intinfo |= vmx_exit_field(VMCS_VECTORING_ERROR) << 32;
+	vcpu_set_exitintinfo(vcpu, intinfo);
+}
+
+/* --- windows --------------------------------------------------------------------------------- */
+
+static void set_window(struct vcpu *vcpu, uint32_t window, bool on)
+{
+	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, window, on);
+}
+
+/*
+ * What CR8 holds back becomes deliverable when the guest lowers it below the vector's
+ * class; without a shadow each write of CR8 exits anyway.
+ */
+static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	unsigned int class = vector >> 4;
+
+	if (vector == 0 || class > vmx->virtual_apic[VIRTUAL_APIC_TPR] >> 4)
+		set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, true);
+	else if (vmx_has(VMX_OPTION_TPR_SHADOW))
+		vmx_set(vmx, FIELD_TPR_THRESHOLD, class);
+}
+
+void vmx_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
+{
+	if (windows & WINDOW_NMI)
+		set_window(vcpu, PRIMARY_NMI_WINDOW, true);
+	if (windows & WINDOW_INTERRUPT)
+		request_interrupt_window(vcpu, vector);
+}
+
+enum exit_action vmx_exit_interrupt_window(struct vcpu *vcpu)
+{
+	set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, false);
+	look_for_events(vcpu);
+	return EXIT_RESUME;
+}
+
+enum exit_action vmx_exit_nmi_window(struct vcpu *vcpu)
+{
+	set_window(vcpu, PRIMARY_NMI_WINDOW, false);
+	look_for_events(vcpu);
+	return EXIT_RESUME;
+}
+
+enum exit_action vmx_exit_tpr_threshold(struct vcpu *vcpu)
+{
+	vmx_set(vmx_vcpu(vcpu), FIELD_TPR_THRESHOLD, 0);
+	look_for_events(vcpu);
+	return EXIT_RESUME;
+}
+
+void vmx_events_reset(struct vcpu *vcpu)
+{
+	set_window(vcpu, PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW, false);
+	vmx_set(vmx_vcpu(vcpu), FIELD_TPR_THRESHOLD, 0);
+	vmx_set(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, 0);
+}
+
+/* --- debugging ---------------------------------------------------------------------------------- */
+
+/*
+ * #DB is intercepted always: its delivery can raise it again without end, which would
+ * hold the processor in microcode with interrupts off. The exit has changed neither DR6
+ * nor DR7; what it would have done to them is in the qualification (27.2.1).
+ */
+enum exit_action vmx_exit_db(struct vcpu *vcpu)
+{
+	uint64_t cause = vmx_exit_field(VMCS_EXIT_QUALIFICATION) & DB_QUALIFICATION_DR6;
+	uint64_t dr6 = vcpu_reg(vcpu, VM_REG_GUEST_DR6) & ~0xfull;
+	uint64_t dr7 = vcpu_reg(vcpu, VM_REG_GUEST_DR7) & ~REG_DR7_GD;
+
+	(void)backend->set_reg(vcpu, VM_REG_GUEST_DR6, dr6 | cause);
+	(void)backend->set_reg(vcpu, VM_REG_GUEST_DR7, dr7);
+	vcpu_raise(vcpu, VECTOR_DB);
+	return EXIT_RESUME;
+}
+
+enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu)
+{
+	if (vmx_vcpu(vcpu)->debug_step)
+		return x86_exit_debug_step(vcpu, vcpu->rflags & REG_RFLAGS_TF);
+	vcpu->next_rip = 0;
+	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);
+}

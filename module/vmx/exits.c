@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One handler for each exit reason that can come, in a constant table; what the
+ * instruction or event then means is x86's business (x86/exits.h).
+ */
+#include "vmx/vcpu.h"
+
+#include "x86/context.h"
+#include "x86/exits.h"
+#include "x86/regs.h"
+
+static uint64_t qualification(void)
+{
+	return vmx_exit_field(VMCS_EXIT_QUALIFICATION);
+}
+
+/* --- what must not happen --------------------------------------------------------------------- */
+
+/*
+ * An exit we did not ask for, or registers that no guest can have. It is the program's:
+ * the guest cannot go on from here, but the program can look at it or reset it.
+ */
+static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what, uint64_t detail)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	struct guest_mode mode;
+
+	vmx_get_mode(vcpu, &mode);
+	os_warn("%s/%d: %s: exit %#x info %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
+		"efer %#llx cs %#x ss %#x tr %#x rflags %#llx",
+		vcpu->vm->name, vcpu->id, what, vmx->reason, (unsigned long long)detail,
+		(unsigned long long)vcpu->rip, (unsigned long long)mode.cr0,
+		(unsigned long long)mode.cr3, (unsigned long long)mode.cr4,
+		(unsigned long long)mode.efer, mode.code.access,
+		(unsigned int)vmx_get(vmx, FIELD_SS_ACCESS),
+		(unsigned int)vmx_get(vmx, FIELD_TR_ACCESS), (unsigned long long)vcpu->rflags);
+	vcpu->next_rip = 0;
+	vcpu->exit.u.vmx.status = 0;
+	vcpu->exit.u.vmx.exit_reason = vmx->reason;
+	vcpu->exit.u.vmx.exit_qualification = detail;
+	vcpu->exit.u.vmx.inst_type = 0;
+	vcpu->exit.u.vmx.inst_error = 0;
+	return vcpu_exit_program(vcpu, VM_EXITCODE_VMX);
+}
+
+static enum exit_action exit_unexpected(struct vcpu *vcpu)
+{
+	return exit_to_program(vcpu, "unexpected exit", qualification());
+}
+
+/* Ours was the check, or the processor's, which names nothing: then ask ours once more. */
+static enum exit_action exit_invalid(struct vcpu *vcpu)
+{
+	const char *why = vmx_check_state(vcpu);
+
+	if (!why)
+		why = "the processor refuses the guest's state";
+	vmx_vcpu(vcpu)->check_state = true;
+	return exit_to_program(vcpu, why, qualification());
+}
+
+static enum exit_action exit_not_entered(struct vcpu *vcpu)
+{
+	return exit_to_program(vcpu, "the processor refuses the VMCS",
+			       vmx_exit_field(VMCS_INSTRUCTION_ERROR));
+}
+
+static enum exit_action exit_misconfiguration(struct vcpu *vcpu)
+{
+	return exit_to_program(vcpu, "bad entry in the nested page table",
+			       vmx_exit_field(VMCS_GUEST_PHYSICAL));
+}
+
+/* --- exceptions and NMI ------------------------------------------------------------------------- */
+
+static enum exit_action exit_exception(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	unsigned int vector = VM_INTINFO_VECTOR(vmx->intr_info);
+
+	if (unlikely(vmx->intr_info & EXIT_INTR_UNBLOCKED_BY_IRET) && vector != VECTOR_DF)
+		vmx_nmi_still_blocked(vcpu);
+	switch (vector) {
+	case VECTOR_NMI:
+	case VECTOR_MC: /* both have been served */
+		return EXIT_RESUME;
+	case VECTOR_DB:
+		return vmx_exit_db(vcpu);
+	case VECTOR_BP:
+		vcpu->next_rip = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+		return x86_exit_breakpoint(vcpu);
+	case VECTOR_AC:
+		return x86_exit_alignment_check(vcpu);
+	case VECTOR_MF:
+		return x86_exit_fpu_error(vcpu);
+	default:
+		return exit_unexpected(vcpu);
+	}
+}
+
+/* --- registers -------------------------------------------------------------------------------------- */
+
+static enum exit_action exit_cr(struct vcpu *vcpu)
+{
+	uint64_t info = qualification();
+	unsigned int type = CR_QUALIFICATION_TYPE(info);
+
+	switch (type) {
+	case CR_TYPE_CLTS:
+		return x86_exit_clts(vcpu);
+	case CR_TYPE_LMSW:
+		return x86_exit_lmsw(vcpu, CR_QUALIFICATION_LMSW(info));
+	default:
+		return x86_exit_cr_access(vcpu, CR_QUALIFICATION_CR(info), type == CR_TYPE_MOV_TO,
+					  CR_QUALIFICATION_GPR(info));
+	}
+}
+
+/* First use: from here on until the inner loop ends the guest has the registers. */
+static enum exit_action exit_mov_dr(struct vcpu *vcpu)
+{
+	vmx_own_debug_registers(vcpu);
+	return EXIT_RESUME;
+}
+
+/* --- I/O and memory ----------------------------------------------------------------------------------- */
+
+/* What INS and OUTS work on is described only where the instruction is; the rest is here. */
+static enum exit_action exit_io(struct vcpu *vcpu)
+{
+	uint64_t info = qualification();
+	struct x86_io io = {
+		.port = IO_QUALIFICATION_PORT(info),
+		.size = IO_QUALIFICATION_SIZE(info),
+		.in = info & IO_QUALIFICATION_IN,
+		.string = info & IO_QUALIFICATION_STRING,
+		.rep = info & IO_QUALIFICATION_REP,
+		.segment = -1,
+	};
+
+	return x86_exit_io(vcpu, &io);
+}
+
+/*
+ * The processor's walk of the guest's tables counts as a write where it may set A and D
+ * bits. An IRET that faulted here has unblocked NMIs too early.
+ */
+static enum exit_action exit_ept_violation(struct vcpu *vcpu)
+{
+	uint64_t info = qualification();
+	int prot = VM_PROT_READ;
+
+	if (unlikely(info & EPT_QUALIFICATION_UNBLOCKED_BY_IRET))
+		vmx_nmi_still_blocked(vcpu);
+	if (info & EPT_QUALIFICATION_WRITE)
+		prot = VM_PROT_WRITE;
+	else if (info & EPT_QUALIFICATION_FETCH)
+		prot = VM_PROT_EXEC;
+	return x86_exit_nested_fault(vcpu, vmx_exit_field(VMCS_GUEST_PHYSICAL), prot);
+}
+
+/* --- the rest -------------------------------------------------------------------------------------------- */
+
+/* The switch carries the delivery out, so it is not to be resumed. */
+static enum exit_action exit_task_switch(struct vcpu *vcpu)
+{
+	static const enum task_switch_reason reasons[] = { TSR_CALL, TSR_IRET, TSR_JMP,
+							   TSR_IDT_GATE };
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint64_t info = qualification();
+	uint64_t vectoring = vmx->vectoring;
+	struct x86_task_switch task = {
+		.selector = TASK_QUALIFICATION_SELECTOR(info),
+		.reason = reasons[TASK_QUALIFICATION_SOURCE(info)],
+	};
+	uint64_t type = vectoring & VM_INTINFO_TYPE;
+
+	vcpu->next_rip = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+	if (task.reason != TSR_IDT_GATE)
+		return x86_exit_task_switch(vcpu, &task);
+	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIVILEGED)
+		vectoring = (vectoring & ~(uint64_t)VM_INTINFO_TYPE) | VM_INTINFO_HWEXCEPTION;
+	else if (type != VM_INTINFO_SWINTR)
+		vcpu->next_rip = 0;
+	task.intinfo = vectoring & ~(uint64_t)VM_INTINFO_RSVD;
+	task.has_error_code = vectoring & VM_INTINFO_DEL_ERRCODE;
+	if (task.has_error_code)
+		task.error_code = (uint32_t)vmx_exit_field(VMCS_VECTORING_ERROR);
+	vcpu->exitintinfo = 0;
+	return x86_exit_task_switch(vcpu, &task);
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------- */
+
+struct exit_row {
+	const char *name; /* of the counter */
+	enum exit_action (*handler)(struct vcpu *vcpu);
+	bool instruction; /* the exit is about one, whose length is reported */
+};
+
+#define INSTRUCTION(reason, name_, handler_) \
+	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_), .instruction = true }
+#define EVENT(reason, name_, handler_) \
+	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_) }
+
+static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
+	EVENT(EXCEPTION_OR_NMI, "exception or NMI", exit_exception),
+	EVENT(EXTERNAL_INTERRUPT, "interrupt of the host", x86_exit_host_event),
+	EVENT(TRIPLE_FAULT, "triple fault", x86_exit_triple_fault),
+	EVENT(INIT, "INIT of the host", x86_exit_host_event),
+	EVENT(INTERRUPT_WINDOW, "interrupt window", vmx_exit_interrupt_window),
+	EVENT(NMI_WINDOW, "NMI window", vmx_exit_nmi_window),
+	EVENT(TASK_SWITCH, "task switch", exit_task_switch),
+	INSTRUCTION(CPUID, "CPUID", x86_exit_cpuid),
+	EVENT(GETSEC, "GETSEC", x86_exit_undefined),
+	INSTRUCTION(HLT, "HLT", x86_exit_hlt),
+	INSTRUCTION(INVD, "INVD", x86_exit_invd),
+	EVENT(RDPMC, "RDPMC", x86_exit_rdpmc),
+	EVENT(RSM, "RSM", x86_exit_undefined),
+	EVENT(VMCALL, "VMCALL", x86_exit_hypercall),
+	EVENT(VMCLEAR, "VMCLEAR", x86_exit_undefined),
+	EVENT(VMLAUNCH, "VMLAUNCH", x86_exit_undefined),
+	EVENT(VMPTRLD, "VMPTRLD", x86_exit_undefined),
+	EVENT(VMPTRST, "VMPTRST", x86_exit_undefined),
+	EVENT(VMREAD, "VMREAD", x86_exit_undefined),
+	EVENT(VMRESUME, "VMRESUME", x86_exit_undefined),
+	EVENT(VMWRITE, "VMWRITE", x86_exit_undefined),
+	EVENT(VMXOFF, "VMXOFF", x86_exit_undefined),
+	EVENT(VMXON, "VMXON", x86_exit_undefined),
+	INSTRUCTION(CR_ACCESS, "control register", exit_cr),
+	EVENT(MOV_DR, "debug register", exit_mov_dr),
+	INSTRUCTION(IO, "IN or OUT", exit_io),
+	INSTRUCTION(RDMSR, "RDMSR", x86_exit_rdmsr),
+	INSTRUCTION(WRMSR, "WRMSR", x86_exit_wrmsr),
+	EVENT(INVALID_STATE, "invalid guest state", exit_invalid),
+	EVENT(MSR_LOADING, "MSR loading", exit_unexpected),
+	EVENT(MWAIT, "MWAIT", x86_exit_undefined),
+	EVENT(MONITOR_TRAP, "monitor trap", vmx_exit_monitor_trap),
+	EVENT(MONITOR, "MONITOR", x86_exit_undefined),
+	INSTRUCTION(PAUSE, "PAUSE", x86_exit_pause),
+	EVENT(MACHINE_CHECK, "#MC at an entry", exit_unexpected),
+	EVENT(TPR_THRESHOLD, "TPR below threshold", vmx_exit_tpr_threshold),
+	EVENT(EPT_VIOLATION, "nested page fault", exit_ept_violation),
+	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", exit_misconfiguration),
+	EVENT(INVEPT, "INVEPT", x86_exit_undefined),
+	EVENT(PREEMPTION_TIMER, "preemption timer", x86_exit_host_event),
+	EVENT(INVVPID, "INVVPID", x86_exit_undefined),
+	INSTRUCTION(WBINVD, "WBINVD", x86_exit_wbinvd),
+	INSTRUCTION(XSETBV, "XSETBV", x86_exit_xsetbv),
+	EVENT(VMFUNC, "VMFUNC", x86_exit_undefined),
+	EVENT(ENCLS, "ENCLS", x86_exit_undefined),
+};
+
+/* Behind the counters of the rows that there are, one for everything else. */
+static const struct exit_row not_entered = { "exit: not entered", exit_not_entered, false };
+static const struct exit_row other = { "exit: other", exit_unexpected, false };
+
+static uint8_t counter_of[VMX_EXIT_REASON_COUNT];
+static const char *counter_names[VMX_EXIT_REASON_COUNT + 2];
+
+void vmx_exits_register(void)
+{
+	unsigned int count = 2;
+
+	counter_names[0] = other.name;
+	counter_names[1] = not_entered.name;
+	for (unsigned int i = 0; i < VMX_EXIT_REASON_COUNT; i++) {
+		if (!exit_rows[i].handler)
+			continue;
+		counter_of[i] = (uint8_t)count;
+		counter_names[count++] = exit_rows[i].name;
+	}
+	stats_register_exits(counter_names, count);
+}
+
+static const struct exit_row *row_of(uint32_t basic, unsigned int *counter)
+{
+	*counter = 0;
+	if (likely(basic < VMX_EXIT_REASON_COUNT) && likely(exit_rows[basic].handler)) {
+		*counter = counter_of[basic];
+		return &exit_rows[basic];
+	}
+	if (basic != VMX_EXIT_NOT_ENTERED)
+		return &other;
+	*counter = 1;
+	return &not_entered;
+}
+
+/* Outside 64-bit mode RIP has 32 bits. */
+static uint64_t next_rip(struct vcpu *vcpu)
+{
+	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+	struct guest_mode mode;
+
+	if (likely(!((next ^ vcpu->rip) >> 32)))
+		return next;
+	vmx_get_mode(vcpu, &mode);
+	return (mode.efer & REG_EFER_LMA) && (mode.code.access & SEG_ACCESS_L) ? next :
+										 (uint32_t)next;
+}
+
+enum exit_action vmx_exit(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	unsigned int counter;
+	const struct exit_row *row = row_of(EXIT_REASON_BASIC(vmx->reason), &counter);
+
+	if (row->instruction)
+		vcpu->next_rip = next_rip(vcpu);
+	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
+	os_trace_exit(vcpu->vm, vcpu->id, vmx->reason, vcpu->rip, 0, 0);
+	return row->handler(vcpu);
+}

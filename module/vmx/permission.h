@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The MSR bitmap: one page, the same for every guest (SDM vol. 3, 24.6.9). */
+#ifndef VMX_PERMISSION_H
+#define VMX_PERMISSION_H
+
+#include "os/os.h"
+
+/* Which bit of the page stands for reads of an MSR: -EINVAL where it has none. Writes: + half a page. */
+int msr_bitmap_bit(uint32_t msr);
+/* Everything exits, but what the guest may do by itself. */
+void msr_bitmap_fill(uint8_t *map);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The world switch, in switch.S. */
+#ifndef VMX_SWITCH_H
+#define VMX_SWITCH_H
+
+#include "os/os.h"
+
+#define VMX_SWITCH_FILL_RSB	 0x1u /* overwrite the return stack buffer after the exit */
+#define VMX_SWITCH_CLEAR_BUFFERS 0x2u /* VERW right before the entry */
+#define VMX_SWITCH_LAUNCHED	 0x4u /* VMRESUME, not VMLAUNCH */
+
+/*
+ * Run the guest of the current VMCS until its next exit. gpr[]: all but RSP in and out,
+ * in the processors' order; RSP is in the VMCS. False: the processor has not even begun
+ * (VMCS_INSTRUCTION_ERROR). Interrupts off before and after; one that comes while the
+ * guest runs ends it and stays pending.
+ */
+bool vmx_world_switch(uint64_t *gpr, uint32_t flags);
+
+#endif

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The Intel back end: its table, and the life of VMs and vCPUs. */
+#include "vmx/vmx.h"
+
+#include "vmx/nested.h"
+#include "vmx/permission.h"
+#include "vmx/vcpu.h"
+#include "x86/regs.h"
+
+/* Exceptions that are always intercepted; CR0.NE and a capability decide about more. */
+#define EXCEPTIONS (BIT_ULL(VECTOR_DB) | BIT_ULL(VECTOR_AC) | BIT_ULL(VECTOR_MC))
+
+/* Which MSRs a guest reads and writes by itself, the same for every guest. */
+static uint8_t *msr_bitmap;
+
+uint64_t vmx_msr_bitmap_pa(void)
+{
+	return os_virt_to_phys(msr_bitmap);
+}
+
+/* --- module --------------------------------------------------------------------------- */
+
+static void vmx_fini(void)
+{
+	vmx_cpus_destroy();
+	os_page_free(msr_bitmap);
+	msr_bitmap = NULL;
+}
+
+static int vmx_init(void)
+{
+	msr_bitmap = os_page_alloc();
+	if (!msr_bitmap || vmx_cpus_create()) {
+		vmx_fini();
+		return -ENOMEM;
+	}
+	msr_bitmap_fill(msr_bitmap);
+	vmx_exits_register();
+	return 0;
+}
+
+/* --- VMs and vCPUs ------------------------------------------------------------------------ */
+
+/* A VM has nothing here that its vCPUs do not have. */
+static int vmx_vm_init(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+static void vmx_vm_cleanup(struct vm *vm)
+{
+	(void)vm;
+}
+
+/*
+ * PAUSE ends the guest where the processor finds spin loops by itself, and where it does
+ * not, only if vCPUs may wait for each other's turn on a CPU.
+ */
+static void set_pause_exits(struct vcpu *vcpu, bool every)
+{
+	bool crowded = vcpu->vm->max_vcpus > os_cpu_online();
+
+	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, PRIMARY_PAUSE,
+		     every || (crowded && !vmx_has(VMX_OPTION_PAUSE_LOOP)));
+}
+
+/* Nothing is in the VMCS yet: the first entry writes every field. */
+static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	vmx->cached = BIT_ULL(FIELD_COUNT) - 1;
+	vmx->dirty = vmx->cached;
+	vmx->field[FIELD_ENTRY_CONTROLS] = vmx_capabilities.entry;
+	vmx->field[FIELD_PRIMARY_CONTROLS] = vmx_capabilities.primary;
+	vmx->field[FIELD_EXCEPTION_BITMAP] = EXCEPTIONS;
+	vmx->secondary = vmx_capabilities.secondary;
+	set_pause_exits(vcpu, false);
+}
+
+static int vmx_vcpu_init(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = os_alloc(sizeof(*vmx));
+
+	if (!vmx)
+		return -ENOMEM;
+	vmx->vmcs = os_page_alloc();
+	vmx->virtual_apic = os_page_alloc();
+	if (!vmx->vmcs || !vmx->virtual_apic) {
+		os_page_free(vmx->virtual_apic);
+		os_page_free(vmx->vmcs);
+		os_free(vmx);
+		return -ENOMEM;
+	}
+	vmx->vmcs->revision = vmx_capabilities.revision;
+	vmx->vmcs_pa = os_virt_to_phys(vmx->vmcs);
+	vmx->eptp = vmx_eptp(&vcpu->vm->npt);
+	vcpu->backend_state = vmx;
+	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST;
+	fill_fields(vcpu, vmx);
+	return 0;
+}
+
+static void vmx_vcpu_cleanup(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+
+	os_page_free(vmx->virtual_apic);
+	os_page_free(vmx->vmcs);
+	os_free(vmx);
+	vcpu->backend_state = NULL;
+}
+
+static void vmx_vcpu_reset(struct vcpu *vcpu, bool init)
+{
+	vmx_state_reset(vcpu, init);
+	vmx_events_reset(vcpu);
+}
+
+/* --- small requests of the core --------------------------------------------------------------- */
+
+static void vmx_settle(struct vcpu *vcpu)
+{
+	vmx_fields_sync(vmx_vcpu(vcpu));
+}
+
+static void vmx_flush_nested(struct vcpu *vcpu)
+{
+	vmx_vcpu(vcpu)->flush_nested = true;
+	vmx_vcpu(vcpu)->flush_linear = true;
+}
+
+static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+	vmx_set(vmx_vcpu(vcpu), FIELD_TSC_OFFSET, offset);
+}
+
+/* An exit after each instruction: of the program's own wish, or in place of RFLAGS.TF. */
+static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
+{
+	if (!vmx_has(VMX_OPTION_MONITOR_TRAP))
+		return -ENOTSUP;
+	if (cap == VM_CAP_RFLAGS_TF)
+		vmx_vcpu(vcpu)->debug_step = on;
+	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, PRIMARY_MONITOR_TRAP, on);
+	return 0;
+}
+
+/* Those that are the core's alone, or that every guest has anyway, need nothing here. */
+static int vmx_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
+{
+	switch (cap) {
+	case VM_CAP_HALT_EXIT:
+	case VM_CAP_IPI_EXIT:
+	case VM_CAP_MASK_HWINTR:
+		return 0;
+	case VM_CAP_PAUSE_EXIT:
+		set_pause_exits(vcpu, on);
+		return 0;
+	case VM_CAP_BPT_EXIT:
+		vmx_set_exception(vmx_vcpu(vcpu), VECTOR_BP, on);
+		return 0;
+	case VM_CAP_MTRAP_EXIT:
+	case VM_CAP_RFLAGS_TF:
+		return set_monitor_trap(vcpu, cap, on);
+	case VM_CAP_UNRESTRICTED_GUEST:
+		return on ? 0 : -ENOTSUP;
+	default:
+		return -ENOTSUP;
+	}
+}
+
+const struct vmm_backend vmx_backend = {
+	.name = "VMX",
+	.npt_format = &vmx_npt_format,
+	.npt_levels = vmx_npt_levels,
+	.probe = vmx_probe,
+	.init = vmx_init,
+	.fini = vmx_fini,
+	.cpu_enable = vmx_cpu_enable,
+	.cpu_disable = vmx_cpu_disable,
+	.vm_init = vmx_vm_init,
+	.vm_cleanup = vmx_vm_cleanup,
+	.vcpu_init = vmx_vcpu_init,
+	.vcpu_cleanup = vmx_vcpu_cleanup,
+	.vcpu_reset = vmx_vcpu_reset,
+	.load = vmx_load,
+	.put = vmx_put,
+	.settle = vmx_settle,
+	.enter = vmx_enter,
+	.exit = vmx_exit,
+	.get_reg = vmx_get_reg,
+	.set_reg = vmx_set_reg,
+	.get_desc = vmx_get_desc,
+	.get_mode = vmx_get_mode,
+	.set_desc = vmx_set_desc,
+	.get_msr = vmx_get_msr,
+	.set_msr = vmx_set_msr,
+	.inject = vmx_inject,
+	.request_window = vmx_request_window,
+	.nmi_blocked = vmx_nmi_blocked,
+	.set_nmi_blocked = vmx_set_nmi_blocked,
+	.flush_nested = vmx_flush_nested,
+	.set_tsc_offset = vmx_set_tsc_offset,
+	.offers = vmx_offers,
+	.set_capability = vmx_set_capability,
+};
