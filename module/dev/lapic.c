@@ -8,6 +8,7 @@
 
 #define TPR_CLASS(tpr) ((tpr) >> 4)
 #define BASE_ADDRESS   0x000ffffffffff000ull
+#define ALL_WORDS      ((1u << VECTOR_WORDS) - 1)
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -25,6 +26,7 @@ void lapic_destroy(struct vcpu *vcpu)
 	os_timer_cancel(&lapic->timer);
 	vcpu->lapic = NULL;
 	os_free(lapic->ipi_destinations);
+	os_page_free(lapic->page);
 	os_free(lapic);
 }
 
@@ -45,12 +47,12 @@ static void forget_interrupts(struct lapic *lapic)
 {
 	__atomic_store_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST);
-	for (int word = 0; word < VECTOR_WORDS; word++) {
+	for (unsigned int word = 0; word < VECTOR_WORDS; word++) {
 		__atomic_store_n(&lapic->posted_edge[word], 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&lapic->posted_level[word], 0, __ATOMIC_SEQ_CST);
-		lapic_store(lapic->irr[word], 0);
-		lapic->isr[word] = 0;
-		lapic->tmr[word] = 0;
+		lapic_store(lapic_register(lapic, PAGE_IRR)[word * MAP_STRIDE], 0);
+		lapic_register(lapic, PAGE_ISR)[word * MAP_STRIDE] = 0;
+		lapic_register(lapic, PAGE_TMR)[word * MAP_STRIDE] = 0;
 	}
 	lapic->requested = 0;
 }
@@ -92,7 +94,10 @@ int lapic_create(struct vcpu *vcpu)
 	if (!lapic)
 		return -ENOMEM;
 	lapic->ipi_destinations = os_alloc(words * sizeof(uint64_t));
-	if (!lapic->ipi_destinations) {
+	lapic->page = os_page_alloc();
+	if (!lapic->ipi_destinations || !lapic->page) {
+		os_page_free(lapic->page);
+		os_free(lapic->ipi_destinations);
 		os_free(lapic);
 		return -ENOMEM;
 	}
@@ -203,23 +208,21 @@ void lapic_set_svr(struct lapic *lapic, uint32_t value)
 
 /*
  * The back end holds CR8; the guest moves it without an exit. MOV CR8 clears the TPR's
- * low bits (SDM vol. 3, 10.8.6), which shows when CR8 is not what it was.
+ * low bits (SDM vol. 3, 10.8.6), which shows when CR8 is not what the TPR has. Where the
+ * back end keeps CR8 in the page itself, the processor has seen to that.
  */
 uint8_t lapic_get_tpr(struct vcpu *vcpu)
 {
-	struct lapic *lapic = vcpu->lapic;
 	uint8_t class = (uint8_t)(vcpu_reg(vcpu, VM_REG_GUEST_TPR) & 0xf);
+	uint8_t tpr = (uint8_t)*lapic_register(vcpu->lapic, PAGE_TPR);
 
-	return (uint8_t)(class << 4 | (class == lapic->tpr_class ? lapic->tpr_low : 0));
+	return class == TPR_CLASS(tpr) ? tpr : (uint8_t)(class << 4);
 }
 
 void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 {
-	struct lapic *lapic = vcpu->lapic;
-
-	lapic->tpr_class = TPR_CLASS(tpr);
-	lapic->tpr_low = tpr & 0xf;
 	(void)backend->set_reg(vcpu, VM_REG_GUEST_TPR, TPR_CLASS(tpr));
+	*lapic_register(vcpu->lapic, PAGE_TPR) = tpr;
 	if (lapic_has_work(vcpu))
 		vcpu_request(vcpu, VCPU_REQ_EVENT);
 }
@@ -227,7 +230,7 @@ void lapic_set_tpr(struct vcpu *vcpu, uint8_t tpr)
 /* SDM vol. 3, 10.8.3.1. */
 uint8_t lapic_ppr(struct lapic *lapic)
 {
-	int in_service = vector_highest(lapic->isr);
+	int in_service = vector_highest(lapic, PAGE_ISR, ALL_WORDS);
 	uint8_t tpr = lapic_get_tpr(lapic->vcpu);
 	uint8_t ppr = tpr;
 
@@ -239,18 +242,19 @@ uint8_t lapic_ppr(struct lapic *lapic)
 
 /* --- requests ------------------------------------------------------------- */
 
-static void set_request(struct lapic *lapic, unsigned int word, uint64_t bits)
+static void set_request(struct lapic *lapic, unsigned int word, uint32_t bits)
 {
-	lapic_store(lapic->irr[word], lapic->irr[word] | bits);
-	if (lapic->irr[word])
+	uint32_t *irr = &lapic_register(lapic, PAGE_IRR)[word * MAP_STRIDE];
+
+	lapic_store(*irr, *irr | bits);
+	if (*irr)
 		lapic->requested |= 1u << word;
 }
 
 enum irq_outcome lapic_set_irr(struct lapic *lapic, uint8_t vector)
 {
-	unsigned int word = vector / 64;
-	uint64_t bit = BIT_ULL(vector % 64);
-	bool pending = lapic->irr[word] & bit;
+	uint32_t bit = vector_bit(vector);
+	bool pending = *vector_word(lapic, PAGE_IRR, vector) & bit;
 
 	if (!lapic_accepts(lapic))
 		return IRQ_IGNORED;
@@ -258,8 +262,8 @@ enum irq_outcome lapic_set_irr(struct lapic *lapic, uint8_t vector)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 		return IRQ_IGNORED;
 	}
-	lapic->tmr[word] &= ~bit;
-	set_request(lapic, word, bit);
+	*vector_word(lapic, PAGE_TMR, vector) &= ~bit;
+	set_request(lapic, vector / 32, bit);
 	vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
 }
@@ -293,13 +297,14 @@ static void absorb(struct lapic *lapic)
 	uint32_t posted = __atomic_exchange_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
 
 	for (unsigned int word = 0; word < VECTOR_WORDS; word++) {
-		uint64_t edge, level;
+		uint32_t *tmr = &lapic_register(lapic, PAGE_TMR)[word * MAP_STRIDE];
+		uint32_t edge, level;
 
 		if (!(posted & 1u << word))
 			continue;
 		edge = __atomic_exchange_n(&lapic->posted_edge[word], 0, __ATOMIC_SEQ_CST);
 		level = __atomic_exchange_n(&lapic->posted_level[word], 0, __ATOMIC_SEQ_CST);
-		lapic->tmr[word] = (lapic->tmr[word] & ~edge) | level;
+		*tmr = (*tmr & ~edge) | level;
 		set_request(lapic, word, edge | level);
 	}
 	if (posted & POSTED_ERROR)
@@ -322,7 +327,9 @@ bool lapic_has_work(struct vcpu *vcpu)
 
 int lapic_highest_request(struct vcpu *vcpu)
 {
-	return lapic_has_work(vcpu) ? vector_highest(vcpu->lapic->irr) : -1;
+	struct lapic *lapic = vcpu->lapic;
+
+	return lapic_has_work(vcpu) ? vector_highest(lapic, PAGE_IRR, lapic->requested) : -1;
 }
 
 int lapic_pending(struct vcpu *vcpu)
@@ -335,7 +342,9 @@ int lapic_pending(struct vcpu *vcpu)
 		return -1;
 	if (!(lapic->base & LAPIC_BASE_ENABLE))
 		return -1;
-	vector = vector_highest(lapic->irr);
+	vector = vector_highest(lapic, PAGE_IRR, lapic->requested);
+	if (vector < 0)
+		return -1;
 	return TPR_CLASS(vector) > TPR_CLASS(lapic_ppr(lapic)) ? vector : -1;
 }
 
@@ -347,7 +356,7 @@ int lapic_blocked_by_tpr(struct vcpu *vcpu)
 
 	if (likely(vector < 0))
 		return -1;
-	in_service = vector_highest(lapic->isr);
+	in_service = vector_highest(lapic, PAGE_ISR, ALL_WORDS);
 	if (in_service >= 0 && TPR_CLASS(in_service) >= TPR_CLASS(vector))
 		return -1;
 	return TPR_CLASS(vector) <= TPR_CLASS(lapic_get_tpr(vcpu)) ? vector : -1;
@@ -356,27 +365,31 @@ int lapic_blocked_by_tpr(struct vcpu *vcpu)
 void lapic_accept(struct vcpu *vcpu, uint8_t vector)
 {
 	struct lapic *lapic = vcpu->lapic;
-	unsigned int word = vector / 64;
-	uint64_t bit = BIT_ULL(vector % 64);
+	uint32_t *irr = vector_word(lapic, PAGE_IRR, vector);
 
-	lapic_store(lapic->irr[word], lapic->irr[word] & ~bit);
-	if (!lapic->irr[word])
-		lapic->requested &= ~(1u << word);
-	lapic->isr[word] |= bit;
+	lapic_store(*irr, *irr & ~vector_bit(vector));
+	if (!*irr)
+		lapic->requested &= ~(1u << vector / 32);
+	*vector_word(lapic, PAGE_ISR, vector) |= vector_bit(vector);
 }
 
-/* The I/O APIC hears of level-triggered ones unless the guest wants to tell it itself. */
+/* It hears of level-triggered ones unless the guest wants to tell it itself. */
+static void tell_ioapic(struct lapic *lapic, uint8_t vector)
+{
+	bool level = *vector_word(lapic, PAGE_TMR, vector) & vector_bit(vector);
+
+	if (level && !(lapic->svr & SVR_SUPPRESS_EOI))
+		ioapic_eoi(lapic->vcpu->vm, vector);
+}
+
 void lapic_eoi(struct lapic *lapic)
 {
-	int vector = vector_highest(lapic->isr);
-	unsigned int word = (unsigned int)vector / 64;
-	uint64_t bit = BIT_ULL((unsigned int)vector % 64);
+	int vector = vector_highest(lapic, PAGE_ISR, ALL_WORDS);
 
 	if (vector < 0)
 		return;
-	lapic->isr[word] &= ~bit;
-	if ((lapic->tmr[word] & bit) && !(lapic->svr & SVR_SUPPRESS_EOI))
-		ioapic_eoi(lapic->vcpu->vm, (uint8_t)vector);
+	*vector_word(lapic, PAGE_ISR, (uint8_t)vector) &= ~vector_bit((uint8_t)vector);
+	tell_ioapic(lapic, (uint8_t)vector);
 	if (lapic_has_work(lapic->vcpu))
 		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 }

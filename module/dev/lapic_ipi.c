@@ -25,17 +25,17 @@ enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 
 /* --- arriving at one vCPU ---------------------------------------------------- */
 
-static bool already_pending(struct lapic *lapic, unsigned int word, uint64_t bit)
+static bool already_pending(struct lapic *lapic, uint8_t vector)
 {
-	return __atomic_load_n(&lapic->irr[word], __ATOMIC_RELAXED) & bit;
+	return lapic_load(*vector_word(lapic, PAGE_IRR, vector)) & vector_bit(vector);
 }
 
 enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 {
 	struct lapic *lapic = vcpu->lapic;
-	unsigned int word = vector / 64;
-	uint64_t bit = BIT_ULL(vector % 64);
-	uint64_t *map, old;
+	unsigned int word = vector / 32;
+	uint32_t bit = vector_bit(vector);
+	uint32_t *map, old;
 	bool pending;
 
 	if (!lapic || !lapic_accepts(lapic))
@@ -44,7 +44,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 		return IRQ_IGNORED;
 	}
-	pending = already_pending(lapic, word, bit);
+	pending = already_pending(lapic, vector);
 	map = level ? lapic->posted_level : lapic->posted_edge;
 	old = __atomic_fetch_or(&map[word], bit, __ATOMIC_SEQ_CST);
 	/* Whoever set it is about to tell the owner, or has. */

@@ -122,27 +122,16 @@ static int write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-/* 32 bits of a map of vectors; 'number' counts from the map's first register. */
-static uint32_t read_map(const uint64_t map[VECTOR_WORDS], unsigned int number)
+/* ISR and TMR are where the page has them. */
+static uint32_t read_map(struct lapic *lapic, unsigned int number)
 {
-	number &= 7;
-	return (uint32_t)(map[number / 2] >> (number % 2 * 32));
-}
-
-static uint32_t read_isr(struct lapic *lapic, unsigned int number)
-{
-	return read_map(lapic->isr, number);
-}
-
-static uint32_t read_tmr(struct lapic *lapic, unsigned int number)
-{
-	return read_map(lapic->tmr, number);
+	return *lapic_register(lapic, number << 4);
 }
 
 static uint32_t read_irr(struct lapic *lapic, unsigned int number)
 {
 	(void)lapic_has_work(lapic->vcpu);
-	return read_map(lapic->irr, number);
+	return read_map(lapic, number);
 }
 
 static uint32_t read_esr(struct lapic *lapic, unsigned int number)
@@ -265,8 +254,8 @@ static const struct lapic_register registers[REGISTER_COUNT] = {
 	[0x0d] = { read_ldr, NULL, 0, IN_X2APIC }, /* and find_register() */
 	[0x0e] = { read_dfr, write_dfr, 0xf0000000, IN_XAPIC },
 	[0x0f] = { read_svr, write_svr, 0x13ff, IN_BOTH },
-	[0x10 ... 0x17] = { read_isr, NULL, 0, IN_BOTH },
-	[0x18 ... 0x1f] = { read_tmr, NULL, 0, IN_BOTH },
+	[0x10 ... 0x17] = { read_map, NULL, 0, IN_BOTH },
+	[0x18 ... 0x1f] = { read_map, NULL, 0, IN_BOTH },
 	[0x20 ... 0x27] = { read_irr, NULL, 0, IN_BOTH },
 	[0x28] = { read_esr, write_esr, 0, IN_BOTH },
 	[0x2f] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },

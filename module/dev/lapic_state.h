@@ -17,11 +17,26 @@
 #include "dev/lapic.h"
 #include "dev/periodic.h"
 
-#define VECTOR_WORDS 4	/* 256 vectors, 64 to a word */
+#define VECTOR_WORDS 8	/* 256 vectors, 32 to a word */
 #define VECTOR_FIRST 16 /* lower ones are illegal (SDM vol. 3, 10.5.2) */
 
+/*
+ * Registers that live in lapic->page, where the processor finds them too if it has
+ * virtual interrupts (SDM vol. 3, 29.1.1): offsets in bytes, as xAPIC. Words of a map of
+ * vectors are 16 bytes apart.
+ */
+#define PAGE_ID	     0x020u
+#define PAGE_VERSION 0x030u
+#define PAGE_TPR     0x080u
+#define PAGE_LDR     0x0d0u
+#define PAGE_SVR     0x0f0u
+#define PAGE_ISR     0x100u
+#define PAGE_TMR     0x180u
+#define PAGE_IRR     0x200u
+#define MAP_STRIDE   4u /* in words */
+
 /* lapic->posted: one bit for each word of the posted bitmaps, and this. */
-#define POSTED_ERROR 0x10u
+#define POSTED_ERROR 0x100u
 
 #define SVR_ENABLE	 0x100u
 #define SVR_SUPPRESS_EOI 0x1000u /* no EOI broadcast to the I/O APIC */
@@ -45,15 +60,13 @@ struct lapic {
 	/* Written by any thread. */
 	uint32_t posted;		     /* (a) which words below are not empty; POSTED_ERROR */
 	uint32_t esr_pending;		     /* (a) errors since the last write of ESR */
-	uint64_t posted_edge[VECTOR_WORDS];  /* (a) */
-	uint64_t posted_level[VECTOR_WORDS]; /* (a) */
+	uint32_t posted_edge[VECTOR_WORDS];  /* (a) */
+	uint32_t posted_level[VECTOR_WORDS]; /* (a) */
 
-	struct vcpu *vcpu;	    /* (c) */
-	uint32_t id;		    /* (c) */
-	uint32_t requested;	    /* (o) which words of irr are not empty */
-	uint64_t irr[VECTOR_WORDS]; /* (r) interrupts requested */
-	uint64_t isr[VECTOR_WORDS]; /* (o) in service */
-	uint64_t tmr[VECTOR_WORDS]; /* (o) which are level-triggered */
+	struct vcpu *vcpu; /* (c) */
+	uint32_t id;	   /* (c) */
+	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR ...; (o), while in the guest the processor's */
+	uint32_t requested; /* (o) which words of IRR may not be empty */
 
 	uint64_t base;		       /* (r) IA32_APIC_BASE */
 	uint64_t mmio_base;	       /* (o) as lapic_mmio_base() */
@@ -64,8 +77,6 @@ struct lapic {
 	uint32_t class;		       /* (r) processor priority class when last computed; a hint */
 	uint32_t esr;		       /* (o) as last latched */
 	uint32_t icr[2];	       /* (o) low, high */
-	uint8_t tpr_low;	       /* (o) TPR's low four bits ... */
-	uint8_t tpr_class;	       /* (o) ... as long as CR8 still is this */
 	bool x2apic_allowed;	       /* (o) */
 
 	/* The timer; lapic_timer.c. */
@@ -95,12 +106,34 @@ static inline bool lapic_accepts(struct lapic *lapic)
 	       (lapic_load(lapic->svr) & SVR_ENABLE);
 }
 
-/* Highest vector set, -1 if none. */
-static inline int vector_highest(const uint64_t map[VECTOR_WORDS])
+/* A register in the page. */
+static inline uint32_t *lapic_register(struct lapic *lapic, unsigned int offset)
 {
-	for (int word = VECTOR_WORDS - 1; word >= 0; word--)
-		if (map[word])
-			return word * 64 + 63 - __builtin_clzll(map[word]);
+	return (uint32_t *)(lapic->page + offset);
+}
+
+/* The word of a map (PAGE_ISR, PAGE_TMR, PAGE_IRR) that holds a vector, and its bit there. */
+static inline uint32_t *vector_word(struct lapic *lapic, unsigned int map, uint8_t vector)
+{
+	return lapic_register(lapic, map) + vector / 32 * MAP_STRIDE;
+}
+
+static inline uint32_t vector_bit(uint8_t vector)
+{
+	return 1u << vector % 32;
+}
+
+/* Highest vector set in those words of a map that 'words' names, -1 if none. */
+static inline int vector_highest(struct lapic *lapic, unsigned int map, uint32_t words)
+{
+	while (words) {
+		int word = 31 - __builtin_clz(words);
+		uint32_t bits = lapic_register(lapic, map)[(unsigned int)word * MAP_STRIDE];
+
+		if (bits)
+			return word * 32 + 31 - __builtin_clz(bits);
+		words &= ~(1u << word);
+	}
 	return -1;
 }
 
