@@ -42,8 +42,9 @@ struct vmm_backend {
 	unsigned int (*npt_levels)(void);    /* how deep it is: 4 or 5. After probe. any */
 
 	/*
-	 * Module load, any CPU. 0; -ENODEV (missing feature) or -EBUSY (another
-	 * hypervisor), with *why a sentence for the log naming the feature.
+	 * Module load, any CPU. 0; -ENXIO (not this vendor's processor); -ENODEV (missing
+	 * feature) or -EBUSY (another hypervisor), with *why a sentence for the log
+	 * naming the feature.
 	 * 'facts' is filled with a line such as "SVM, 32768 ASIDs, ...".
 	 */
 	int (*probe)(const char **why, char *facts, size_t facts_size);
@@ -111,6 +112,15 @@ struct vmm_backend {
 	void (*request_window)(struct vcpu *vcpu, unsigned int windows, uint8_t vector);
 	bool (*nmi_blocked)(struct vcpu *vcpu);
 	void (*set_nmi_blocked)(struct vcpu *vcpu, bool blocked);
+
+	/*
+	 * The local APIC's interrupts, where the processor delivers them from the APIC's
+	 * page: 'vector' is the highest requested, -1 none (or none may go in). False: it
+	 * does not, and the core injects them one by one. Interrupts off, before an entry.
+	 * NULL: it never does. apic_mode_changed: IA32_APIC_BASE is another. Owner.
+	 */
+	bool (*virtual_interrupt)(struct vcpu *vcpu, int vector);
+	void (*apic_mode_changed)(struct vcpu *vcpu);
 
 	/* The nested page table lost or tightened entries: forget cached translations. */
 	void (*flush_nested)(struct vcpu *vcpu);

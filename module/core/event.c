@@ -181,6 +181,14 @@ static bool inject_extint(struct vcpu *vcpu, bool busy)
 	return true;
 }
 
+/* The processor knows by itself when the guest can take what it is told of. */
+static bool delivered_by_processor(struct vcpu *vcpu)
+{
+	int vector = masks_interrupts(vcpu) ? -1 : lapic_highest_request(vcpu);
+
+	return backend->virtual_interrupt(vcpu, vector);
+}
+
 static void inject_lapic(struct vcpu *vcpu, bool busy)
 {
 	int vector = lapic_pending(vcpu);
@@ -207,11 +215,15 @@ enum exit_action event_inject(struct vcpu *vcpu)
 {
 	enum exit_action action = EXIT_RESUME;
 	bool busy = inject_exception(vcpu, &action);
+	bool extint;
 
 	if (action != EXIT_RESUME)
 		return action;
 	busy |= inject_nmi(vcpu, busy);
-	if (!masks_interrupts(vcpu) && !inject_extint(vcpu, busy))
+	extint = !masks_interrupts(vcpu) && inject_extint(vcpu, busy);
+	if (backend->virtual_interrupt && delivered_by_processor(vcpu))
+		return EXIT_RESUME;
+	if (!masks_interrupts(vcpu) && !extint)
 		inject_lapic(vcpu, busy);
 	return EXIT_RESUME;
 }

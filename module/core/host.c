@@ -172,17 +172,19 @@ void vmm_cpu_emergency(void)
 		(void)cpu_disable(NULL);
 }
 
-/* The first back end that fits; else the reason of the last one asked. */
+/* The first back end that fits; else the reason of the one whose processor this is. */
 static int choose_backend(const struct vmm_backend *const *candidates)
 {
-	const char *why = "no back end for this processor";
-	int error = -ENODEV;
+	const char *why = "this processor has neither SVM nor VT-x";
+	int error = -ENXIO;
 
-	for (; *candidates && error; candidates++) {
+	for (; *candidates && error == -ENXIO; candidates++) {
 		error = (*candidates)->probe(&why, facts, sizeof(facts));
 		if (!error)
 			backend = *candidates;
 	}
+	if (error == -ENXIO)
+		error = -ENODEV;
 	if (error)
 		os_warn("cannot run here: %s", why);
 	else

@@ -86,6 +86,15 @@ static void power_on(struct lapic *lapic)
 		lapic_store(lapic->lvt[LAPIC_LVT_LINT0], (uint32_t)LAPIC_EXTINT << 8);
 }
 
+/* The registers and the mode may be others now. */
+static void mode_changed(struct vcpu *vcpu)
+{
+	update_mmio_base(vcpu->lapic);
+	lapic_show_registers(vcpu->lapic);
+	if (backend->apic_mode_changed)
+		backend->apic_mode_changed(vcpu);
+}
+
 int lapic_create(struct vcpu *vcpu)
 {
 	size_t words = (vcpu->vm->max_vcpus + 63) / 64;
@@ -116,6 +125,7 @@ void lapic_reset(struct vcpu *vcpu, bool init)
 	else
 		power_on(vcpu->lapic);
 	lapic_set_tpr(vcpu, 0);
+	mode_changed(vcpu);
 }
 
 /* --- modes ---------------------------------------------------------------- */
@@ -141,7 +151,7 @@ int lapic_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
 		lapic_store(lapic->base, lapic->base & ~LAPIC_BASE_X2APIC);
 		reset_registers(lapic);
 		lapic_set_tpr(vcpu, 0);
-		update_mmio_base(lapic);
+		mode_changed(vcpu);
 	}
 	return 0;
 }
@@ -182,7 +192,7 @@ int lapic_set_base(struct vcpu *vcpu, uint64_t value)
 	} else if (changed & LAPIC_BASE_X2APIC) {
 		lapic_store(lapic->ldr, x2apic_ldr(lapic->id));
 	}
-	update_mmio_base(lapic);
+	mode_changed(vcpu);
 	/* Without an APIC the 8259s' output goes straight to the processor. */
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 	return 0;
@@ -317,19 +327,27 @@ static inline void absorb_posted(struct lapic *lapic)
 		absorb(lapic);
 }
 
+/* A processor that shares the page may have requested more by itself (an IPI to itself). */
+static inline uint32_t requested_words(const struct lapic *lapic)
+{
+	return lapic->shared ? ALL_WORDS : lapic->requested;
+}
+
 bool lapic_has_work(struct vcpu *vcpu)
 {
 	struct lapic *lapic = vcpu->lapic;
 
 	absorb_posted(lapic);
-	return lapic->requested && (lapic->base & LAPIC_BASE_ENABLE);
+	return requested_words(lapic) && (lapic->base & LAPIC_BASE_ENABLE);
 }
 
 int lapic_highest_request(struct vcpu *vcpu)
 {
 	struct lapic *lapic = vcpu->lapic;
 
-	return lapic_has_work(vcpu) ? vector_highest(lapic, PAGE_IRR, lapic->requested) : -1;
+	if (!lapic_has_work(vcpu))
+		return -1;
+	return vector_highest(lapic, PAGE_IRR, requested_words(lapic));
 }
 
 int lapic_pending(struct vcpu *vcpu)
@@ -338,11 +356,11 @@ int lapic_pending(struct vcpu *vcpu)
 	int vector;
 
 	absorb_posted(lapic);
-	if (likely(!lapic->requested))
+	if (likely(!requested_words(lapic)))
 		return -1;
 	if (!(lapic->base & LAPIC_BASE_ENABLE))
 		return -1;
-	vector = vector_highest(lapic, PAGE_IRR, lapic->requested);
+	vector = vector_highest(lapic, PAGE_IRR, requested_words(lapic));
 	if (vector < 0)
 		return -1;
 	return TPR_CLASS(vector) > TPR_CLASS(lapic_ppr(lapic)) ? vector : -1;
@@ -392,4 +410,32 @@ void lapic_eoi(struct lapic *lapic)
 	tell_ioapic(lapic, (uint8_t)vector);
 	if (lapic_has_work(lapic->vcpu))
 		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
+}
+
+/* --- a processor that delivers by itself --------------------------------------- */
+
+uint8_t *lapic_page(struct vcpu *vcpu, bool shared)
+{
+	vcpu->lapic->shared = shared;
+	lapic_show_registers(vcpu->lapic);
+	return vcpu->lapic->page;
+}
+
+uint8_t lapic_in_service(struct vcpu *vcpu)
+{
+	int vector = vector_highest(vcpu->lapic, PAGE_ISR, ALL_WORDS);
+
+	return vector < 0 ? 0 : (uint8_t)vector;
+}
+
+uint64_t lapic_level_vectors(struct vcpu *vcpu, unsigned int i)
+{
+	const uint32_t *tmr = lapic_register(vcpu->lapic, PAGE_TMR) + (size_t)i * 2 * MAP_STRIDE;
+
+	return (uint64_t)tmr[MAP_STRIDE] << 32 | tmr[0];
+}
+
+void lapic_virtual_eoi(struct vcpu *vcpu, uint8_t vector)
+{
+	tell_ioapic(vcpu->lapic, vector);
 }

@@ -165,6 +165,23 @@ void lapic_timer_event(struct vcpu *vcpu);
 /* The 8259's interrupt reaches this vCPU: LINT0, the I/O APIC's pin 0, or no APIC in the way. (any) */
 bool lapic_extint_allowed(struct vcpu *vcpu);
 
+/* --- for a processor that delivers interrupts by itself (o) -------------------- */
+
+/*
+ * The page of registers (SDM vol. 3, 29.1.1). With 'shared' the processor works on it
+ * while the guest runs: it moves vectors from IRR to ISR and out of it, and answers
+ * reads, so that every register is kept there from now on.
+ */
+uint8_t *lapic_page(struct vcpu *vcpu, bool shared);
+/* The highest vector in service; 0 if none. */
+uint8_t lapic_in_service(struct vcpu *vcpu);
+/* Those of vectors 64 * i to 64 * i + 63 that are level-triggered: their EOI is to be told. */
+uint64_t lapic_level_vectors(struct vcpu *vcpu, unsigned int i);
+/* The guest has ended 'vector', which the processor has taken out of ISR. */
+void lapic_virtual_eoi(struct vcpu *vcpu, uint8_t vector);
+/* The guest's write to the register at 'offset' is in the page: act on it. As lapic_mmio_write(). */
+int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset);
+
 /* --- interrupts from elsewhere (any) ---------------------------------------- */
 
 /*

@@ -8,9 +8,13 @@
 #include "dev/lapic_state.h"
 #include "dev/pic.h"
 
-#define REGISTER_COUNT 0x40
-#define REGISTER_EOI   0x0b
-#define REGISTER_ICR   0x30
+#define REGISTER_COUNT	       0x40
+#define REGISTER_EOI	       0x0b
+#define REGISTER_PPR	       0x0a
+#define REGISTER_SVR	       0x0f
+#define REGISTER_IRR_LAST      0x27
+#define REGISTER_ICR	       0x30
+#define REGISTER_CURRENT_COUNT 0x39
 
 /* Bits of entries that only the APIC writes: delivery status and remote IRR. */
 #define LVT_READ_ONLY 0x5000u
@@ -287,6 +291,38 @@ static const struct lapic_register *find_register(unsigned int number, unsigned 
 	return reg->modes & mode ? reg : NULL;
 }
 
+/* What the page holds by itself, or what changes with time: not to be shown there. */
+static bool is_elsewhere(unsigned int number)
+{
+	return number == PAGE_TPR >> 4 || number == REGISTER_PPR ||
+	       number == REGISTER_CURRENT_COUNT ||
+	       (number >= PAGE_ISR >> 4 && number <= REGISTER_IRR_LAST);
+}
+
+static void show_register(struct lapic *lapic, unsigned int number)
+{
+	unsigned int mode = lapic_is_x2apic(lapic->base) ? IN_X2APIC : IN_XAPIC;
+	const struct lapic_register *reg = find_register(number, mode);
+
+	if (reg && reg->read && !is_elsewhere(number))
+		*lapic_register(lapic, number << 4) = reg->read(lapic, number);
+}
+
+/* Carry out a guest's write; SVR changes other registers as well. */
+static int write_register(struct lapic *lapic, const struct lapic_register *reg,
+			  unsigned int number, uint32_t value)
+{
+	int result = reg->write(lapic, number, value & reg->writable);
+
+	if (likely(!lapic->shared))
+		return result;
+	if (number == REGISTER_SVR)
+		lapic_show_registers(lapic);
+	else
+		show_register(lapic, number);
+	return result;
+}
+
 /* --- in memory --------------------------------------------------------------- */
 
 int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t *value)
@@ -316,7 +352,7 @@ int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint
 	}
 	if (!reg->write || offset & 15 || size < 4)
 		return 0;
-	error = reg->write(vcpu->lapic, offset >> 4, (uint32_t)value & reg->writable);
+	error = write_register(vcpu->lapic, reg, offset >> 4, (uint32_t)value);
 	return error > 0 ? error : 0;
 }
 
@@ -353,5 +389,32 @@ int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		lapic->icr[1] = (uint32_t)(value >> 32);
 	else if (value >> 32)
 		return -EINVAL;
-	return reg->write(lapic, number, (uint32_t)value & reg->writable);
+	return write_register(lapic, reg, number, (uint32_t)value);
+}
+
+/* --- in a page that the processor shares --------------------------------------- */
+
+/* ICR's high half it keeps to itself until the low half is written (SDM vol. 3, 29.4.3.2). */
+int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset)
+{
+	struct lapic *lapic = vcpu->lapic;
+	unsigned int mode = lapic_is_x2apic(lapic->base) ? IN_X2APIC : IN_XAPIC;
+	const struct lapic_register *reg = find_register(offset >> 4, mode);
+	uint32_t value = *lapic_register(lapic, offset & 0xff0);
+	int error;
+
+	if (!reg || !reg->write)
+		return 0;
+	if (offset >> 4 == REGISTER_ICR && mode == IN_XAPIC)
+		lapic->icr[1] = *lapic_register(lapic, (REGISTER_ICR + 1) << 4) & 0xff000000;
+	error = write_register(lapic, reg, offset >> 4, value);
+	return error > 0 ? error : 0;
+}
+
+void lapic_show_registers(struct lapic *lapic)
+{
+	if (!lapic->shared)
+		return;
+	for (unsigned int number = 0; number < REGISTER_COUNT; number++)
+		show_register(lapic, number);
 }

@@ -25,15 +25,11 @@
  * virtual interrupts (SDM vol. 3, 29.1.1): offsets in bytes, as xAPIC. Words of a map of
  * vectors are 16 bytes apart.
  */
-#define PAGE_ID	     0x020u
-#define PAGE_VERSION 0x030u
-#define PAGE_TPR     0x080u
-#define PAGE_LDR     0x0d0u
-#define PAGE_SVR     0x0f0u
-#define PAGE_ISR     0x100u
-#define PAGE_TMR     0x180u
-#define PAGE_IRR     0x200u
-#define MAP_STRIDE   4u /* in words */
+#define PAGE_TPR   0x080u
+#define PAGE_ISR   0x100u
+#define PAGE_TMR   0x180u
+#define PAGE_IRR   0x200u
+#define MAP_STRIDE 4u /* in words */
 
 /* lapic->posted: one bit for each word of the posted bitmaps, and this. */
 #define POSTED_ERROR 0x100u
@@ -66,6 +62,7 @@ struct lapic {
 	struct vcpu *vcpu; /* (c) */
 	uint32_t id;	   /* (c) */
 	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR ...; (o), while in the guest the processor's */
+	bool shared;   /* (o) with the processor, which changes IRR and ISR by itself */
 	uint32_t requested; /* (o) which words of IRR may not be empty */
 
 	uint64_t base;		       /* (r) IA32_APIC_BASE */
@@ -145,6 +142,10 @@ void lapic_error(struct lapic *lapic, uint32_t bit);
 uint8_t lapic_ppr(struct lapic *lapic);
 void lapic_eoi(struct lapic *lapic);
 void lapic_set_svr(struct lapic *lapic, uint32_t value);
+
+/* --- lapic_regs.c (o) --- */
+/* Registers have changed other than by a guest's write: where the page is shared, show it there. */
+void lapic_show_registers(struct lapic *lapic);
 
 /* --- lapic_timer.c (o) --- */
 void lapic_timer_init(struct lapic *lapic);

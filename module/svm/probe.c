@@ -82,10 +82,8 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 {
 	uint32_t regs[4];
 
-	if (!has_svm()) {
-		*why = "this processor has no SVM (CPUID 8000_0001H ECX bit 2 is 0)";
-		return -ENODEV;
-	}
+	if (!has_svm())
+		return -ENXIO;
 	os_cpuid(CPUID_SVM, 0, regs);
 	*why = firmware_lock(regs[3]);
 	if (*why)

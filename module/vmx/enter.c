@@ -23,7 +23,6 @@ static const uint32_t switched_msr_number[SWITCHED_COUNT] = {
 static void write_controls(const struct vcpu *vcpu, const struct vmx_vcpu *vmx)
 {
 	os_vmwrite(VMCS_PIN_CONTROLS, vmx_capabilities.pin);
-	os_vmwrite(VMCS_SECONDARY_CONTROLS, vmx->secondary);
 	os_vmwrite(VMCS_EXIT_CONTROLS, vmx_capabilities.exit);
 	os_vmwrite(VMCS_PF_MASK, 0);
 	os_vmwrite(VMCS_PF_MATCH, 0);
@@ -35,16 +34,15 @@ static void write_controls(const struct vcpu *vcpu, const struct vmx_vcpu *vmx)
 	os_vmwrite(VMCS_CR0_MASK, vmx_cr0_mask());
 	os_vmwrite(VMCS_CR4_MASK, vmx_cr4_mask(vcpu));
 	os_vmwrite(VMCS_EPTP, vmx->eptp);
-	os_vmwrite(VMCS_MSR_BITMAP, vmx_msr_bitmap_pa());
-	os_vmwrite(VMCS_VIRTUAL_APIC, os_virt_to_phys(vmx->virtual_apic));
 	os_vmwrite(VMCS_LINK_POINTER, ~0ull);
 	os_vmwrite(VMCS_GUEST_DEBUGCTL, 0);
 	os_vmwrite(VMCS_GUEST_ACTIVITY, 0);
 }
 
-static void write_optional(const struct vmx_vcpu *vmx)
+static void write_optional(const struct vcpu *vcpu)
 {
-	if (vmx->secondary & SECONDARY_PAUSE_LOOP) {
+	vmx_apic_write_fields(vcpu);
+	if (vmx_has(VMX_OPTION_PAUSE_LOOP)) {
 		os_vmwrite(VMCS_PLE_GAP, VMX_PAUSE_GAP);
 		os_vmwrite(VMCS_PLE_WINDOW, VMX_PAUSE_WINDOW);
 	}
@@ -170,7 +168,7 @@ void vmx_load(struct vcpu *vcpu)
 	vmx->launched = false;
 	if (unlikely(!vmx->made)) {
 		write_controls(vcpu, vmx);
-		write_optional(vmx);
+		write_optional(vcpu);
 		vmx->made = true;
 	}
 	if (vmx->cpu != cpu || vmx->epoch != cpu->epoch)

@@ -147,6 +147,7 @@ static enum exit_action exit_io(struct vcpu *vcpu)
  */
 static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 {
+	uint64_t gpa = vmx_exit_field(VMCS_GUEST_PHYSICAL);
 	uint64_t info = qualification();
 	int prot = VM_PROT_READ;
 
@@ -156,7 +157,9 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 		prot = VM_PROT_WRITE;
 	else if (info & EPT_QUALIFICATION_FETCH)
 		prot = VM_PROT_EXEC;
-	return x86_exit_nested_fault(vcpu, vmx_exit_field(VMCS_GUEST_PHYSICAL), prot);
+	if (unlikely(vmx_apic_map(vcpu, gpa)))
+		return EXIT_RESUME;
+	return x86_exit_nested_fault(vcpu, gpa, prot);
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
@@ -240,6 +243,9 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 	INSTRUCTION(PAUSE, "PAUSE", x86_exit_pause),
 	EVENT(MACHINE_CHECK, "#MC at an entry", exit_unexpected),
 	EVENT(TPR_THRESHOLD, "TPR below threshold", vmx_exit_tpr_threshold),
+	EVENT(APIC_ACCESS, "APIC access", vmx_exit_apic_access),
+	EVENT(VIRTUALIZED_EOI, "EOI of a level interrupt", vmx_exit_virtual_eoi),
+	EVENT(APIC_WRITE, "APIC write", vmx_exit_apic_write),
 	EVENT(EPT_VIOLATION, "nested page fault", exit_ept_violation),
 	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", exit_misconfiguration),
 	EVENT(INVEPT, "INVEPT", x86_exit_undefined),

@@ -9,17 +9,16 @@
 #include "os/os.h"
 
 /* What is used where it is offered, and done without where it is not. */
-#define VMX_OPTION_VPID		     0x001u
-#define VMX_OPTION_EPT_DIRTY	     0x002u /* accessed and dirty bits */
-#define VMX_OPTION_PREEMPTION_TIMER  0x004u
-#define VMX_OPTION_TPR_SHADOW	     0x008u
-#define VMX_OPTION_PAUSE_LOOP	     0x010u
-#define VMX_OPTION_MONITOR_TRAP	     0x020u
-#define VMX_OPTION_RDTSCP	     0x040u
-#define VMX_OPTION_INVPCID	     0x080u
-#define VMX_OPTION_WBINVD	     0x100u /* exits of WBINVD */
-#define VMX_OPTION_APIC_REGISTERS    0x200u /* the APIC's registers without most exits */
-#define VMX_OPTION_VIRTUAL_INTERRUPT 0x400u /* interrupts and EOI without exits */
+#define VMX_OPTION_VPID		    0x001u
+#define VMX_OPTION_EPT_DIRTY	    0x002u /* accessed and dirty bits */
+#define VMX_OPTION_PREEMPTION_TIMER 0x004u
+#define VMX_OPTION_TPR_SHADOW	    0x008u
+#define VMX_OPTION_PAUSE_LOOP	    0x010u
+#define VMX_OPTION_MONITOR_TRAP	    0x020u
+#define VMX_OPTION_RDTSCP	    0x040u
+#define VMX_OPTION_INVPCID	    0x080u
+#define VMX_OPTION_WBINVD	    0x100u /* exits of WBINVD */
+#define VMX_OPTION_APICV	    0x200u /* the APIC's registers and interrupts without exits */
 
 /* Constant once probe() has succeeded. */
 struct vmx_capabilities {

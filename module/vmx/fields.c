@@ -50,6 +50,8 @@ const uint16_t vmx_field_number[FIELD_COUNT] = {
 	[FIELD_TSC_OFFSET] = VMCS_TSC_OFFSET,
 	[FIELD_TPR_THRESHOLD] = VMCS_TPR_THRESHOLD,
 	[FIELD_VPID] = VMCS_VPID,
+	[FIELD_SECONDARY_CONTROLS] = VMCS_SECONDARY_CONTROLS,
+	[FIELD_MSR_BITMAP] = VMCS_MSR_BITMAP,
 };
 
 static void read_field(struct vmx_vcpu *vmx, unsigned int field)
@@ -60,7 +62,7 @@ static void read_field(struct vmx_vcpu *vmx, unsigned int field)
 
 void vmx_fields_sync(struct vmx_vcpu *vmx)
 {
-	uint64_t missing = ~vmx->cached & (BIT_ULL(FIELD_COUNT) - 1);
+	uint64_t missing = ~vmx->cached & FIELDS_ALL;
 
 	if (!missing)
 		return;

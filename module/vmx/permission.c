@@ -36,7 +36,26 @@ static void allow(uint8_t *map, unsigned int bit)
 	map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
 }
 
-void msr_bitmap_fill(uint8_t *map)
+/* Registers of the x2APIC: APIC ID, version, TPR, PPR, LDR, SVR, ISR to IRR, ESR, LVT, timer. */
+static const struct {
+	uint32_t first, last;
+} x2apic_reads[] = {
+	{ 0x802, 0x803 }, { 0x808, 0x808 }, { 0x80a, 0x80a }, { 0x80d, 0x80d },
+	{ 0x80f, 0x828 }, { 0x82f, 0x82f }, { 0x832, 0x838 }, { 0x83e, 0x83e },
+};
+static const uint32_t x2apic_writes[] = { 0x808, 0x80b, 0x83f }; /* TPR, EOI, self IPI */
+
+static void allow_x2apic(uint8_t *map)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(x2apic_reads); i++) {
+		for (uint32_t msr = x2apic_reads[i].first; msr <= x2apic_reads[i].last; msr++)
+			allow(map, msr);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(x2apic_writes); i++)
+		allow(map + WRITE_OFFSET, x2apic_writes[i]);
+}
+
+void msr_bitmap_fill(uint8_t *map, bool x2apic)
 {
 	memset(map, 0xff, OS_PAGE_SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
@@ -46,4 +65,6 @@ void msr_bitmap_fill(uint8_t *map)
 		if (guest_msrs[i].write)
 			allow(map + WRITE_OFFSET, bit);
 	}
+	if (x2apic)
+		allow_x2apic(map);
 }

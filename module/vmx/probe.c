@@ -95,6 +95,10 @@ static const char *require(struct control_word words[CONTROL_WORDS])
 	return NULL;
 }
 
+/* Of no use one without the other; the APIC's mode decides which of APIC_MODE is on. */
+#define APIC_MODE (SECONDARY_VIRTUAL_APIC_ACCESS | SECONDARY_VIRTUAL_X2APIC)
+#define APICV	  (APIC_MODE | SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT)
+
 /* What is used where it is offered; 'needs' are features listed before. */
 static const struct {
 	uint32_t feature;
@@ -110,9 +114,11 @@ static const struct {
 	{ VMX_OPTION_RDTSCP, SECONDARY, SECONDARY_RDTSCP, 0, NULL },
 	{ VMX_OPTION_INVPCID, SECONDARY, SECONDARY_INVPCID, 0, NULL },
 	{ VMX_OPTION_WBINVD, SECONDARY, SECONDARY_WBINVD, 0, NULL },
+	{ VMX_OPTION_APICV, SECONDARY, APICV, VMX_OPTION_TPR_SHADOW,
+	  "APIC-register virtualization, virtual interrupt delivery" },
 };
 
-/* A bit that is set here is set in every VMCS. Monitor trap is set when it is wanted. */
+/* A bit that stays set here is set in every VMCS. Monitor trap is set when it is wanted. */
 static uint32_t use_optional(struct control_word words[CONTROL_WORDS], uint64_t ept_vpid)
 {
 	uint32_t features = 0;
@@ -120,12 +126,13 @@ static uint32_t use_optional(struct control_word words[CONTROL_WORDS], uint64_t 
 	for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
 		struct control_word *word = &words[optional[i].word];
 
-		if (!(word->may & optional[i].bit) ||
+		if ((optional[i].bit & ~word->may) ||
 		    (optional[i].feature & vmx_disable_features) || (optional[i].needs & ~features))
 			continue;
 		word->value |= optional[i].bit;
 		features |= optional[i].feature;
 	}
+	words[SECONDARY].value &= ~APIC_MODE;
 	if (words[PRIMARY].may & PRIMARY_MONITOR_TRAP)
 		features |= VMX_OPTION_MONITOR_TRAP;
 	if (ept_vpid & EPT_CAP_ACCESSED_DIRTY)
@@ -234,10 +241,8 @@ static const char *measure(struct vmx_capabilities *capabilities)
 
 int vmx_probe(const char **why, char *facts, size_t facts_size)
 {
-	if (!has_vmx()) {
-		*why = "this processor has no VT-x (CPUID 1 ECX bit 5 is 0)";
-		return -ENODEV;
-	}
+	if (!has_vmx())
+		return -ENXIO;
 	*why = firmware_lock();
 	if (*why)
 		return -ENODEV;

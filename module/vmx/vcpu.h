@@ -66,9 +66,12 @@ enum vmx_field {
 	FIELD_TSC_OFFSET,
 	FIELD_TPR_THRESHOLD,
 	FIELD_VPID,
+	FIELD_SECONDARY_CONTROLS,
+	FIELD_MSR_BITMAP,
 	FIELD_COUNT
 };
 static_assert(FIELD_COUNT <= 64);
+#define FIELDS_ALL (~0ull >> (64 - FIELD_COUNT))
 
 /* Looks, where PAUSE is filtered: so close together, for so long, is a spin loop. In TSC ticks. */
 #define VMX_PAUSE_GAP	 128
@@ -81,14 +84,14 @@ static_assert(FIELD_COUNT <= 64);
 struct vmx_vcpu {
 	struct vmcs_region *vmcs; /* (c) */
 	uint64_t vmcs_pa;	  /* (c) */
-	uint8_t *virtual_apic;	  /* (c) page; CR8 lives in it. VIRTUAL_APIC_* */
+	uint8_t *virtual_apic;	  /* (c) the APIC's page; CR8 lives in it. VIRTUAL_APIC_* */
 	uint64_t eptp;		  /* (c) */
 
 	/* The fields: 'cached' says which are known here, 'dirty' which the VMCS does not know. */
 	uint64_t field[FIELD_COUNT];
 	uint64_t cached;
 	uint64_t dirty;
-	uint32_t secondary; /* secondary controls, written when the VMCS is made */
+	uint64_t level_vectors[4]; /* as the VMCS has them: their EOI is an exit */
 
 	bool made;     /* the VMCS has been filled for the first time */
 	bool loaded;   /* it is current on 'cpu' */
@@ -224,6 +227,22 @@ enum exit_action vmx_exit_tpr_threshold(struct vcpu *vcpu);
 enum exit_action vmx_exit_db(struct vcpu *vcpu);
 enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu);
 
+/* --- apic.c; the first two as in struct vmm_backend --------------------------------------- */
+
+bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector);
+void vmx_apic_mode_changed(struct vcpu *vcpu);
+/* The page of a VM that stands where its APICs' registers are. 0 or -ENOMEM. sleep */
+int vmx_apic_create(struct vm *vm);
+void vmx_apic_destroy(struct vm *vm);
+/* Fields that are written once, when the VMCS is made. Loaded. */
+void vmx_apic_write_fields(const struct vcpu *vcpu);
+/* A nested fault where the APIC's registers are: true when the processor plays them from now on. */
+bool vmx_apic_map(struct vcpu *vcpu, uint64_t gpa);
+/* Exits. Inner loop. */
+enum exit_action vmx_exit_apic_access(struct vcpu *vcpu);
+enum exit_action vmx_exit_apic_write(struct vcpu *vcpu);
+enum exit_action vmx_exit_virtual_eoi(struct vcpu *vcpu);
+
 /* --- exits.c ------------------------------------------------------------------------------ */
 
 /* Name the counters. Once, before any vCPU. */
@@ -249,8 +268,8 @@ void vmx_set_exception(struct vmx_vcpu *vmx, unsigned int vector, bool on);
 
 /* --- vmx.c ----------------------------------------------------------------------------------- */
 
-/* Where the MSR bitmap is. After init. any */
-uint64_t vmx_msr_bitmap_pa(void);
+/* Where the MSR bitmap is: of a vCPU whose x2APIC the processor plays, or any other. After init. any */
+uint64_t vmx_msr_bitmap_pa(bool x2apic);
 
 /* --- check.c ------------------------------------------------------------------------------------ */
 

@@ -214,6 +214,10 @@ static_assert(offsetof(struct vmcs_region, data) == 8);
 #define IO_QUALIFICATION_STRING		    (1ull << 4)
 #define IO_QUALIFICATION_REP		    (1ull << 5)
 #define IO_QUALIFICATION_PORT(q)	    ((uint16_t)((q) >> 16))
+#define APIC_QUALIFICATION_OFFSET(q)	    ((uint32_t)((q)&0xfff))
+#define APIC_QUALIFICATION_TYPE(q)	    ((unsigned int)((q) >> 12 & 0xf))
+#define APIC_TYPE_WRITE			    1u
+#define APIC_TYPE_FETCH			    2u
 #define EPT_QUALIFICATION_READ		    (1ull << 0)
 #define EPT_QUALIFICATION_WRITE		    (1ull << 1)
 #define EPT_QUALIFICATION_FETCH		    (1ull << 2)
@@ -347,7 +351,10 @@ enum vmx_exit_reason {
 #define EPTP_LEVELS_SHIFT     3
 #define EPTP_ACCESSED_DIRTY   (1ull << 6)
 
-/* Offsets in the virtual-APIC page (29.1.1) */
+/* Offset in the virtual-APIC page (29.1.1) */
 #define VIRTUAL_APIC_TPR 0x80u
+
+/* Guest interrupt status (24.4.2): the highest vector requested, and in service */
+#define INTR_STATUS(rvi, svi) ((uint64_t)(rvi) | (uint64_t)(svi) << 8)
 
 #endif

@@ -2,6 +2,7 @@
 /* The Intel back end: its table, and the life of VMs and vCPUs. */
 #include "vmx/vmx.h"
 
+#include "dev/lapic.h"
 #include "vmx/nested.h"
 #include "vmx/permission.h"
 #include "vmx/vcpu.h"
@@ -10,12 +11,12 @@
 /* Exceptions that are always intercepted; CR0.NE and a capability decide about more. */
 #define EXCEPTIONS (BIT_ULL(VECTOR_DB) | BIT_ULL(VECTOR_AC) | BIT_ULL(VECTOR_MC))
 
-/* Which MSRs a guest reads and writes by itself, the same for every guest. */
-static uint8_t *msr_bitmap;
+/* Which MSRs a guest reads and writes by itself, the same for every guest; and with an x2APIC. */
+static uint8_t *msr_bitmap[2];
 
-uint64_t vmx_msr_bitmap_pa(void)
+uint64_t vmx_msr_bitmap_pa(bool x2apic)
 {
-	return os_virt_to_phys(msr_bitmap);
+	return os_virt_to_phys(msr_bitmap[x2apic]);
 }
 
 /* --- module --------------------------------------------------------------------------- */
@@ -23,35 +24,27 @@ uint64_t vmx_msr_bitmap_pa(void)
 static void vmx_fini(void)
 {
 	vmx_cpus_destroy();
-	os_page_free(msr_bitmap);
-	msr_bitmap = NULL;
+	for (unsigned int i = 0; i < ARRAY_SIZE(msr_bitmap); i++) {
+		os_page_free(msr_bitmap[i]);
+		msr_bitmap[i] = NULL;
+	}
 }
 
 static int vmx_init(void)
 {
-	msr_bitmap = os_page_alloc();
-	if (!msr_bitmap || vmx_cpus_create()) {
+	msr_bitmap[0] = os_page_alloc();
+	msr_bitmap[1] = os_page_alloc();
+	if (!msr_bitmap[0] || !msr_bitmap[1] || vmx_cpus_create()) {
 		vmx_fini();
 		return -ENOMEM;
 	}
-	msr_bitmap_fill(msr_bitmap);
+	msr_bitmap_fill(msr_bitmap[0], false);
+	msr_bitmap_fill(msr_bitmap[1], true);
 	vmx_exits_register();
 	return 0;
 }
 
 /* --- VMs and vCPUs ------------------------------------------------------------------------ */
-
-/* A VM has nothing here that its vCPUs do not have. */
-static int vmx_vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-static void vmx_vm_cleanup(struct vm *vm)
-{
-	(void)vm;
-}
 
 /*
  * PAUSE ends the guest where the processor finds spin loops by itself, and where it does
@@ -68,12 +61,13 @@ static void set_pause_exits(struct vcpu *vcpu, bool every)
 /* Nothing is in the VMCS yet: the first entry writes every field. */
 static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	vmx->cached = BIT_ULL(FIELD_COUNT) - 1;
+	vmx->cached = FIELDS_ALL;
 	vmx->dirty = vmx->cached;
 	vmx->field[FIELD_ENTRY_CONTROLS] = vmx_capabilities.entry;
 	vmx->field[FIELD_PRIMARY_CONTROLS] = vmx_capabilities.primary;
 	vmx->field[FIELD_EXCEPTION_BITMAP] = EXCEPTIONS;
-	vmx->secondary = vmx_capabilities.secondary;
+	vmx->field[FIELD_SECONDARY_CONTROLS] = vmx_capabilities.secondary;
+	vmx->field[FIELD_MSR_BITMAP] = vmx_msr_bitmap_pa(false);
 	set_pause_exits(vcpu, false);
 }
 
@@ -84,15 +78,13 @@ static int vmx_vcpu_init(struct vcpu *vcpu)
 	if (!vmx)
 		return -ENOMEM;
 	vmx->vmcs = os_page_alloc();
-	vmx->virtual_apic = os_page_alloc();
-	if (!vmx->vmcs || !vmx->virtual_apic) {
-		os_page_free(vmx->virtual_apic);
-		os_page_free(vmx->vmcs);
+	if (!vmx->vmcs) {
 		os_free(vmx);
 		return -ENOMEM;
 	}
 	vmx->vmcs->revision = vmx_capabilities.revision;
 	vmx->vmcs_pa = os_virt_to_phys(vmx->vmcs);
+	vmx->virtual_apic = lapic_page(vcpu, vmx_has(VMX_OPTION_APICV));
 	vmx->eptp = vmx_eptp(&vcpu->vm->npt);
 	vcpu->backend_state = vmx;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST;
@@ -104,7 +96,6 @@ static void vmx_vcpu_cleanup(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
-	os_page_free(vmx->virtual_apic);
 	os_page_free(vmx->vmcs);
 	os_free(vmx);
 	vcpu->backend_state = NULL;
@@ -178,8 +169,8 @@ const struct vmm_backend vmx_backend = {
 	.fini = vmx_fini,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
-	.vm_init = vmx_vm_init,
-	.vm_cleanup = vmx_vm_cleanup,
+	.vm_init = vmx_apic_create,
+	.vm_cleanup = vmx_apic_destroy,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_cleanup = vmx_vcpu_cleanup,
 	.vcpu_reset = vmx_vcpu_reset,
@@ -199,6 +190,8 @@ const struct vmm_backend vmx_backend = {
 	.request_window = vmx_request_window,
 	.nmi_blocked = vmx_nmi_blocked,
 	.set_nmi_blocked = vmx_set_nmi_blocked,
+	.virtual_interrupt = vmx_virtual_interrupt,
+	.apic_mode_changed = vmx_apic_mode_changed,
 	.flush_nested = vmx_flush_nested,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.offers = vmx_offers,
