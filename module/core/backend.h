@@ -117,7 +117,7 @@ struct vmm_backend {
 	 * The local APIC's interrupts, where the processor delivers them from the APIC's
 	 * page: 'vector' is the highest requested, -1 none (or none may go in). False: it
 	 * does not, and the core injects them one by one. Interrupts off, before an entry.
-	 * NULL: it never does. apic_mode_changed: IA32_APIC_BASE is another. Owner.
+	 * NULL: it never does. apic_mode_changed: it is enabled, disabled or in another mode. Owner.
 	 */
 	bool (*virtual_interrupt)(struct vcpu *vcpu, int vector);
 	void (*apic_mode_changed)(struct vcpu *vcpu);

@@ -86,13 +86,21 @@ static void power_on(struct lapic *lapic)
 		lapic_store(lapic->lvt[LAPIC_LVT_LINT0], (uint32_t)LAPIC_EXTINT << 8);
 }
 
+/* Who delivers interrupts may be another now: what is pending is looked at anew. */
+static void tell_backend(struct vcpu *vcpu)
+{
+	if (!backend->apic_mode_changed)
+		return;
+	backend->apic_mode_changed(vcpu);
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
 /* The registers and the mode may be others now. */
 static void mode_changed(struct vcpu *vcpu)
 {
 	update_mmio_base(vcpu->lapic);
 	lapic_show_registers(vcpu->lapic);
-	if (backend->apic_mode_changed)
-		backend->apic_mode_changed(vcpu);
+	tell_backend(vcpu);
 }
 
 int lapic_create(struct vcpu *vcpu)
@@ -206,7 +214,11 @@ uint64_t lapic_mmio_base(struct vcpu *vcpu)
 /* Disabling by software masks every local interrupt (SDM vol. 3, 10.4.7.2). */
 void lapic_set_svr(struct lapic *lapic, uint32_t value)
 {
+	bool changed = (lapic->svr ^ value) & SVR_ENABLE;
+
 	lapic_store(lapic->svr, value);
+	if (changed)
+		tell_backend(lapic->vcpu);
 	if (value & SVR_ENABLE)
 		return;
 	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
@@ -419,6 +431,11 @@ uint8_t *lapic_page(struct vcpu *vcpu, bool shared)
 	vcpu->lapic->shared = shared;
 	lapic_show_registers(vcpu->lapic);
 	return vcpu->lapic->page;
+}
+
+bool lapic_is_enabled(struct vcpu *vcpu)
+{
+	return lapic_accepts(vcpu->lapic);
 }
 
 uint8_t lapic_in_service(struct vcpu *vcpu)

@@ -173,6 +173,8 @@ bool lapic_extint_allowed(struct vcpu *vcpu);
  * reads, so that every register is kept there from now on.
  */
 uint8_t *lapic_page(struct vcpu *vcpu, bool shared);
+/* By IA32_APIC_BASE and by software (SVR): it takes interrupts. */
+bool lapic_is_enabled(struct vcpu *vcpu);
 /* The highest vector in service; 0 if none. */
 uint8_t lapic_in_service(struct vcpu *vcpu);
 /* Those of vectors 64 * i to 64 * i + 63 that are level-triggered: their EOI is to be told. */

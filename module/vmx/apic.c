@@ -13,6 +13,8 @@
 #include "dev/lapic.h"
 #include "x86/exits.h"
 
+#define APIC_VIRTUAL (SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT)
+
 static bool is_virtual(void)
 {
 	return vmx_has(VMX_OPTION_APICV);
@@ -35,9 +37,11 @@ static void write_level_vectors(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 
 bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector)
 {
-	if (!is_virtual())
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+
+	if (!(vmx->field[FIELD_SECONDARY_CONTROLS] & SECONDARY_VIRTUAL_INTERRUPT))
 		return false;
-	write_level_vectors(vcpu, vmx_vcpu(vcpu));
+	write_level_vectors(vcpu, vmx);
 	os_vmwrite(VMCS_GUEST_INTR_STATUS,
 		   INTR_STATUS(vector < 0 ? 0 : vector, lapic_in_service(vcpu)));
 	return true;
@@ -51,19 +55,22 @@ static bool has_registers_in_memory(struct vcpu *vcpu)
 }
 
 /*
- * An APIC that is off, or elsewhere in memory, is played by software. What the processor
- * has cached of the page depends on the mode (28.4.1).
+ * An APIC that is off, by its base or by software, or elsewhere in memory is played by
+ * software: a processor would send an interrupt to itself that such an APIC does not
+ * take. What is cached of the page depends on the mode (28.4.1).
  */
 void vmx_apic_mode_changed(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	bool x2apic = lapic_get_base(vcpu) & LAPIC_BASE_X2APIC;
+	bool enabled = lapic_is_enabled(vcpu);
+	bool xapic = has_registers_in_memory(vcpu);
+	bool x2apic = enabled && (lapic_get_base(vcpu) & LAPIC_BASE_X2APIC);
 
 	if (!is_virtual())
 		return;
 	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, SECONDARY_VIRTUAL_X2APIC, x2apic);
-	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, SECONDARY_VIRTUAL_APIC_ACCESS,
-		     has_registers_in_memory(vcpu));
+	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, SECONDARY_VIRTUAL_APIC_ACCESS, xapic);
+	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, APIC_VIRTUAL, enabled && (xapic || x2apic));
 	vmx_set(vmx, FIELD_MSR_BITMAP, vmx_msr_bitmap_pa(x2apic));
 	vmx->flush_nested = true;
 	vmx->flush_linear = true;

@@ -198,11 +198,16 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 struct exit_row {
 	const char *name; /* of the counter */
 	enum exit_action (*handler)(struct vcpu *vcpu);
-	bool instruction; /* the exit is about one, whose length is reported */
+	bool fault;	  /* the instruction at RIP has done nothing yet */
+	bool instruction; /* likewise, and its length is reported */
 };
 
-#define INSTRUCTION(reason, name_, handler_) \
-	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_), .instruction = true }
+#define INSTRUCTION(reason, name_, handler_)                                                      \
+	[VMX_EXIT_##reason] = {                                                                   \
+		.name = "exit: " name_, .handler = (handler_), .fault = true, .instruction = true \
+	}
+#define FAULT(reason, name_, handler_) \
+	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_), .fault = true }
 #define EVENT(reason, name_, handler_) \
 	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_) }
 
@@ -231,7 +236,7 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 	EVENT(VMXOFF, "VMXOFF", x86_exit_undefined),
 	EVENT(VMXON, "VMXON", x86_exit_undefined),
 	INSTRUCTION(CR_ACCESS, "control register", exit_cr),
-	EVENT(MOV_DR, "debug register", exit_mov_dr),
+	FAULT(MOV_DR, "debug register", exit_mov_dr),
 	INSTRUCTION(IO, "IN or OUT", exit_io),
 	INSTRUCTION(RDMSR, "RDMSR", x86_exit_rdmsr),
 	INSTRUCTION(WRMSR, "WRMSR", x86_exit_wrmsr),
@@ -243,10 +248,10 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 	INSTRUCTION(PAUSE, "PAUSE", x86_exit_pause),
 	EVENT(MACHINE_CHECK, "#MC at an entry", exit_unexpected),
 	EVENT(TPR_THRESHOLD, "TPR below threshold", vmx_exit_tpr_threshold),
-	EVENT(APIC_ACCESS, "APIC access", vmx_exit_apic_access),
+	FAULT(APIC_ACCESS, "APIC access", vmx_exit_apic_access),
 	EVENT(VIRTUALIZED_EOI, "EOI of a level interrupt", vmx_exit_virtual_eoi),
 	EVENT(APIC_WRITE, "APIC write", vmx_exit_apic_write),
-	EVENT(EPT_VIOLATION, "nested page fault", exit_ept_violation),
+	FAULT(EPT_VIOLATION, "nested page fault", exit_ept_violation),
 	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", exit_misconfiguration),
 	EVENT(INVEPT, "INVEPT", x86_exit_undefined),
 	EVENT(PREEMPTION_TIMER, "preemption timer", x86_exit_host_event),
@@ -258,8 +263,8 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 };
 
 /* Behind the counters of the rows that there are, one for everything else. */
-static const struct exit_row not_entered = { "exit: not entered", exit_not_entered, false };
-static const struct exit_row other = { "exit: other", exit_unexpected, false };
+static const struct exit_row not_entered = { "exit: not entered", exit_not_entered, false, false };
+static const struct exit_row other = { "exit: other", exit_unexpected, false, false };
 
 static uint8_t counter_of[VMX_EXIT_REASON_COUNT];
 static const char *counter_names[VMX_EXIT_REASON_COUNT + 2];
@@ -305,6 +310,16 @@ static uint64_t next_rip(struct vcpu *vcpu)
 										 (uint32_t)next;
 }
 
+/*
+ * The trap of TF comes behind an instruction: none is due where it has done nothing yet,
+ * though one emulated host says so. A shadow holds the one before it back.
+ */
+static void drop_early_trap(struct vcpu *vcpu)
+{
+	if (!vcpu->intr_shadow)
+		vmx_set_bits(vmx_vcpu(vcpu), FIELD_PENDING_DEBUG, PENDING_DEBUG_BS, false);
+}
+
 enum exit_action vmx_exit(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
@@ -313,6 +328,8 @@ enum exit_action vmx_exit(struct vcpu *vcpu)
 
 	if (row->instruction)
 		vcpu->next_rip = next_rip(vcpu);
+	if (unlikely(vcpu->rflags & REG_RFLAGS_TF) && row->fault)
+		drop_early_trap(vcpu);
 	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
 	os_trace_exit(vcpu->vm, vcpu->id, vmx->reason, vcpu->rip, 0, 0);
 	return row->handler(vcpu);

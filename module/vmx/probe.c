@@ -95,9 +95,10 @@ static const char *require(struct control_word words[CONTROL_WORDS])
 	return NULL;
 }
 
-/* Of no use one without the other; the APIC's mode decides which of APIC_MODE is on. */
-#define APIC_MODE (SECONDARY_VIRTUAL_APIC_ACCESS | SECONDARY_VIRTUAL_X2APIC)
-#define APICV	  (APIC_MODE | SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT)
+/* Of no use one without the other; the APIC's mode decides which are on. */
+#define APICV                                                                                  \
+	(SECONDARY_VIRTUAL_APIC_ACCESS | SECONDARY_VIRTUAL_X2APIC | SECONDARY_APIC_REGISTERS | \
+	 SECONDARY_VIRTUAL_INTERRUPT)
 
 /* What is used where it is offered; 'needs' are features listed before. */
 static const struct {
@@ -132,7 +133,7 @@ static uint32_t use_optional(struct control_word words[CONTROL_WORDS], uint64_t 
 		word->value |= optional[i].bit;
 		features |= optional[i].feature;
 	}
-	words[SECONDARY].value &= ~APIC_MODE;
+	words[SECONDARY].value &= ~APICV;
 	if (words[PRIMARY].may & PRIMARY_MONITOR_TRAP)
 		features |= VMX_OPTION_MONITOR_TRAP;
 	if (ept_vpid & EPT_CAP_ACCESSED_DIRTY)
