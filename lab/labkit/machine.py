@@ -123,7 +123,7 @@ class Machine:
     """One run of an emulated host.
 
     For the host's file to read: kernel (see labkit.kernels), initrd (path),
-    kernel_line, smp, mem (MiB), devices (more arguments for the emulator), folder
+    kernel_line, smp, mem (MiB), devices (what --device adds for the emulator), folder
     (for files of its own) and ports, whose names the emulator is to be told.
     """
 
