@@ -375,12 +375,16 @@ int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* --- together ---------------------------------------------------------------------------------- */
 
-/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): programs may leave it to us. */
-static void derive_state(struct vmcb_save *save)
+void svm_derive_lma(struct vmcb_save *save)
 {
 	save->efer &= ~REG_EFER_LMA;
 	if ((save->efer & REG_EFER_LME) && (save->cr0 & REG_CR0_PG))
 		save->efer |= REG_EFER_LMA;
+}
+
+static void derive_state(struct vmcb_save *save)
+{
+	svm_derive_lma(save);
 	if (!(save->cr0 & REG_CR0_PE))
 		save->cpl = 0;
 }
