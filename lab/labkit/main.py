@@ -173,6 +173,7 @@ def settings(options, on_terminal):
         "ROWS": size.lines,
         "COLUMNS": size.columns,
         "TERM": os.environ.get("TERM", "vt100"),
+        "LAB_HOST": options.host,
         "LOAD_MODULE": int(not options.no_module),
         "MODULE_ARGS": shlex.join(shlex.split(options.module_args)),
         "EXTRA_MODULES": options.modules,

@@ -148,6 +148,8 @@ void svm_enter(struct vcpu *vcpu)
 		return;
 	registers_out(vcpu, svm);
 	svm_events_after_exit(vcpu);
+	if (unlikely(control->vintr & VINTR_IRQ))
+		svm_look_through_window(vcpu);
 	if (unlikely(svm->entry_step || svm->iret_watched || svm->entry_shadow))
 		svm_events_after_exit_slow(vcpu);
 }

@@ -254,6 +254,19 @@ void svm_close_interrupt_window(struct svm_vcpu *svm)
 }
 
 /*
+ * An exit has come first, of the instruction behind STI say. With IF set the next entry
+ * would end at once for the window, so look now. One emulated host would not even do
+ * that, but wait until the guest sets IF again.
+ */
+void svm_look_through_window(struct vcpu *vcpu)
+{
+	if (!(vcpu->rflags & REG_RFLAGS_IF))
+		return;
+	svm_close_interrupt_window(svm_vcpu(vcpu));
+	look_for_events(vcpu);
+}
+
+/*
  * Blocked by an NMI in progress: the intercept of IRET opens the window. Otherwise it
  * opens after one instruction (the IRET, or the one under the shadow), or when
  * the event that goes in now has gone in: then the next exit will do.

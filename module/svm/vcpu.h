@@ -106,6 +106,8 @@ void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
 
 /* No exit any more when the guest can take an interrupt. Owner. */
 void svm_close_interrupt_window(struct svm_vcpu *svm);
+/* After an exit with the window asked for: may it be open? Interrupts off. */
+void svm_look_through_window(struct vcpu *vcpu);
 /* No window asked for, no NMI in progress. Owner. */
 void svm_events_reset(struct vcpu *vcpu);
 /* After an exit: was a delivery cut short? Interrupts off. */

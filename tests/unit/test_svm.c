@@ -804,6 +804,32 @@ TEST(a_window_under_a_shadow_is_a_step_without_decode_assists)
 	stop();
 }
 
+static void set_if(struct vmcb *vmcb)
+{
+	vmcb->save.rflags |= REG_RFLAGS_IF;
+}
+
+TEST(an_exit_behind_sti_is_as_good_as_the_window)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	vcpu->requests = 0;
+	enter(vcpu);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	CHECK_EQ(vcpu->requests, 0);
+	cpu.run = set_if;
+	enter(vcpu);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	CHECK(vcpu->requests & VCPU_REQ_EVENT);
+	enter(vcpu);
+	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
+	free_vcpu(vcpu);
+	stop();
+}
+
 static void take_step(struct vmcb *vmcb)
 {
 	vmcb->save.dr6 |= REG_DR6_BS;
