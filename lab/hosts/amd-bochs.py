@@ -8,7 +8,7 @@ DESCRIPTION = "AMD Trinity under Bochs"
 KERNEL_LINE = bochs.KERNEL_LINE
 PACKAGES = bochs.PACKAGES
 PORT_CLASS = bochs.PORT_CLASS
-TYPED_AT_START = bochs.TYPED_AT_START
+PROMPT = bochs.PROMPT
 
 
 def command(machine):

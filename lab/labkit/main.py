@@ -233,7 +233,7 @@ def boot(options, machine, host, progress):
             terminal.raw()
 
     try:
-        machine.start(host.command(machine), getattr(host, "TYPED_AT_START", None))
+        machine.start(host.command(machine), getattr(host, "PROMPT", None))
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
         if machine.status is not None:
