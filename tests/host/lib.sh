@@ -19,11 +19,6 @@ ok() {
 	echo "ok $1"
 }
 
-# skip NAME WHY: the host cannot do it.
-skip() {
-	echo "skip $1: $2"
-}
-
 # not_ok NAME WHY
 not_ok() {
 	echo "not ok $1: $2"

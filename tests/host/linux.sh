@@ -28,12 +28,8 @@ linux_guest 1 'reboot -f'
 is linux.reboot-is-0 $? 0
 linux_guest 2 'halt -f'
 is linux.halt-is-2 $? 2
-if [ "$LAB_HOST" = amd-bochs ]; then
-	skip linux.triple-fault-is-3 "Bochs stops at a guest's triple fault instead of its exit"
-else
-	linux_guest 1 'reboot -f' 'reboot=triple'
-	is linux.triple-fault-is-3 $? 3
-fi
+linux_guest 1 'reboot -f' 'reboot=triple'
+is linux.triple-fault-is-3 $? 3
 
 # within NAME ACTUAL EXPECTED PERCENT
 within() {
