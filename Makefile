@@ -48,7 +48,10 @@ $(KERNELS:%=setup-kernel-%): setup-kernel-%:
 # The main job: an emulated AMD host, vmm.ko in it, and a Linux guest on that.
 .PHONY: run
 run: programs $(O)/module/$(RUN_KERNEL)/vmm.ko
-	@lab/run --no-build --host $(HOST) --kernel $(RUN_KERNEL) -- /lab/boot-guest
+	@lab/run --no-build --host $(HOST) --kernel $(RUN_KERNEL) $(GUEST_ELF) -- /lab/boot-guest
+
+# A compressed kernel takes a slow host minutes.
+GUEST_ELF = $(if $(filter-out amd,$(HOST)),--guest-elf)
 
 .PHONY: clean
 clean:
@@ -65,6 +68,7 @@ help:
 #: make check-fuzz   fuzz them, FUZZ_SECONDS (10) for each target
 #: make check-guest  small guests that assert one fact each, on an emulated host
 #: make check-host   the module in an emulated host: load, permissions, life cycle, a Linux guest
+#: make check-amd-bochs, check-intel   both on an emulated host with other features
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-style  formatting and static analysis
 #: make native       build for the kernel of this machine (wants its headers)

@@ -5,10 +5,10 @@ virtualization and the pause filter, which the host under QEMU lacks."""
 from labkit import bochs
 
 DESCRIPTION = "AMD Trinity under Bochs"
-KERNEL_LINE = "edd=off no_timer_check"
+KERNEL_LINE = bochs.KERNEL_LINE
 PACKAGES = bochs.PACKAGES
 PORT_CLASS = bochs.PORT_CLASS
-TYPED_AT_START = bochs.TYPED_AT_START
+PROMPT = bochs.PROMPT
 
 
 def command(machine):

@@ -17,6 +17,8 @@ thread for all processors would do as well, but lets a processor that spins run 
 a tenth of a second before the one it waits for.
 """
 
+import shlex
+
 DESCRIPTION = "AMD EPYC under QEMU"
 KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.spare_cpu=0"
 
@@ -42,4 +44,4 @@ def command(machine):
     for number, port in enumerate(machine.ports):
         arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
         arguments += ["-serial", f"chardev:port{number}"]
-    return arguments + machine.devices
+    return arguments + [word for text in machine.devices for word in shlex.split(text)]

@@ -5,10 +5,10 @@ APICv but posted interrupts."""
 from labkit import bochs
 
 DESCRIPTION = "Intel Haswell under Bochs"
-KERNEL_LINE = "edd=off no_timer_check"
+KERNEL_LINE = bochs.KERNEL_LINE
 PACKAGES = bochs.PACKAGES
 PORT_CLASS = bochs.PORT_CLASS
-TYPED_AT_START = bochs.TYPED_AT_START
+PROMPT = bochs.PROMPT
 
 
 def command(machine):

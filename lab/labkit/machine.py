@@ -123,7 +123,7 @@ class Machine:
     """One run of an emulated host.
 
     For the host's file to read: kernel (see labkit.kernels), initrd (path),
-    kernel_line, smp, mem (MiB), devices (more arguments for the emulator), folder
+    kernel_line, smp, mem (MiB), devices (what --device adds for the emulator), folder
     (for files of its own) and ports, whose names the emulator is to be told.
     """
 
@@ -145,13 +145,18 @@ class Machine:
         self.status = None  # of the command, once it has ended
         self._process = None
         self._line = b""
+        self._asked = b""
 
-    def start(self, command, typed=None):
-        """Starts the emulator; with TYPED on a terminal of its own, where that is typed."""
-        if typed is not None:
+    def start(self, command, prompt=None):
+        """Starts the emulator.
+
+        With PROMPT, what it asks and the answer, it has a terminal of its own, where
+        each question gets that answer.
+        """
+        self._prompt = prompt
+        if prompt is not None:
             self._display = PtyPort()
             stdin = stdout = self._display.other_end
-            os.write(self._display.fileno(), typed)
         else:
             stdin = subprocess.DEVNULL
             stdout = open(self.errors_path, "wb")
@@ -228,14 +233,24 @@ class Machine:
         elif port is self._console:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
+        elif port is self._display:
+            self._answer(data)
         return bool(data)
+
+    def _answer(self, data):
+        question, answer = self._prompt
+        *asked, self._asked = (self._asked + data).split(question)
+        self._asked = self._asked[-len(question) :]
+        os.write(self._display.fileno(), answer * len(asked))
 
     def _read_reports(self, data):
         self._line += data
         *lines, self._line = self._line.split(b"\n")
         for line in lines:
             word, _, value = line.strip().decode(errors="replace").partition(" ")
-            if word == "booted":
+            if word == "booted" and self.booted_after is not None:
+                self._process.kill()  # it has been reset, and not all emulators end then
+            elif word == "booted":
                 self.booted_after = float(value)
             elif word == "status":
                 self.status = int(value)

@@ -36,6 +36,9 @@ sys.path.insert(0, LAB)
 from labkit import hostlog, initrd, kernels  # noqa: E402
 from labkit.machine import Machine, Quit, SocketPort, Terminal, TimedOut  # noqa: E402
 
+# A serial port is 9600 baud otherwise, and an emulator may take that at its word.
+KERNEL_LINE = "console=ttyS0,115200 loglevel=7 panic=-1 oops=panic"
+
 TIMED_OUT = 124
 LAB_FAILED = 125
 
@@ -89,7 +92,7 @@ def parse(arguments):
     add("--module-args", default="", metavar="ARGS", help="parameters of vmm.ko")
     add("--no-module", action="store_true", help="do not load vmm.ko, nor build it")
     add("--modules", default="", metavar="NAMES", help="load modules of the kernel's package first")
-    add("--device", action="append", default=[], metavar="QEMU-ARGS", help="more emulator arguments")
+    add("--device", action="append", default=[], metavar="ARGS", help="for QEMU; or a line for Bochs")
     add("--append", default="", metavar="LINE", help="more kernel parameters")
     add("--with", dest="with_folder", metavar="DIR", help="a folder to be seen as /with")
     add("--timeout", type=float, metavar="S", help="seconds (900; none on a terminal)")
@@ -170,6 +173,7 @@ def settings(options, on_terminal):
         "ROWS": size.lines,
         "COLUMNS": size.columns,
         "TERM": os.environ.get("TERM", "vt100"),
+        "LAB_HOST": options.host,
         "LOAD_MODULE": int(not options.no_module),
         "MODULE_ARGS": shlex.join(shlex.split(options.module_args)),
         "EXTRA_MODULES": options.modules,
@@ -229,7 +233,7 @@ def boot(options, machine, host, progress):
             terminal.raw()
 
     try:
-        machine.start(host.command(machine), getattr(host, "TYPED_AT_START", None))
+        machine.start(host.command(machine), getattr(host, "PROMPT", None))
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
         if machine.status is not None:
@@ -252,10 +256,10 @@ def run_in(options, folder, progress):
         folder,
         kernel=kernel,
         initrd=write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
-        kernel_line=f"console=ttyS0 loglevel=7 panic=-1 oops=panic {host.KERNEL_LINE} {options.append}",
+        kernel_line=f"{KERNEL_LINE} {host.KERNEL_LINE} {options.append}",
         smp=options.smp,
         mem=options.mem,
-        devices=[word for argument in options.device for word in shlex.split(argument)],
+        devices=options.device,
     )
     try:
         boot(options, machine, host, progress)

@@ -1,61 +1,39 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Boots an ELF kernel by the PVH protocol (Xen's docs/misc/pvh.pandoc) where the
- * firmware and GRUB only know Multiboot: in Bochs, which spends minutes on a
- * compressed kernel's decompression.
+ * Boots an uncompressed kernel by the PVH protocol (Xen's docs/misc/pvh.pandoc) from
+ * the first disk, where no boot loader is fast enough: Bochs spends minutes on a
+ * compressed kernel's decompression, and half a minute on GRUB's reads through the
+ * firmware. The processor's own string input is what Bochs does at a stroke.
  *
- * GRUB loads two modules, the kernel and its initial RAM disk, at places of its
- * own choice. They are moved to the end of memory, the kernel's segments copied
- * from there to their physical addresses, and the kernel entered with a memory
- * map, its command line (that of the first module) and the RAM disk.
+ * labkit/pvhdisk.py writes the disk: this program, a sector with struct contents,
+ * two with the command line, and the pieces, each from a new sector on. A piece is
+ * loaded to where it belongs; the RAM disk goes to the end of memory.
  */
+#include "pvhboot.h"
+
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-struct multiboot_info {
-	u32 flags;
-	u32 mem_lower, mem_upper; /* KiB */
-	u32 boot_device;
-	u32 cmdline;
-	u32 mods_count, mods_addr;
-	u32 syms[4];
-	u32 mmap_length, mmap_addr;
+#define SECTOR	   512
+#define MAX_PIECES 16
+
+/* What labkit/pvhdisk.py says of the disk. */
+struct piece {
+	u32 sector, sectors;
+	u32 address, size; /* in memory; what no sector fills is 0 */
 };
 
-struct multiboot_module {
-	u32 start, end, string, reserved;
+struct contents {
+	u32 magic;
+	u32 entry; /* of the kernel */
+	u32 disk_sector, disk_size;
+	u32 count;
+	struct piece pieces[MAX_PIECES];
 };
 
-struct multiboot_range {
-	u32 size; /* of what follows */
-	u64 base, length;
-	u32 type;
-} __attribute__((packed));
-
-struct elf_header {
-	u8 ident[16];
-	u16 type, machine;
-	u32 version;
-	u64 entry, phoff, shoff;
-	u32 flags;
-	u16 ehsize, phentsize, phnum;
-};
-
-struct elf_segment {
-	u32 type, flags;
-	u64 offset, vaddr, paddr, filesz, memsz, align;
-};
-
-#define PT_LOAD 1
-#define PT_NOTE 4
-
-struct elf_note {
-	u32 namesz, descsz, type;
-};
-
-#define XEN_ELFNOTE_PHYS32_ENTRY 18
+#define CONTENTS_MAGIC 0x48565076 /* "vPVH" */
 
 struct pvh_start_info {
 	u32 magic, version, flags, nr_modules;
@@ -74,15 +52,29 @@ struct pvh_range {
 	u32 type, reserved;
 };
 
-#define MAX_RANGES  32
-#define MAX_CMDLINE 1024
+#define RANGE_RAM 1
 
-u64 prepare(const struct multiboot_info *info);
+struct e820_range {
+	u64 base, length;
+	u32 type;
+} __attribute__((packed));
+
+/* boot.S */
+extern const struct e820_range memory_map[MAX_RANGES];
+extern const u16 memory_ranges;
+/* link.ld; as a number */
+extern const char rest_sectors[];
+
+u64 prepare(void);
 
 static struct pvh_start_info start_info;
 static struct pvh_module ram_disk;
 static struct pvh_range ranges[MAX_RANGES];
-static char cmdline[MAX_CMDLINE];
+static char cmdline[2 * SECTOR];
+static union {
+	struct contents contents;
+	u8 bytes[SECTOR];
+} first;
 
 static void stop(const char *why)
 {
@@ -94,133 +86,165 @@ static void stop(const char *why)
 		__asm__ volatile("hlt");
 }
 
-static void copy(u32 to, u32 from, u32 size)
+/* --- the first ATA disk, by programmed input ------------------------------------- */
+
+#define ATA_DATA	 0x1f0
+#define ATA_COUNT	 0x1f2
+#define ATA_LBA_0	 0x1f3
+#define ATA_LBA_1	 0x1f4
+#define ATA_LBA_2	 0x1f5
+#define ATA_DEVICE	 0x1f6
+#define ATA_COMMAND	 0x1f7
+#define ATA_CONTROL	 0x3f6
+#define DEVICE_LBA	 0xe0
+#define READ_MULTIPLE	 0xc4
+#define SET_MULTIPLE	 0xc6
+#define STATUS_BSY	 0x80
+#define STATUS_DRQ	 0x08
+#define STATUS_ERR	 0x01
+#define CONTROL_NO_IRQ	 0x02
+#define SECTORS_AT_ONCE	 16  /* between two looks at the status */
+#define SECTORS_PER_READ 256 /* told as 0 */
+
+static void outb(u16 port, u8 value)
 {
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
-static void clear(u32 to, u32 size)
+static u8 inb(u16 port)
 {
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(0) : "memory");
+	u8 value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
 }
 
-static u32 take_memory_map(const struct multiboot_info *info)
+static void ata_wait(u8 wanted)
 {
-	u32 at = info->mmap_addr;
-	u32 count = 0;
+	u8 status;
 
-	while (at < info->mmap_addr + info->mmap_length && count < MAX_RANGES) {
-		const struct multiboot_range *range = (const struct multiboot_range *)at;
+	do
+		status = inb(ATA_COMMAND);
+	while (status & STATUS_BSY);
+	if (status & STATUS_ERR || (status & wanted) != wanted)
+		stop("the disk cannot be read");
+}
 
-		ranges[count].addr = range->base;
-		ranges[count].size = range->length;
-		ranges[count].type = range->type;
-		count++;
-		at += range->size + sizeof(range->size);
+static void ata_start(void)
+{
+	outb(ATA_CONTROL, CONTROL_NO_IRQ);
+	outb(ATA_DEVICE, DEVICE_LBA);
+	outb(ATA_COUNT, SECTORS_AT_ONCE);
+	outb(ATA_COMMAND, SET_MULTIPLE);
+	ata_wait(0);
+}
+
+/* Up to SECTORS_PER_READ sectors; returns where the next go. */
+static u32 ata_read(u32 to, u32 sector, u32 count)
+{
+	outb(ATA_DEVICE, (u8)(DEVICE_LBA | sector >> 24));
+	outb(ATA_COUNT, (u8)count);
+	outb(ATA_LBA_0, (u8)sector);
+	outb(ATA_LBA_1, (u8)(sector >> 8));
+	outb(ATA_LBA_2, (u8)(sector >> 16));
+	outb(ATA_COMMAND, READ_MULTIPLE);
+	while (count > 0) {
+		u32 now = count < SECTORS_AT_ONCE ? count : SECTORS_AT_ONCE;
+		u32 words = now * SECTOR / 2;
+
+		ata_wait(STATUS_DRQ);
+		__asm__ volatile("rep insw" : "+D"(to), "+c"(words) : "d"(ATA_DATA) : "memory");
+		count -= now;
 	}
-	return count;
-}
-
-/* Where the memory that begins at 1 MiB ends. */
-static u32 memory_end(const struct multiboot_info *info)
-{
-	return (info->mem_upper + 1024) * 1024;
-}
-
-/* Moves what lies at start..end to just below `below`; returns where that is. */
-static u32 move_below(u32 below, u32 start, u32 end)
-{
-	u32 to = (below - (end - start)) & ~0xfffu;
-
-	if (to < end)
-		stop("too little memory for the modules");
-	copy(to, start, end - start);
 	return to;
 }
 
-/* Looks in one PT_NOTE segment at `at` for the PVH entry; 0 if it is not there. */
-static u32 find_entry(u32 at, u32 size)
+static u32 read_sectors(u32 to, u32 sector, u32 count)
 {
-	u32 end = at + size;
+	while (count > 0) {
+		u32 now = count < SECTORS_PER_READ ? count : SECTORS_PER_READ;
 
-	while (at + sizeof(struct elf_note) <= end) {
-		const struct elf_note *note = (const struct elf_note *)at;
-		u32 name = at + sizeof(*note);
-		u32 desc = name + ((note->namesz + 3) & ~3u);
-
-		if (note->type == XEN_ELFNOTE_PHYS32_ENTRY && note->namesz == 4 &&
-		    *(const u32 *)name == 0x006e6558 /* "Xen" */)
-			return *(const u32 *)desc;
-		at = desc + ((note->descsz + 3) & ~3u);
+		to = ata_read(to, sector, now);
+		sector += now;
+		count -= now;
 	}
+	return to;
+}
+
+/* --- what the kernel wants --------------------------------------------------------- */
+
+static void take_memory_map(void)
+{
+	for (u32 i = 0; i < memory_ranges; i++) {
+		ranges[i].addr = memory_map[i].base;
+		ranges[i].size = memory_map[i].length;
+		ranges[i].type = memory_map[i].type;
+	}
+	start_info.memmap_entries = memory_ranges;
+	start_info.memmap_paddr = (u32)ranges;
+}
+
+/* Where the memory ends that holds `address`. */
+static u32 memory_end(u32 address)
+{
+	for (u32 i = 0; i < memory_ranges; i++) {
+		const struct e820_range *range = &memory_map[i];
+
+		if (range->type == RANGE_RAM && address >= range->base &&
+		    address < range->base + range->length)
+			return (u32)(range->base + range->length);
+	}
+	stop("no memory where the kernel belongs");
 	return 0;
 }
 
-/* Copies the segments of the ELF file at `image` to their places. */
-static u32 load_kernel(u32 image)
+/* Returns the end of what it has loaded. */
+static u32 load_kernel(const struct contents *contents)
 {
-	const struct elf_header *header = (const struct elf_header *)image;
-	u32 entry = 0;
+	u32 end = 0;
 
-	if (*(const u32 *)header->ident != 0x464c457f)
-		stop("the kernel is not an ELF file");
-	for (u32 i = 0; i < header->phnum; i++) {
-		const struct elf_segment *segment =
-			(const struct elf_segment *)(image + (u32)header->phoff +
-						     i * header->phentsize);
-		u32 from = image + (u32)segment->offset;
-		u32 to = (u32)segment->paddr;
+	for (u32 i = 0; i < contents->count; i++) {
+		const struct piece *piece = &contents->pieces[i];
+		u32 filled = read_sectors(piece->address, piece->sector, piece->sectors);
+		u32 left = piece->address + piece->size;
 
-		if (segment->type == PT_NOTE && !entry)
-			entry = find_entry(from, (u32)segment->filesz);
-		if (segment->type != PT_LOAD)
-			continue;
-		if (to + (u32)segment->memsz > image)
-			stop("too little memory for the kernel");
-		copy(to, from, (u32)segment->filesz);
-		clear(to + (u32)segment->filesz, (u32)(segment->memsz - segment->filesz));
+		if (left > end)
+			end = left;
+		left = left > filled ? left - filled : 0;
+		__asm__ volatile("rep stosb" : "+D"(filled), "+c"(left) : "a"(0) : "memory");
 	}
-	if (!entry)
-		stop("the kernel has no PVH entry");
-	return entry;
+	return end;
 }
 
-static void take_cmdline(const char *from)
+static void load_ram_disk(const struct contents *contents, u32 kernel_end)
 {
-	for (u32 i = 0; i < MAX_CMDLINE - 1 && from[i]; i++)
-		cmdline[i] = from[i];
+	u32 sectors = (contents->disk_size + SECTOR - 1) / SECTOR;
+	u32 at = (memory_end(contents->pieces[0].address) - sectors * SECTOR) & ~0xfffu;
+
+	if (at < kernel_end)
+		stop("too little memory for the kernel and its RAM disk");
+	read_sectors(at, contents->disk_sector, sectors);
+	ram_disk.paddr = at;
+	ram_disk.size = contents->disk_size;
+	start_info.nr_modules = 1;
+	start_info.modlist_paddr = (u32)&ram_disk;
 }
 
 /* Returns the kernel's entry in the low half, the address of its start info in the high. */
-u64 prepare(const struct multiboot_info *info)
+u64 prepare(void)
 {
-	const struct multiboot_module *modules = (const struct multiboot_module *)info->mods_addr;
-	u32 kernel = modules[0].start, kernel_end = modules[0].end;
-	u32 disk = modules[1].start, disk_end = modules[1].end;
-	u32 entry;
+	u32 next = 1 + (u32)rest_sectors;
 
-	if (info->mods_count != 2)
-		stop("pvhboot wants two modules");
-	take_cmdline((const char *)modules[0].string);
-	start_info.memmap_entries = take_memory_map(info);
-
-	/* The one that lies higher moves first, so that it is not overwritten. */
-	ram_disk.size = disk_end - disk;
-	if (disk > kernel) {
-		disk = move_below(memory_end(info), disk, disk_end);
-		kernel = move_below(disk, kernel, kernel_end);
-	} else {
-		kernel = move_below(memory_end(info), kernel, kernel_end);
-		disk = move_below(kernel, disk, disk_end);
-	}
-	entry = load_kernel(kernel);
-
-	ram_disk.paddr = disk;
+	ata_start();
+	read_sectors((u32)&first, next, 1);
+	if (first.contents.magic != CONTENTS_MAGIC)
+		stop("the disk has no contents");
+	read_sectors((u32)cmdline, next + 1, sizeof(cmdline) / SECTOR);
+	start_info.cmdline_paddr = (u32)cmdline;
+	take_memory_map();
+	load_ram_disk(&first.contents, load_kernel(&first.contents));
+	outb(ATA_CONTROL, 0);
 	start_info.magic = PVH_MAGIC;
 	start_info.version = 1;
-	start_info.nr_modules = 1;
-	start_info.modlist_paddr = (u32)&ram_disk;
-	start_info.cmdline_paddr = (u32)cmdline;
-	start_info.memmap_paddr = (u32)ranges;
-	return (u64)(u32)&start_info << 32 | entry;
+	return (u64)(u32)&start_info << 32 | first.contents.entry;
 }

@@ -111,6 +111,17 @@ static void refresh_host(const struct svm_cpu *cpu)
 		svm_save_host(cpu->host_pa);
 }
 
+/*
+ * CR2 is among what VMRUN loads (APM vol. 2, 15.5.1). One emulated host, which has no
+ * decode assists, forgets to, and the guest would find the host's there. An NMI's
+ * handler leaves CR2 as it was.
+ */
+static void load_cr2(const struct vcpu *vcpu)
+{
+	if (!svm_has(SVM_FEATURE_DECODE_ASSISTS))
+		svm_write_cr2(vcpu->cr2);
+}
+
 void svm_enter(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -125,6 +136,7 @@ void svm_enter(struct vcpu *vcpu)
 	control->clean = svm_has(SVM_FEATURE_CLEAN_BITS) ? svm->clean : 0;
 	refresh_host(svm->cpu);
 
+	load_cr2(vcpu);
 	context_enter(vcpu);
 	svm_world_switch(svm->vmcb_pa, vcpu->gpr, svm->cpu->host_pa, svm->switch_flags);
 	context_exit(vcpu);
@@ -136,6 +148,8 @@ void svm_enter(struct vcpu *vcpu)
 		return;
 	registers_out(vcpu, svm);
 	svm_events_after_exit(vcpu);
+	if (unlikely(control->vintr & VINTR_IRQ))
+		svm_look_through_window(vcpu);
 	if (unlikely(svm->entry_step || svm->iret_watched || svm->entry_shadow))
 		svm_events_after_exit_slow(vcpu);
 }

@@ -95,12 +95,29 @@ static void step_hide(struct vcpu *vcpu, bool new_flags)
 		vcpu->rflags &= ~REG_RFLAGS_TF;
 }
 
+#define DR6_BREAKPOINTS 0xfull
+
+/*
+ * Did TF end the entry, if it was set for us? DR6 says so. One emulated host keeps the
+ * cause of an intercepted #DB to itself: there it did if an instruction has been left
+ * behind and no breakpoint is to blame.
+ */
+static bool step_ended(const struct vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_vcpu(vcpu);
+	uint64_t dr6 = svm->vmcb->save.dr6;
+
+	if (!svm->entry_step)
+		return false;
+	return (dr6 & REG_DR6_BS) || (dr6 == svm->step_dr6 && vcpu->rip != svm->entry_rip);
+}
+
 /* The #DB of an entry made with TF set for us. True: it was for us alone. */
 static bool step_taken(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_save *save = &svm->vmcb->save;
-	uint64_t breakpoints = save->dr6 & ~svm->step_dr6 & 0xf;
+	uint64_t breakpoints = save->dr6 & ~svm->step_dr6 & DR6_BREAKPOINTS;
 
 	if (svm->step)
 		look_for_events(vcpu);
@@ -121,7 +138,7 @@ static bool step_taken(struct vcpu *vcpu)
 enum exit_action svm_exit_db(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	bool stepped = svm->entry_step && (svm->vmcb->save.dr6 & REG_DR6_BS);
+	bool stepped = step_ended(vcpu);
 
 	if (!stepped || !step_taken(vcpu))
 		vcpu_raise(vcpu, VECTOR_DB);
@@ -191,15 +208,20 @@ void svm_events_after_exit_slow(struct vcpu *vcpu)
  * A virtual interrupt that is never delivered: its intercept says that one could be
  * (15.21.4). While an instruction is stepped the #DB says so instead.
  *
- * One emulated host takes it at equal priority too, and comes to a bad end when the guest
- * writes CR8 while it waits. So where the processor has no decode assists, as that one,
- * CR8 is intercepted meanwhile, and an interrupt that CR8 holds back waits for that.
+ * Emulated hosts, which have no decode assists, need care. One takes it at equal priority
+ * too, and comes to a bad end when the guest writes CR8 while it waits: so CR8 is
+ * intercepted meanwhile, and an interrupt that CR8 holds back waits for that. Under an
+ * interrupt shadow one takes it at once, and one not before the guest sets IF again: so
+ * the instruction there is stepped.
  */
-static void request_interrupt_window(struct svm_vcpu *svm, uint8_t vector)
+static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 {
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
 	uint64_t priority = vector >> 4;
 
+	if (vcpu->intr_shadow && !svm_has(SVM_FEATURE_DECODE_ASSISTS))
+		step_begin(vcpu);
 	if (svm->step)
 		return;
 	control->vintr &= ~(VINTR_IRQ | VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
@@ -219,6 +241,19 @@ void svm_close_interrupt_window(struct svm_vcpu *svm)
 	svm_set_intercept(svm, INTERCEPT_CR_WRITE(8), false);
 	svm->vmcb->control.vintr &= ~VINTR_IRQ;
 	svm_dirty(svm, CLEAN_TPR);
+}
+
+/*
+ * An exit has come first, of the instruction behind STI say. With IF set the next entry
+ * would end at once for the window, so look now. One emulated host would not even do
+ * that, but wait until the guest sets IF again.
+ */
+void svm_look_through_window(struct vcpu *vcpu)
+{
+	if (!(vcpu->rflags & REG_RFLAGS_IF))
+		return;
+	svm_close_interrupt_window(svm_vcpu(vcpu));
+	look_for_events(vcpu);
 }
 
 /*
@@ -243,7 +278,7 @@ void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
 	if (windows & WINDOW_NMI)
 		request_nmi_window(vcpu);
 	if (windows & WINDOW_INTERRUPT)
-		request_interrupt_window(svm_vcpu(vcpu), vector);
+		request_interrupt_window(vcpu, vector);
 }
 
 /*

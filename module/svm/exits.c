@@ -83,8 +83,13 @@ static enum exit_action exit_cr_write(struct vcpu *vcpu, unsigned int cr)
 	return x86_exit_cr_instruction(vcpu);
 }
 
+/*
+ * One emulated host has changed LMA already, though not PG, and the guest's instruction
+ * could not be read by the tables that are still in use.
+ */
 static enum exit_action exit_cr0_write(struct vcpu *vcpu)
 {
+	svm_derive_lma(&svm_vcpu(vcpu)->vmcb->save);
 	return exit_cr_write(vcpu, 0);
 }
 

@@ -366,9 +366,14 @@ int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* --- together ---------------------------------------------------------------------------------- */
 
-static void derive_state(struct vmcb_save *save)
+void svm_derive_lma(struct vmcb_save *save)
 {
 	save->efer = legal_efer_lma(save->efer, save->cr0);
+}
+
+static void derive_state(struct vmcb_save *save)
+{
+	svm_derive_lma(save);
 	if (!(save->cr0 & REG_CR0_PE))
 		save->cpl = 0;
 }

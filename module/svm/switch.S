@@ -147,6 +147,11 @@ OS_FUNC_START(svm_read_ldtr)
 	OS_RETURN
 OS_FUNC_END(svm_read_ldtr)
 
+OS_FUNC_START(svm_write_cr2)
+	mov	%rdi, %cr2
+	OS_RETURN
+OS_FUNC_END(svm_write_cr2)
+
 OS_FUNC_START(svm_set_gif)
 	stgi
 	OS_RETURN

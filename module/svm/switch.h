@@ -22,6 +22,9 @@ void svm_save_host(uint64_t host_pa);
 /* The LDT's selector on this CPU. any */
 uint16_t svm_read_ldtr(void);
 
+/* Interrupts off: until they are on again, page faults aside, it is still there. */
+void svm_write_cr2(uint64_t value);
+
 /* Set the global interrupt flag; EFER.SVME must be set. Interrupts off. */
 void svm_set_gif(void);
 

@@ -103,6 +103,8 @@ void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
 
 /* No exit any more when the guest can take an interrupt. Owner. */
 void svm_close_interrupt_window(struct svm_vcpu *svm);
+/* After an exit with the window asked for: may it be open? Interrupts off. */
+void svm_look_through_window(struct vcpu *vcpu);
 /* No window asked for, no NMI in progress. Owner. */
 void svm_events_reset(struct vcpu *vcpu);
 /* After an exit: was a delivery cut short? Interrupts off. */
@@ -129,6 +131,8 @@ int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc);
 int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc);
 int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): programs may leave it to us. */
+void svm_derive_lma(struct vmcb_save *save);
 /*
  * Would VMRUN accept the registers together (APM vol. 2, 15.5.1)? Brings EFER.LMA
  * and CPL in line with the others first. Owner.

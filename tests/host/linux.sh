@@ -16,7 +16,7 @@ echo complaints=$(dmesg -r | grep -E "^<[0-4]>|WARNING|BUG:|Call Trace" |
 	tr "\n" ";")
 '
 
-for cpus in 1 2 4 8; do
+for cpus in $LINUX_CPUS; do
 	linux_guest $cpus "$report"
 	is "linux.$cpus-cpus-powers-off" $? 1
 	is "linux.$cpus-cpus-online" "$(printed cpus)" $cpus

@@ -33,6 +33,14 @@ struct vcpu *machine_vcpu(struct machine *machine, int id, uint64_t rip)
 	return vcpu;
 }
 
+int count_of(const char *name)
+{
+	const char *text = getenv(name);
+
+	REQUIRE(text);
+	return atoi(text);
+}
+
 struct machine machine_create(const char *name, size_t size, const void *code, size_t code_size)
 {
 	struct machine machine = { 0 };

@@ -32,6 +32,8 @@ struct vm_exit machine_run(struct machine *machine);
 long meminfo(const char *field);
 /* Drop caches, and what the kernel frees later; then what is free, in KiB. */
 long settled_free_memory(void);
+/* A number for this host, from the file "counts". */
+int count_of(const char *name);
 /* Write 'text' to a file of the kernel's: 0 or -1. */
 int write_file(const char *path, const char *text);
 

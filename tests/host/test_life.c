@@ -89,14 +89,14 @@ static void check_leak(int count, void (*cycle)(void))
 	CHECK(before - settled_free_memory() < 1024);
 }
 
-TEST(ten_thousand_vms_leak_nothing)
+TEST(many_vms_leak_nothing)
 {
-	check_leak(10000, create_and_destroy);
+	check_leak(count_of("COUNT_VMS"), create_and_destroy);
 }
 
-TEST(a_thousand_running_vms_leak_nothing)
+TEST(many_running_vms_leak_nothing)
 {
-	check_leak(1000, create_run_and_destroy);
+	check_leak(count_of("COUNT_RUNNING_VMS"), create_run_and_destroy);
 }
 
 TEST(monitor_mode_vm_goes_with_its_file)

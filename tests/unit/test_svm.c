@@ -30,6 +30,7 @@ static struct {
 	unsigned int entries;
 	unsigned int host_saves;
 	uint16_t ldtr;
+	uint64_t cr2; /* as written by hand */
 	bool gif_set;
 } cpu;
 
@@ -62,6 +63,11 @@ void svm_save_host(uint64_t host_pa)
 uint16_t svm_read_ldtr(void)
 {
 	return cpu.ldtr;
+}
+
+void svm_write_cr2(uint64_t value)
+{
+	cpu.cr2 = value;
 }
 
 void svm_set_gif(void)
@@ -777,6 +783,48 @@ TEST(a_shadow_the_host_ignores_is_stepped_over)
 	stop();
 }
 
+/* Nor does one that has no decode assists wait for it to take the window's interrupt. */
+TEST(a_window_under_a_shadow_is_a_step_without_decode_assists)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES & ~SVM_FEATURE_DECODE_ASSISTS);
+	vcpu = make_vcpu(0);
+	vcpu->intr_shadow = true;
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	enter(vcpu);
+	CHECK(cpu.seen.save.rflags & REG_RFLAGS_TF);
+	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
+	free_vcpu(vcpu);
+	stop();
+}
+
+static void set_if(struct vmcb *vmcb)
+{
+	vmcb->save.rflags |= REG_RFLAGS_IF;
+}
+
+TEST(an_exit_behind_sti_is_as_good_as_the_window)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	vcpu->requests = 0;
+	enter(vcpu);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	CHECK_EQ(vcpu->requests, 0);
+	cpu.run = set_if;
+	enter(vcpu);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	CHECK(vcpu->requests & VCPU_REQ_EVENT);
+	enter(vcpu);
+	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
+	free_vcpu(vcpu);
+	stop();
+}
+
 static void take_step(struct vmcb *vmcb)
 {
 	vmcb->save.dr6 |= REG_DR6_BS;
@@ -827,6 +875,53 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 	enter(vcpu);
 	CHECK(!(cpu.seen.save.rflags & REG_RFLAGS_TF));
 	CHECK_EQ(cpu.seen.save.dr6, REG_DR6_RESET);
+	free_vcpu(vcpu);
+	stop();
+}
+
+/* One emulated host does not say in DR6 why there was a #DB. */
+TEST(a_step_is_known_without_its_cause)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	vcpu->intr_shadow = true;
+	svm_backend.request_window(vcpu, WINDOW_NMI, 0);
+	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
+	cpu.rip = 0x1001;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
+	CHECK(cpu.seen.save.rflags & REG_RFLAGS_TF);
+	CHECK_EQ(vcpu->exception, 0);
+	CHECK(!vcpu->intr_shadow);
+	CHECK(vcpu->requests & VCPU_REQ_EVENT);
+	free_vcpu(vcpu);
+	stop();
+}
+
+static void hit_breakpoint(struct vmcb *vmcb)
+{
+	vmcb->save.dr6 |= 1;
+}
+
+/* A breakpoint at the instruction that is to be stepped: it is the guest's, and nothing has run. */
+TEST(a_breakpoint_is_no_step)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	vcpu->intr_shadow = true;
+	svm_backend.request_window(vcpu, WINDOW_NMI, 0);
+	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
+	cpu.run = hit_breakpoint;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->exception, INTINFO(VM_INTINFO_HWEXCEPTION, VECTOR_DB));
+	CHECK(vcpu->intr_shadow);
+	/* The same one again, which DR6 shows already. */
+	vcpu->exception = 0;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->exception, INTINFO(VM_INTINFO_HWEXCEPTION, VECTOR_DB));
 	free_vcpu(vcpu);
 	stop();
 }
@@ -901,6 +996,55 @@ TEST(unknown_exits_go_to_the_program)
 		CHECK_EQ(vcpu->exit.u.svm.exitcode, codes[i]);
 		CHECK_EQ(vcpu->stats[STAT_COMMON], i + 1);
 	}
+	free_vcpu(vcpu);
+	stop();
+}
+
+TEST(cr2_is_loaded_by_hand_without_decode_assists)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	vcpu->cr2 = 0x123000;
+	enter(vcpu);
+	CHECK_EQ(cpu.seen.save.cr2, 0x123000);
+	CHECK_EQ(cpu.cr2, 0);
+	free_vcpu(vcpu);
+	stop();
+
+	start(ALL_FEATURES & ~SVM_FEATURE_DECODE_ASSISTS);
+	vcpu = make_vcpu(0);
+	vcpu->cr2 = 0x123000;
+	enter(vcpu);
+	CHECK_EQ(cpu.cr2, 0x123000);
+	free_vcpu(vcpu);
+	stop();
+}
+
+static void leave_long_mode_early(struct vmcb *vmcb)
+{
+	vmcb->save.cr0 = REG_CR0_PG | REG_CR0_PE | REG_CR0_NE | REG_CR0_ET;
+	vmcb->save.cr4 = REG_CR4_PAE;
+	vmcb->save.efer = REG_EFER_SVME | REG_EFER_LME;
+	vmcb->control.exitinfo1 = CR_EXIT_MOV | 0;
+	vmcb->control.next_rip = vmcb->save.rip + 3;
+	vmcb->save.rax = REG_CR0_PG; /* without PE: refused */
+}
+
+/* One emulated host has it cleared before it asks us; what reads the guest's memory trusts it. */
+TEST(lma_at_a_cr0_exit_is_lme_and_pg)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	cpu.exitcode = VMEXIT_CR_WRITE(0);
+	cpu.run = leave_long_mode_early;
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->exception,
+		 INTINFO(VM_INTINFO_HWEXCEPTION, VECTOR_GP) | VM_INTINFO_DEL_ERRCODE);
+	CHECK(svm_vcpu(vcpu)->vmcb->save.efer & REG_EFER_LMA);
 	free_vcpu(vcpu);
 	stop();
 }
