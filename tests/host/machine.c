@@ -174,7 +174,7 @@ void check_held(struct held before)
 
 /* --- what a group has left behind -------------------------------------------------- */
 
-#define GROUP "/sys/fs/cgroup/vmm-work"
+#define GROUP WORK_GROUP
 
 static void work_in_group(void (*work)(void))
 {

@@ -43,8 +43,10 @@ struct held module_holds(void);
 /* It holds again what it held then, to the byte. */
 void check_held(struct held before);
 
+#define WORK_GROUP "/sys/fs/cgroup/vmm-work"
+
 /*
- * Run 'work' in a process and a memory group of its own; what the kernel still holds on
+ * Run 'work' in a process of its own in the memory group WORK_GROUP, made for it; what the kernel still holds on
  * behalf of that group afterwards, in KiB: page by page what nobody has given back, also
  * where the module thinks so. Some tens of KiB are the kernel's own.
  */

@@ -569,6 +569,70 @@ TEST(guest_goes_on_after_suspend)
 	vm_close(machine.ctx);
 }
 
+/* --- out of memory ------------------------------------------------------------------------ */
+
+#define SCARCE_LIMIT  "33554432"
+#define SCARCE_MEMORY (64 << 20)
+#define SCARCE_ROUNDS 20
+
+/*
+ * A guest that writes to every page from 16 MiB to 64 MiB in unreal mode: mov $0x1000000,
+ * %edi; 1: mov %al, (%edi); add $0x1000, %edi; cmp $0x4000000, %edi; jb 1b; cli; hlt
+ */
+static const uint8_t touch_all[] = { 0x66, 0xbf, 0x00, 0x00, 0x00, 0x01, 0x67, 0x88, 0x07,
+				     0x66, 0x81, 0xc7, 0x00, 0x10, 0x00, 0x00, 0x66, 0x81,
+				     0xff, 0x00, 0x00, 0x00, 0x04, 0x72, 0xed, 0xfa, 0xf4 };
+
+/* A VM that has no memory left at its guest's first touch of a page, or at its program's. */
+static void run_short(bool by_guest, int limit)
+{
+	struct machine machine =
+		machine_create("short", SCARCE_MEMORY, touch_all, sizeof(touch_all));
+	struct vm_exit exit;
+	int result;
+
+	REQUIRE(vm_set_desc(machine.vcpu, VM_REG_GUEST_DS, 0, 0xffffffff, 0xc093) == 0);
+	REQUIRE(pwrite(limit, SCARCE_LIMIT, strlen(SCARCE_LIMIT), 0) > 0);
+	if (!by_guest)
+		touch(machine.memory, SCARCE_MEMORY);
+	do {
+		result = vm_run_reply(machine.vcpu, &exit, false, 0);
+	} while (result == 0 && exit.exitcode == VM_EXITCODE_BOGUS);
+	CHECK(result == -1 && errno == ENOMEM);
+	/* What a process needs otherwise would be a reason for a kill. */
+	REQUIRE(pwrite(limit, "max", 3, 0) == 3);
+	machine_destroy(&machine);
+}
+
+static void run_short_often(void)
+{
+	int limit = open(WORK_GROUP "/memory.max", O_WRONLY);
+
+	REQUIRE(limit >= 0);
+	REQUIRE(signal(SIGBUS, on_sigbus) != SIG_ERR);
+	for (int i = 0; i < SCARCE_ROUNDS; i++)
+		run_short(i % 2, limit);
+	close(limit);
+}
+
+TEST(vm_without_memory_beside_a_running_one)
+{
+	struct machine machine = machine_create("race", 1 << 20, count_up, sizeof(count_up));
+	struct runner runner = { .vcpu = machine.vcpu };
+	struct held before;
+
+	runner_start(&runner);
+	CHECK(guest_runs(&machine));
+	before = module_holds();
+	CHECK(kernel_memory_left_by(run_short_often) < SCARCE_ROUNDS * 4 / 2);
+	check_held(before);
+	CHECK(guest_runs(&machine));
+	CHECK(vm_destroy_name("race") == 0);
+	REQUIRE(runner_join(&runner, 5));
+	CHECK(stopped_by_destroy(&runner));
+	vm_close(machine.ctx);
+}
+
 /* --- what the kernel shows of us ------------------------------------------------------------ */
 
 /* One page has been touched: it has backing of its own size, or of 2 MiB. */
