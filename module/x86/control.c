@@ -148,15 +148,26 @@ static int read_pdptes(struct vcpu *vcpu, uint64_t cr3, uint64_t pdpte[4])
 	return 0;
 }
 
+/* A back end whose hardware reads the pointers from memory at each walk has no registers. */
+static bool keeps_pdptes(struct vcpu *vcpu)
+{
+	uint64_t pdpte;
+
+	return backend->get_reg(vcpu, VM_REG_GUEST_PDPTE0, &pdpte) == 0;
+}
+
 /*
- * The processor reads them when PAE paging begins or CR3 is loaded, and keeps them. A
- * back end whose hardware reads memory each time has no such registers (-EINVAL).
+ * A processor with registers reads them when PAE paging begins or CR3 is loaded, and
+ * refuses bad ones then. Another finds them out in a walk (APM vol. 2, 15.25.10): what
+ * is in memory is then not for us to judge, and MOV to CR3 does not exit there anyhow.
  */
 static int load_pdptes(struct vcpu *vcpu, uint64_t cr3)
 {
 	uint64_t reserved = PDPTE_RESERVED | cpuid_phys_reserved(vcpu->vm);
 	uint64_t pdpte[4];
 
+	if (!keeps_pdptes(vcpu))
+		return 0;
 	if (read_pdptes(vcpu, cr3, pdpte))
 		return -EINVAL;
 	for (unsigned int i = 0; i < 4; i++) {

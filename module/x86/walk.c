@@ -104,6 +104,15 @@ static uint64_t reserved_32(const struct walker *walker, unsigned int level, uin
 	return bits(21, width - 32 + 13);
 }
 
+/*
+ * A processor that reads the PAE pointers from memory may mark them as accessed, as QEMU
+ * does, and has to be able to go on with what it has written itself.
+ */
+static uint64_t reserved_in_pointer(const struct walk_state *state)
+{
+	return state->has_pdpte ? PDPTE_RESERVED : PDPTE_RESERVED & ~PTE_X86_ACCESSED;
+}
+
 static uint64_t reserved_wide(const struct walker *walker, unsigned int level, uint64_t entry)
 {
 	const struct walk_state *state = walker->state;
@@ -114,7 +123,7 @@ static uint64_t reserved_wide(const struct walker *walker, unsigned int level, u
 	if (state->paging.paging_mode == PAGING_MODE_PAE) {
 		reserved |= PTE_PAE_UNUSED;
 		if (level == 2)
-			return reserved | PDPTE_RESERVED | PTE_X86_NX;
+			return reserved | reserved_in_pointer(state) | PTE_X86_NX;
 	}
 	if (level > 2 || (level == 2 && !state->gigabyte_pages))
 		return reserved | PTE_X86_LARGE;

@@ -7,7 +7,7 @@
 #define FAR_PORT 0x3e0
 
 static const char *const mode_names[] = {
-	"compatibility", "protected", "PSE", "16-bit protected", "real", "unreal",
+	"compatibility", "protected", "PSE", "PAE", "16-bit protected", "real", "unreal",
 };
 
 #define MODE_COUNT  (sizeof(mode_names) / sizeof(mode_names[0]))
@@ -40,7 +40,7 @@ SNIPPETS(cr0,
 TEST(every_mode_is_entered_and_left)
 {
 	for (unsigned int mode = 0; mode < MODE_COUNT; mode++) {
-		bool paging = mode <= MODE_PSE && mode != MODE_PROTECTED;
+		bool paging = mode <= MODE_PAE && mode != MODE_PROTECTED;
 		bool protected = mode <= MODE_PROTECTED_16;
 
 		RUN_EITHER(mode, cr0);
@@ -136,7 +136,7 @@ SNIPPET(device_32, 32,
 
 TEST(devices_in_32_bit_modes)
 {
-	for (unsigned int mode = 0; mode <= MODE_PSE; mode++) {
+	for (unsigned int mode = 0; mode <= MODE_PAE; mode++) {
 		uint32_t period = *(volatile uint32_t *)(HPET + 4);
 
 		*(volatile uint64_t *)(HPET + 0x10) = 0;
@@ -291,6 +291,67 @@ TEST(device_behind_a_4_mib_page_elsewhere)
 	CHECK_EQ(mode_registers.eax, *(volatile uint32_t *)(HPET + 4));
 }
 
+/* ESI: an entry of 8 bytes; ECX: what its lower half becomes, the upper one being 0. */
+SNIPPET(move_pae_32, 32,
+	"movl %ecx, (%esi); movl %cr3, %eax; movl %eax, %cr3\n"
+	"movl (%edi), %eax; ret");
+
+TEST(pages_of_2_mib_move_with_pae)
+{
+	volatile uint32_t *word = (volatile uint32_t *)0x2800010;
+
+	*word = 0x76543210;
+	mode_registers = (struct mode_registers){
+		.ecx = 0x2800083,
+		.esi = (uint32_t)(uint64_t)&mode_pae_directories[0xc0000000 >> 21],
+		.edi = 0xc0000010,
+	};
+	RUN(MODE_PAE, move_pae_32);
+	CHECK_EQ(mode_registers.eax, 0x76543210);
+	CHECK_EQ(mode_pae_directories[0xc0000000 >> 21] & 0x60, 0x20);
+}
+
+/* A whole directory takes another's place: the pointers are read again with CR3. */
+TEST(pae_pointers_move_with_cr3)
+{
+	volatile uint32_t *word = (volatile uint32_t *)0x2800010;
+
+	*word = 0x13572468;
+	mode_registers = (struct mode_registers){
+		.ecx = (uint32_t)(uint64_t)mode_pae_directories | 1,
+		.esi = (uint32_t)(uint64_t)&mode_pae_pointers[1],
+		.edi = 0x40000000 + 0x2800010,
+	};
+	RUN(MODE_PAE, move_pae_32);
+	CHECK_EQ(mode_registers.eax, 0x13572468);
+}
+
+TEST(device_behind_a_2_mib_page_elsewhere_with_pae)
+{
+	mode_registers = (struct mode_registers){
+		.ecx = (HPET & 0xffe00000) | 0x83,
+		.esi = (uint32_t)(uint64_t)&mode_pae_directories[0xc0000000 >> 21],
+		.edi = 0xc0000000 + (HPET & 0x1fffff) + 4,
+	};
+	RUN(MODE_PAE, move_pae_32);
+	CHECK_EQ(mode_registers.eax, *(volatile uint32_t *)(HPET + 4));
+}
+
+/* A change of CR4.PGE makes the processor look at the pointers once more; they have been used. */
+SNIPPET(toggle_global_32, 32,
+	"movl %cr4, %ecx; movl %ecx, %eax; xorl $0x80, %eax; movl %eax, %cr4\n"
+	"movl %ecx, %cr4; movl %cr3, %eax; movl %eax, %cr3; movl (%edi), %eax; ret");
+
+TEST(pae_pointers_in_use_may_be_loaded_again)
+{
+	volatile uint32_t *word = (volatile uint32_t *)0x2800010;
+
+	*word = 0x24681357;
+	mode_registers = (struct mode_registers){ .edi = 0x2800010 };
+	RUN(MODE_PAE, toggle_global_32);
+	CHECK_EQ(mode_registers.eax, 0x24681357);
+}
+
 /* --- segments that are not flat --------------------------------------------------------------------- */
 
 extern uint64_t gdt_free[];
@@ -304,7 +365,7 @@ TEST(device_through_a_segment_with_a_base)
 	uint64_t base = HPET - 0x1000;
 
 	gdt_free[0] = 0x00cf93000000ffff | (base & 0xffffff) << 16 | (base >> 24) << 56;
-	for (unsigned int mode = 0; mode <= MODE_PSE; mode++) {
+	for (unsigned int mode = 0; mode <= MODE_PAE; mode++) {
 		mode_registers = (struct mode_registers){ .esi = 0x1000 };
 		RUN((enum mode)mode, based_32);
 		CHECK_MODE(mode, mode_registers.eax, *(volatile uint32_t *)(HPET + 4));

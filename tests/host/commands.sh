@@ -59,7 +59,7 @@ refuses bhyvectl-no-such-vm "No such|not exist" bhyvectl --vm=nobody --get-stats
 refuses bhyvectl-bad-option "usage|option" bhyvectl --no-such-option
 
 bhyvectl --vm=taken --create
-"$@" bhyvectl --vm=taken --create 2>"$scratch/err"
+bhyvectl --vm=taken --create 2>"$scratch/err"
 is commands.vm-exists-already $? 1
 check commands.vm-exists-says "$(cat "$scratch/err")" grep -q "exists" "$scratch/err"
 bhyvectl --vm=taken --destroy

@@ -41,6 +41,12 @@ is() {
 	check "$1" "'$2', not '$3'" [ "$2" = "$3" ]
 }
 
+# What the module holds: KiB of guests' memory, KiB of its own, pieces of memory.
+held() {
+	echo $(cat /proc/sys/hw/vmm/guest_memory /proc/sys/hw/vmm/own_memory \
+		/proc/sys/hw/vmm/own_objects)
+}
+
 # linux_guest CPUS SCRIPT [KERNEL-PARAMETERS]: boots Linux with SCRIPT as its first
 # work. Its console is in $scratch/output, and with the host's uptime before each
 # line in $scratch/stamped; the status is bhyve's.

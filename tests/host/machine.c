@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Present, read and write or read and execute, accessed; real-mode limits. */
@@ -98,6 +100,16 @@ long meminfo(const char *field)
 	return value;
 }
 
+long read_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return size > 0 ? atol(text) : -1;
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -144,5 +156,78 @@ long settled_free_memory(void)
 			break;
 		usleep(100000);
 	}
+	return now;
+}
+
+/* --- what the module holds --------------------------------------------------------- */
+
+struct held module_holds(void)
+{
+	return (struct held){
+		.guest_memory = read_number("/proc/sys/hw/vmm/guest_memory"),
+		.own_memory = read_number("/proc/sys/hw/vmm/own_memory"),
+		.own_objects = read_number("/proc/sys/hw/vmm/own_objects"),
+	};
+}
+
+void check_held(struct held before)
+{
+	struct held now = module_holds();
+
+	CHECK(now.guest_memory >= 0);
+	CHECK_EQ(now.guest_memory, before.guest_memory);
+	CHECK_EQ(now.own_memory, before.own_memory);
+	CHECK_EQ(now.own_objects, before.own_objects);
+}
+
+/* --- what a group has left behind -------------------------------------------------- */
+
+#define GROUP WORK_GROUP
+
+static void work_in_group(void (*work)(void))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		REQUIRE(write_file(GROUP "/cgroup.procs", "0") == 0);
+		work();
+		unit_end();
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+}
+
+/* The line "kernel" of memory.stat: pages and smaller pieces, no page cache. */
+static long group_kernel_memory(void)
+{
+	char line[128];
+	long bytes = -1;
+	FILE *file = fopen(GROUP "/memory.stat", "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "kernel %ld", &bytes);
+	if (file)
+		fclose(file);
+	return bytes < 0 ? -1 : bytes / 1024;
+}
+
+long kernel_memory_left_by(void (*work)(void))
+{
+	long before, now = -1;
+
+	REQUIRE(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") == 0);
+	REQUIRE(mkdir(GROUP, 0755) == 0);
+	work_in_group(work);
+	/* RCU frees later, and the count is brought up to date every other second. */
+	do {
+		before = now;
+		write_file("/proc/sys/vm/drop_caches", "3");
+		usleep(2500000);
+		now = group_kernel_memory();
+	} while (now != before);
+	REQUIRE(now >= 0);
+	CHECK(rmdir(GROUP) == 0);
 	return now;
 }

@@ -34,6 +34,28 @@ long meminfo(const char *field);
 long settled_free_memory(void);
 /* A number for this host, from the file "counts". */
 int count_of(const char *name);
+
+/* What the module holds, by its own count. */
+struct held {
+	long guest_memory; /* KiB */
+	long own_memory;   /* KiB */
+	long own_objects;
+};
+struct held module_holds(void);
+/* It holds again what it held then, to the byte. */
+void check_held(struct held before);
+
+#define WORK_GROUP "/sys/fs/cgroup/vmm-work"
+
+/*
+ * Run 'work' in a process of its own in the memory group WORK_GROUP, made for it; what the kernel still holds on
+ * behalf of that group afterwards, in KiB: page by page what nobody has given back, also
+ * where the module thinks so. Some tens of KiB are the kernel's own.
+ */
+long kernel_memory_left_by(void (*work)(void));
+
+/* A number from a file, -1 if there is none. */
+long read_number(const char *path);
 /* Write 'text' to a file of the kernel's: 0 or -1. */
 int write_file(const char *path, const char *text);
 

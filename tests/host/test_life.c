@@ -81,12 +81,14 @@ static void create_run_and_destroy(void)
 
 static void check_leak(int count, void (*cycle)(void))
 {
+	struct held held = module_holds();
 	long before;
 
 	cycles(count / 10, cycle);
 	before = settled_free_memory();
 	cycles(count, cycle);
 	CHECK(before - settled_free_memory() < 1024);
+	check_held(held);
 }
 
 TEST(many_vms_leak_nothing)

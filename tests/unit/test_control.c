@@ -216,6 +216,7 @@ TEST(bad_pae_pointers_are_refused)
 
 	begin();
 	CODE(0x90);
+	guest_has_pdptes(true);
 	reg[VM_REG_GUEST_CR4] = REG_CR4_PAE;
 	reg[VM_REG_GUEST_CR0] = REG_CR0_PE | REG_CR0_PG | REG_CR0_ET;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -226,6 +227,20 @@ TEST(bad_pae_pointers_are_refused)
 	CHECK_EQ(x86_write_cr3(vcpu, PDPTES), 0);
 	CHECK_EQ(x86_write_cr3(vcpu, 0x90000000), -EINVAL); /* no memory */
 	CHECK_EQ(reg[VM_REG_GUEST_CR3], PDPTES);
+	end();
+}
+
+/* By a walk, that is. A processor that marks a pointer as accessed must not lose it by that. */
+TEST(bad_pae_pointers_in_memory_are_found_later)
+{
+	begin();
+	CODE(0x90);
+	set_pdptes(0x6021);
+	reg[VM_REG_GUEST_CR3] = PDPTES;
+	reg[VM_REG_GUEST_CR4] = REG_CR4_PAE;
+	CHECK_EQ(x86_write_cr0(vcpu, REG_CR0_PE | REG_CR0_PG), 0);
+	CHECK_EQ(x86_write_cr4(vcpu, REG_CR4_PAE | REG_CR4_PGE), 0);
+	CHECK_EQ(x86_write_cr3(vcpu, PDPTES), 0);
 	end();
 }
 

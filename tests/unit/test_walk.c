@@ -191,6 +191,18 @@ TEST(pae)
 	CHECK_FAULT(0, 0, PFERR_PRESENT | PFERR_RESERVED);
 }
 
+/* In a pointer the bit is reserved, but some processors set it. */
+TEST(pae_pointer_marked_as_accessed)
+{
+	begin(PAGING_MODE_PAE);
+	put64(0x1000, 0x2000 | P | A);
+	put64(0x2000, 0x7e00000 | P | W | PS);
+	CHECK_WALK(0x12345, 0, 0x7e12345);
+	state.has_pdpte = true;
+	state.pdpte[0] = 0x2000 | P | A;
+	CHECK_FAULT(0x12345, 0, PFERR_PRESENT | PFERR_RESERVED);
+}
+
 /* Where the processor holds the pointers, memory may say what it likes. */
 TEST(pae_registers)
 {

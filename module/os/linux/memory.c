@@ -4,11 +4,14 @@
  * memory cgroup of the caller, and refused rather than taken by killing someone:
  * __GFP_RETRY_MAYFAIL and __GFP_NORETRY keep the OOM killer, also the cgroup's, out.
  */
+#include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "os/os.h"
+#include "os/linux/vmm_linux.h"
+
+struct memory_held memory_held;
 
 #define ALLOC_FLAGS (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 #define PAGE_FLAGS  (ALLOC_FLAGS | __GFP_ZERO)
@@ -16,38 +19,64 @@
 /* GFP_USER keeps the pages inside the cpuset of the program. */
 #define RAM_FLAGS (GFP_USER | __GFP_ACCOUNT | __GFP_ZERO | __GFP_NOWARN)
 
+/* --- what is held now --------------------------------------------------------------- */
+
+static long kib(unsigned int order)
+{
+	return (long)(PAGE_SIZE / 1024) << order;
+}
+
+/* Count an allocation that may have failed, or the end of one that may be nothing. */
+static void *taken(void *ptr, atomic_long_t *count, long amount)
+{
+	if (ptr)
+		atomic_long_add(amount, count);
+	return ptr;
+}
+
+static void *given(void *ptr, atomic_long_t *count, long amount)
+{
+	if (ptr)
+		atomic_long_sub(amount, count);
+	return ptr;
+}
+
+/* --- the module's own --------------------------------------------------------------- */
+
 void *os_alloc(size_t size)
 {
 	/* kvmalloc warns about more. */
 	if (size > INT_MAX)
 		return NULL;
-	return kvzalloc(size, ALLOC_FLAGS);
+	return taken(kvzalloc(size, ALLOC_FLAGS), &memory_held.objects, 1);
 }
 
 void os_free(void *ptr)
 {
-	kvfree(ptr);
+	kvfree(given(ptr, &memory_held.objects, 1));
 }
 
 void *os_page_alloc(void)
 {
-	return (void *)__get_free_page(PAGE_FLAGS);
+	return os_pages_alloc(0);
 }
 
 void os_page_free(void *page)
 {
-	free_page((unsigned long)page);
+	os_pages_free(page, 0);
 }
 
 void *os_pages_alloc(unsigned int order)
 {
-	return (void *)__get_free_pages(PAGE_FLAGS, order);
+	return taken((void *)__get_free_pages(PAGE_FLAGS, order), &memory_held.own, kib(order));
 }
 
 void os_pages_free(void *pages, unsigned int order)
 {
-	free_pages((unsigned long)pages, order);
+	free_pages((unsigned long)given(pages, &memory_held.own, kib(order)), order);
 }
+
+/* --- the guests' -------------------------------------------------------------------- */
 
 /*
  * A large page is a compound one, so that a reference to any part of it holds
@@ -59,19 +88,20 @@ void *os_ram_alloc(unsigned int order)
 	gfp_t flags = RAM_FLAGS | (order ? __GFP_COMP | __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
 	struct page *page = alloc_pages(flags, order);
 
-	return page ? page_address(page) : NULL;
+	return taken(page ? page_address(page) : NULL, &memory_held.ram, kib(order));
 }
 
 void os_ram_free(void *ram, unsigned int order)
 {
-	(void)order; /* a compound page knows its size */
-	put_page(virt_to_page(ram));
+	put_page(virt_to_page(given(ram, &memory_held.ram, kib(order))));
 }
 
 void os_ram_get(void *page)
 {
 	get_page(virt_to_page(page));
 }
+
+/* --- programs' ---------------------------------------------------------------------- */
 
 int os_copyin(const void *user, void *kernel, size_t len)
 {

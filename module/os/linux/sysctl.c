@@ -28,6 +28,27 @@ static struct ctl_table table[] = {
 		.proc_handler = proc_douintvec,
 	},
 	{
+		.procname = "guest_memory", /* KiB that guests have */
+		.data = &memory_held.ram.counter,
+		.maxlen = sizeof(long),
+		.mode = 0444,
+		.proc_handler = proc_doulongvec_minmax,
+	},
+	{
+		.procname = "own_memory", /* KiB for nested page tables, VMCBs and the like */
+		.data = &memory_held.own.counter,
+		.maxlen = sizeof(long),
+		.mode = 0444,
+		.proc_handler = proc_doulongvec_minmax,
+	},
+	{
+		.procname = "own_objects", /* number of all other pieces of memory */
+		.data = &memory_held.objects.counter,
+		.maxlen = sizeof(long),
+		.mode = 0444,
+		.proc_handler = proc_doulongvec_minmax,
+	},
+	{
 		.procname = "backend", /* SVM or VMX */
 		.data = backend_name,
 		.maxlen = sizeof(backend_name),

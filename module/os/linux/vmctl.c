@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/module.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <vmm/vmm_dev.h>
 #include "os/linux/vmm_linux.h"
@@ -19,7 +18,7 @@ struct control {
 
 int vmmctl_open(struct file *file)
 {
-	struct control *control = kzalloc(sizeof(*control), GFP_KERNEL_ACCOUNT);
+	struct control *control = os_alloc(sizeof(*control));
 
 	if (!control)
 		return -ENOMEM;
@@ -33,7 +32,7 @@ static int vmmctl_release(struct inode *inode, struct file *file)
 	struct control *control = file->private_data;
 
 	vmdev_destroy_monitored(&control->monitored);
-	kfree(control);
+	os_free(control);
 	return 0;
 }
 

@@ -13,7 +13,6 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <vmm/vmm_dev.h>
 #include "core/ioctl.h"
@@ -42,7 +41,7 @@ static void vmdev_free(struct kref *references)
 
 	vm_put(vmdev->vm);
 	iput(vmdev->inode);
-	kfree(vmdev);
+	os_free(vmdev);
 	module_put(THIS_MODULE);
 }
 
@@ -63,7 +62,7 @@ int vmdev_may_use(const struct vmdev *vmdev)
 /* A VM without name or node, with one reference. */
 static struct vmdev *vmdev_alloc(const char *name)
 {
-	struct vmdev *vmdev = kzalloc(sizeof(*vmdev), GFP_KERNEL_ACCOUNT);
+	struct vmdev *vmdev = os_alloc(sizeof(*vmdev));
 	int error;
 
 	if (!vmdev)
@@ -89,7 +88,7 @@ static struct vmdev *vmdev_alloc(const char *name)
 fail_inode:
 	iput(vmdev->inode);
 fail:
-	kfree(vmdev);
+	os_free(vmdev);
 	return ERR_PTR(error);
 }
 
@@ -194,7 +193,7 @@ int vmfile_open(struct file *file, struct vmdev *vmdev, int segid)
 
 	if (error)
 		goto fail;
-	vmfile = kzalloc(sizeof(*vmfile), GFP_KERNEL_ACCOUNT);
+	vmfile = os_alloc(sizeof(*vmfile));
 	if (!vmfile) {
 		error = -ENOMEM;
 		goto fail;
@@ -215,7 +214,7 @@ int vmfile_release(struct inode *inode, struct file *file)
 	struct vmfile *vmfile = file->private_data;
 
 	vmdev_put(vmfile->vmdev);
-	kfree(vmfile);
+	os_free(vmfile);
 	return 0;
 }
 

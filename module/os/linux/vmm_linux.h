@@ -3,6 +3,7 @@
 #ifndef OS_LINUX_VMM_LINUX_H
 #define OS_LINUX_VMM_LINUX_H
 
+#include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
@@ -140,6 +141,18 @@ extern const struct file_operations vmdev_fops;
 extern const struct file_operations vmio_fops;
 /* What opening each does. 'vmdev' comes with a reference for the file. */
 int vmmctl_open(struct file *file);
+
+/* --- memory.c -------------------------------------------------------------------- */
+
+/*
+ * What the module holds now, for the sysctls to read and for tests to see that it is
+ * given back. A guest's page counts until the VM drops it, whoever still pins it.
+ */
+extern struct memory_held {
+	atomic_long_t ram;     /* KiB of guests' memory */
+	atomic_long_t own;     /* KiB of pages for the hypervisor itself */
+	atomic_long_t objects; /* smaller or larger pieces from os_alloc() */
+} memory_held;
 
 /* --- the rest -------------------------------------------------------------------- */
 

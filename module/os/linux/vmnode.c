@@ -8,7 +8,6 @@
 #include <linux/hashtable.h>
 #include <linux/kdev_t.h>
 #include <linux/mutex.h>
-#include <linux/slab.h>
 #include <linux/stringhash.h>
 #include <linux/xarray.h>
 #include "os/linux/compat.h"
@@ -52,7 +51,7 @@ static const struct device_type vmnode_type = {
 
 static void vmnode_release(struct device *device)
 {
-	kfree(vmnode_of(device));
+	os_free(vmnode_of(device));
 }
 
 /* --- opening ----------------------------------------------------------------- */
@@ -172,7 +171,7 @@ static void vmnode_forget_name(struct vmnode *node)
 
 static struct vmnode *vmnode_alloc(const char *name)
 {
-	struct vmnode *node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+	struct vmnode *node = os_alloc(sizeof(*node));
 
 	if (!node)
 		return NULL;

@@ -15,6 +15,7 @@ enum mode {
 	MODE_COMPATIBILITY, /* 32-bit code in long mode, the tests' IDT */
 	MODE_PROTECTED,	    /* 32-bit, no paging */
 	MODE_PSE,	    /* 32-bit, 4 MiB pages, all 4 GiB */
+	MODE_PAE,	    /* 32-bit, entries of 64 bits, 2 MiB pages, all 4 GiB */
 	MODE_PROTECTED_16,  /* 16-bit code and data, no paging */
 	MODE_REAL,
 	MODE_UNREAL, /* real, but DS has base 0 and a limit of 4 GiB */
@@ -33,6 +34,9 @@ void mode_run(enum mode mode, const char *begin, const char *end);
 
 /* The page directory of MODE_PSE, filled by mode_run; snippets may change it. */
 extern uint32_t mode_directory[1024];
+/* The four page directories of MODE_PAE, and what refers to them; likewise. */
+extern uint64_t mode_pae_directories[4 * 512];
+extern uint64_t mode_pae_pointers[4];
 
 /* A snippet by its name. 'bits' is 16 or 32. */
 #define SNIPPET(name, bits, text)                                                       \
