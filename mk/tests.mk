@@ -78,6 +78,17 @@ $(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
+# test_loader_* and fuzz_loader_* have vmm-loader's files.
+LOADER_SRCS := $(filter-out cmd/vmm-loader/vmm-loader.c,$(wildcard cmd/vmm-loader/*.c))
+LOADER_OBJS = $(LOADER_SRCS:%.c=$(O)/$(1)/obj/%.o)
+$(foreach kind,unit fuzz,$(O)/$(kind)/obj/tests/$(kind)/$(kind:unit=test)_loader_%.o): \
+	PORTABLE_CFLAGS += -Icmd/vmm-loader
+
+$(O)/unit/test_loader_%: $(O)/unit/obj/tests/unit/test_loader_%.o $(O)/unit/obj/tests/unit/unit.o \
+		$(call LOADER_OBJS,unit)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
 # The library's own tests, without the module, whose functions have the same names;
 # tests/unit/vmmapi plays its device files.
 VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/vmmapi/*.c) \
@@ -115,6 +126,10 @@ $(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJ
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
 $(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz)
+	$(say) LD $@
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+
+$(O)/fuzz/fuzz_loader_%: $(O)/fuzz/obj/tests/fuzz/fuzz_loader_%.o $(call LOADER_OBJS,fuzz)
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
