@@ -48,11 +48,11 @@ INSTALLED_DKMS := \
 .PHONY: install install-dkms uninstall
 install:
 	$(Q)mk/install-files $(MANIFEST) $(INSTALLED) $(INSTALLED_MODULE)
-	$(Q)$(if $(DESTDIR),,/sbin/depmod -a)
+	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE))
 
 install-dkms:
 	$(Q)mk/install-files $(MANIFEST) $(INSTALLED) $(INSTALLED_DKMS)
 
 uninstall:
 	$(Q)mk/uninstall-files $(MANIFEST)
-	$(Q)$(if $(DESTDIR),,/sbin/depmod -a)
+	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE))

@@ -3,7 +3,7 @@
 # Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
-LAYERS := style lab unit fuzz guest host
+LAYERS := style lab unit config fuzz guest host
 
 # Every layer runs even if one before it failed.
 .PHONY: check
@@ -20,6 +20,10 @@ $(LAYERS:%=check-%): check-%: | setup-check
 .PHONY: $(LAYERS:%=run-%)
 run-style: programs
 	@tests/layer style tests/style/run
+
+# Configuration and packaging, on this machine: without an emulated host.
+run-config: programs modules
+	@tests/layer config tests/config/run
 
 # The portable parts of the module as ordinary code. They are compiled twice:
 # for the unit tests by gcc and for the fuzzers by clang.
