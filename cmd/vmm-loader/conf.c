@@ -3,7 +3,6 @@
 #include "conf.h"
 #include "line.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +64,7 @@ const char *conf_ppt_name(unsigned int list)
 /* BUS/SLOT/FUNCTION or DOMAIN/BUS/SLOT/FUNCTION in decimal. */
 static bool is_device(const char *text)
 {
-	static const unsigned int most[] = { INT_MAX, 255, 31, 7 };
+	static const unsigned int most[] = { 65535, 255, 31, 7 };
 	unsigned int slashes = 0;
 	unsigned int number;
 
