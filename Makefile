@@ -36,6 +36,7 @@ all: programs modules
 
 include mk/user.mk
 include mk/module.mk
+include mk/install.mk
 include mk/tests.mk
 
 # Order-only prerequisites of what needs them: they cost little when all is there.
@@ -70,9 +71,12 @@ help:
 #: make check-host   the module in an emulated host: load, permissions, life cycle, a Linux guest
 #: make check-amd-bochs, check-intel   both on an emulated host with other features
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
+#: make check-config loader.conf, what is installed where, the initramfs, DKMS
 #: make check-style  formatting and static analysis
 #: make native       build for the kernel of this machine (wants its headers)
 #: make install      install what "make native" built (DESTDIR, PREFIX)
+#: make install-dkms install what "make programs" built, and the module's source for DKMS
+#: make uninstall    take away what they have installed
 #: make clean        remove build/
 #:
 #: HOST=amd          the emulated host that run, check-guest and check-host use

@@ -3,10 +3,10 @@
 # Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
-LAYERS := style lab unit fuzz guest host
+LAYERS := style lab unit config fuzz guest host
 # Emulated hosts for guest and host tests in one boot. Each keeps one processor busy: they
-# run beside each other. (check-intel is there, but the module does not run on it yet.)
-HOST_LAYERS := amd-bochs
+# run beside each other.
+HOST_LAYERS := amd-bochs intel
 
 # Every layer runs even if one before it failed.
 .PHONY: check
@@ -19,7 +19,7 @@ check: | setup-check
 	done; wait
 	@tests/summary $(LAYERS) $(HOST_LAYERS)
 
-ALL_LAYERS := $(LAYERS) amd-bochs intel
+ALL_LAYERS := $(LAYERS) $(HOST_LAYERS)
 .PHONY: $(ALL_LAYERS:%=check-%)
 $(ALL_LAYERS:%=check-%): check-%: | setup-check
 	@$(MAKE) run-$* || tests/layer-failed $*
@@ -28,6 +28,10 @@ $(ALL_LAYERS:%=check-%): check-%: | setup-check
 .PHONY: $(ALL_LAYERS:%=run-%)
 run-style: programs
 	@tests/layer style tests/style/run
+
+# Configuration and packaging, on this machine: without an emulated host.
+run-config: programs modules
+	@tests/layer config tests/config/run
 
 # The portable parts of the module as ordinary code. They are compiled twice:
 # for the unit tests by gcc and for the fuzzers by clang.
@@ -86,6 +90,17 @@ $(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
+# test_loader_* and fuzz_loader_* have vmm-loader's files.
+LOADER_SRCS := $(filter-out cmd/vmm-loader/vmm-loader.c,$(wildcard cmd/vmm-loader/*.c))
+LOADER_OBJS = $(LOADER_SRCS:%.c=$(O)/$(1)/obj/%.o)
+$(foreach kind,unit fuzz,$(O)/$(kind)/obj/tests/$(kind)/$(kind:unit=test)_loader_%.o): \
+	PORTABLE_CFLAGS += -Icmd/vmm-loader
+
+$(O)/unit/test_loader_%: $(O)/unit/obj/tests/unit/test_loader_%.o $(O)/unit/obj/tests/unit/unit.o \
+		$(call LOADER_OBJS,unit)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
 # The library's own tests, without the module, whose functions have the same names;
 # tests/unit/vmmapi plays its device files.
 VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/vmmapi/*.c) \
@@ -123,6 +138,10 @@ $(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJ
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
 $(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz)
+	$(say) LD $@
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+
+$(O)/fuzz/fuzz_loader_%: $(O)/fuzz/obj/tests/fuzz/fuzz_loader_%.o $(call LOADER_OBJS,fuzz)
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 

@@ -2,7 +2,8 @@
 #
 # libvmmapi and the commands. Every .c file of a folder belongs to its program.
 
-COMMANDS := $(filter $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))),bhyve bhyvectl bhyveload)
+COMMANDS := $(filter $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))), \
+	bhyve bhyvectl bhyveload vmm-loader)
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
 USER_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARNINGS) -fstack-protector-strong -D_GNU_SOURCE \
@@ -46,8 +47,8 @@ $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 
 # No dynamic linking at each start of those that tests start by the thousand: under
 # emulation they are there in 20 ms instead of 120. bhyvectl looks up users' names,
-# for which the C library wants its plugins.
-$(O)/bin/bhyve $(O)/bin/bhyveload: LINK_MODE := -static-pie
+# for which the C library wants its plugins. vmm-loader goes into the initramfs alone.
+$(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 
 define command_rule
 $(O)/bin/$(1): $(call command_objs,$(1)) $(O)/lib/libvmmapi.a

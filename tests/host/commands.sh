@@ -71,7 +71,7 @@ refuses module-not-loaded "/dev/vmmctl|module|load" bhyveload -k $kernel vm
 refuses bhyvectl-module-not-loaded "/dev/vmmctl|module|load" bhyvectl --vm=x --create
 modprobe vmm maxcpu=8 && chgrp vmm /dev/vmmctl && chmod 660 /dev/vmmctl
 
-for command in bhyve bhyvectl bhyveload; do
+for command in bhyve bhyvectl bhyveload vmm-loader; do
 	$command --help >"$scratch/out" 2>&1
 	is commands.$command-help $? 0
 done

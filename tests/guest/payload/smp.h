@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SMP_MOST 8
+#define SMP_MOST 255
 
 /*
  * Start processor 'cpu' by INIT and SIPI and let it run fn(argument) in long mode,

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The names of loader.conf that are about vmm, and what their values may be. */
+#include "conf.h"
+#include "line.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* The file on its way through. */
+struct reading {
+	struct conf *conf;
+	const struct conf_listener *listener;
+	unsigned int number; /* of the line, from 1 */
+	struct line line;
+};
+
+static void problem(struct reading *reading, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Tells the listener. The text may quote the file: what is no text becomes '?'. */
+static void problem(struct reading *reading, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+			*c = '?';
+	reading->listener->problem(reading->listener->context, reading->number, text);
+}
+
+/*
+ * Reads digits at *text, which is moved behind them. False if there are none or
+ * the number is greater than 'most'.
+ */
+static bool read_number(const char **text, unsigned int most, unsigned int *number)
+{
+	const char *start = *text;
+	unsigned long long value = 0;
+
+	for (; **text >= '0' && **text <= '9'; (*text)++) {
+		value = value * 10 + (unsigned int)(**text - '0');
+		if (value > most)
+			return false;
+	}
+	*number = (unsigned int)value;
+	return *text > start;
+}
+
+/* --- devices -------------------------------------------------------------------- */
+
+const char *conf_ppt_name(unsigned int list)
+{
+	static const char *const names[CONF_PPT_LISTS] = { "pptdevs", "pptdevs2", "pptdevs3" };
+
+	return names[list];
+}
+
+/* BUS/SLOT/FUNCTION or DOMAIN/BUS/SLOT/FUNCTION in decimal. */
+static bool is_device(const char *text)
+{
+	static const unsigned int most[] = { 65535, 255, 31, 7 };
+	unsigned int slashes = 0;
+	unsigned int number;
+
+	for (const char *c = text; *c; c++)
+		slashes += *c == '/';
+	if (slashes != 2 && slashes != 3)
+		return false;
+	for (unsigned int i = 3 - slashes; i < 4; i++) {
+		if (!read_number(&text, most[i], &number))
+			return false;
+		if (*text++ != (i < 3 ? '/' : '\0'))
+			return false;
+	}
+	return true;
+}
+
+static void append_device(char *list, size_t used, const char *device)
+{
+	if (used)
+		list[used++] = ' ';
+	memcpy(list + used, device, strlen(device) + 1);
+}
+
+static void add_device(struct reading *reading, char *list, const char *device)
+{
+	size_t used = strlen(list);
+
+	if (!is_device(device))
+		problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
+			reading->line.name, device);
+	else if (used + (used > 0) + strlen(device) > CONF_PPT_LENGTH)
+		problem(reading, "%s: '%.40s' is left out: the kernel takes %d characters",
+			reading->line.name, device, CONF_PPT_LENGTH);
+	else
+		append_device(list, used, device);
+}
+
+static void set_pptdevs(struct reading *reading, unsigned int number)
+{
+	char *list = reading->conf->pptdevs[number];
+	char *rest = reading->line.value;
+	const char *device;
+
+	list[0] = '\0';
+	while ((device = strsep(&rest, " \t")))
+		if (*device)
+			add_device(reading, list, device);
+}
+
+/* --- the others ------------------------------------------------------------------- */
+
+static void set_load(struct reading *reading, unsigned int unused)
+{
+	const char *value = reading->line.value;
+
+	(void)unused;
+	reading->conf->load = strcasecmp(value, "YES") == 0;
+	if (!reading->conf->load && strcasecmp(value, "NO") != 0)
+		problem(reading, "vmm_load: '%.40s' is neither YES nor NO; NO is assumed", value);
+}
+
+static void set_maxcpu(struct reading *reading, unsigned int unused)
+{
+	const char *text = reading->line.value;
+	unsigned int number;
+
+	(void)unused;
+	if (read_number(&text, CONF_MAXCPU_LIMIT, &number) && number > 0 && *text == '\0')
+		reading->conf->maxcpu = number;
+	else
+		problem(reading, "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
+			reading->line.value, CONF_MAXCPU_LIMIT);
+}
+
+static const struct setting {
+	const char *name;
+	void (*set)(struct reading *reading, unsigned int argument);
+	unsigned int argument;
+} settings[] = {
+	{ "vmm_load", set_load, 0 },	{ "hw.vmm.maxcpu", set_maxcpu, 0 },
+	{ "pptdevs", set_pptdevs, 0 },	{ "pptdevs2", set_pptdevs, 1 },
+	{ "pptdevs3", set_pptdevs, 2 },
+};
+
+static const struct setting *find_setting(const char *name)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/* --- the file ---------------------------------------------------------------------- */
+
+static void apply(struct reading *reading)
+{
+	const struct conf_listener *listener = reading->listener;
+	const struct setting *setting = find_setting(reading->line.name);
+
+	if (!setting) {
+		if (listener->ignored)
+			listener->ignored(listener->context, reading->number, reading->line.name);
+	} else if (reading->line.cut) {
+		problem(reading, "%s: the value is longer than %d characters; ignored",
+			setting->name, LINE_VALUE_LENGTH);
+	} else {
+		setting->set(reading, setting->argument);
+	}
+}
+
+static void read_line(struct reading *reading, const char *text, size_t length)
+{
+	const char *wrong = line_parse(&reading->line, text, length);
+
+	if (wrong)
+		problem(reading, "%s: %.*s", wrong, length > 60 ? 60 : (int)length, text);
+	else if (reading->line.name[0])
+		apply(reading);
+}
+
+void conf_parse(struct conf *conf, const char *text, size_t length,
+		const struct conf_listener *listener)
+{
+	struct reading reading = { .conf = conf, .listener = listener };
+	const char *end = text + length;
+
+	memset(conf, 0, sizeof(*conf));
+	while (text < end) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+		const char *line_end = newline ? newline : end;
+
+		reading.number++;
+		read_line(&reading, text, (size_t)(line_end - text));
+		text = newline ? newline + 1 : end;
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What loader.conf says about vmm. The file has FreeBSD's syntax, loader.conf(5):
+ * each line is empty, a comment, or NAME="VALUE", where the quotes may be missing
+ * around a plain word. It may hold lines for other software, which are passed over.
+ */
+#ifndef VMM_LOADER_CONF_H
+#define VMM_LOADER_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONF_MAXCPU_LIMIT 255
+#define CONF_PPT_LISTS	  3    /* pptdevs, pptdevs2, pptdevs3 */
+#define CONF_PPT_LENGTH	  1024 /* the longest string the kernel takes as a parameter */
+
+struct conf {
+	bool load;	     /* vmm_load is YES */
+	unsigned int maxcpu; /* hw.vmm.maxcpu; 0: not said */
+	/* The entries that are well-formed, with one space between; "": none. */
+	char pptdevs[CONF_PPT_LISTS][CONF_PPT_LENGTH + 1];
+};
+
+/* Who is told while the file is read. */
+struct conf_listener {
+	/* A line, or a part of its value, means nothing; the rest of the file still does. */
+	void (*problem)(void *context, unsigned int line, const char *text);
+	/* A line for other software. May be NULL. */
+	void (*ignored)(void *context, unsigned int line, const char *name);
+	void *context;
+};
+
+/* Reads the text of a loader.conf. Of several lines for one name the last counts. */
+void conf_parse(struct conf *conf, const char *text, size_t length,
+		const struct conf_listener *listener);
+
+/* The name of a list of devices: of the line, and of the module's parameter. */
+const char *conf_ppt_name(unsigned int list);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Calling modprobe. Values hold spaces but no quotes (conf.c sees to it): modprobe
+ * itself puts quotes around such a value for the kernel, and would add a second pair
+ * to ours.
+ */
+#include "modprobe.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define MODULE "vmm"
+
+extern char **environ;
+
+static void add(struct modprobe *modprobe, const char *name, const char *value)
+{
+	char *parameter = modprobe->parameters[modprobe->count++];
+
+	snprintf(parameter, sizeof(modprobe->parameters[0]), "%s=%s", name, value);
+}
+
+void modprobe_init(struct modprobe *modprobe, const struct conf *conf)
+{
+	char number[16];
+
+	memset(modprobe, 0, sizeof(*modprobe));
+	if (conf->maxcpu) {
+		snprintf(number, sizeof(number), "%u", conf->maxcpu);
+		add(modprobe, "maxcpu", number);
+	}
+	for (unsigned int i = 0; i < CONF_PPT_LISTS; i++)
+		if (conf->pptdevs[i][0])
+			add(modprobe, conf_ppt_name(i), conf->pptdevs[i]);
+}
+
+void modprobe_print_command(const struct modprobe *modprobe, FILE *file)
+{
+	fputs("modprobe " MODULE, file);
+	for (unsigned int i = 0; i < modprobe->count; i++) {
+		const char *quote = strchr(modprobe->parameters[i], ' ') ? "'" : "";
+
+		fprintf(file, " %s%s%s", quote, modprobe->parameters[i], quote);
+	}
+	fputc('\n', file);
+}
+
+void modprobe_print_options(const struct modprobe *modprobe, FILE *file)
+{
+	if (modprobe->count == 0)
+		return;
+	fputs("options " MODULE, file);
+	for (unsigned int i = 0; i < modprobe->count; i++) {
+		const char *parameter = modprobe->parameters[i];
+		const char *value = strchr(parameter, '=') + 1;
+		const char *quote = strchr(value, ' ') ? "\"" : "";
+
+		fprintf(file, " %.*s%s%s%s", (int)(value - parameter), parameter, quote, value,
+			quote);
+	}
+	fputc('\n', file);
+}
+
+/* By PATH, or where it usually is if PATH is a user's and knows no /sbin. */
+static int spawn(pid_t *pid, char **argv)
+{
+	static const char *const names[] = { "modprobe", "/sbin/modprobe", "/usr/sbin/modprobe" };
+	int error = ENOENT;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && error == ENOENT; i++)
+		error = posix_spawnp(pid, names[i], NULL, NULL, argv, environ);
+	return error;
+}
+
+int modprobe_run(struct modprobe *modprobe)
+{
+	char *argv[2 + MODPROBE_PARAMETERS + 1] = { (char *)"modprobe", (char *)MODULE };
+	int error, status;
+	pid_t pid;
+
+	for (unsigned int i = 0; i < modprobe->count; i++)
+		argv[2 + i] = modprobe->parameters[i];
+	error = spawn(&pid, argv);
+	if (error)
+		return -error;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
