@@ -8,7 +8,7 @@ DESCRIPTION = "Intel Haswell under Bochs"
 KERNEL_LINE = bochs.KERNEL_LINE
 PACKAGES = bochs.PACKAGES
 PORT_CLASS = bochs.PORT_CLASS
-PROMPT = bochs.PROMPT
+Display = bochs.Display
 
 
 def command(machine):

@@ -10,6 +10,8 @@ of processors must not end it. The host's own stops that processor for good.
 """
 
 import os
+import re
+import tty
 
 from labkit import pvhdisk
 from labkit.machine import PtyPort
@@ -19,8 +21,6 @@ PORT_CLASS = PtyPort
 # The self-tests of the kernel's ciphers are half of its boot. The TSC counts the
 # instructions of all processors together.
 KERNEL_LINE = "edd=off no_timer_check tsc=reliable cryptomgr.notests=1"
-# The debugger's, when it begins and after a triple fault, be it a guest's.
-PROMPT = (b"<bochs:", b"c\n")
 
 SHARE = "/usr/share/bochs"
 
@@ -47,6 +47,43 @@ speaker: enabled=0
 {ports}
 {more}
 """
+
+
+class Screen:
+    """The machine's screen, a terminal that Bochs has made. Unread, it would stop Bochs."""
+
+    def __init__(self, path):
+        self._file = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self._file)
+
+    def fileno(self):
+        return self._file
+
+
+class Display(PtyPort):
+    """The terminal of Bochs' debugger.
+
+    It asks for a command when it begins and after a triple fault, be it a guest's, and
+    names the terminal that has the screen.
+    """
+
+    _EVENT = re.compile(rb'<bochs:\d+>|connected to screen "([^"]+)"')
+
+    def __init__(self):
+        super().__init__()
+        self._text = b""
+
+    def serve(self, data):
+        self._text += data
+        screens = []
+        for event in self._EVENT.finditer(self._text):
+            if event[1]:
+                screens.append(Screen(event[1].decode()))
+            else:
+                os.write(self.fileno(), b"c\n")
+        # What follows the last event may be the beginning of another.
+        self._text = self._EVENT.split(self._text)[-1][-80:]
+        return screens
 
 
 def _make_disk(machine):

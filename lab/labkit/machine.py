@@ -145,18 +145,17 @@ class Machine:
         self.status = None  # of the command, once it has ended
         self._process = None
         self._line = b""
-        self._asked = b""
+        self._sources = []
 
-    def start(self, command, prompt=None):
+    def start(self, command, display=None):
         """Starts the emulator.
 
-        With PROMPT, what it asks and the answer, it has a terminal of its own, where
-        each question gets that answer.
+        DISPLAY, if there is one, is a PtyPort for its terminal. What comes there goes to
+        the display's serve(), which returns more ports that must be read.
         """
-        self._prompt = prompt
-        if prompt is not None:
-            self._display = PtyPort()
-            stdin = stdout = self._display.other_end
+        self._display = display
+        if display is not None:
+            stdin = stdout = display.other_end
         else:
             stdin = subprocess.DEVNULL
             stdout = open(self.errors_path, "wb")
@@ -188,7 +187,9 @@ class Machine:
         the host is up. With TERMINAL what is typed there goes to the host.
         """
         ended = os.pidfd_open(self._process.pid)
-        sources = [ended] + self.ports + ([self._display] if self._display else [])
+        sources = self._sources = [ended] + self.ports
+        if self._display:
+            sources.append(self._display)
         announced = ending = False
         while ended in sources:
             now = time.monotonic()
@@ -234,14 +235,8 @@ class Machine:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         elif port is self._display:
-            self._answer(data)
+            self._sources += port.serve(data)
         return bool(data)
-
-    def _answer(self, data):
-        question, answer = self._prompt
-        *asked, self._asked = (self._asked + data).split(question)
-        self._asked = self._asked[-len(question) :]
-        os.write(self._display.fileno(), answer * len(asked))
 
     def _read_reports(self, data):
         self._line += data

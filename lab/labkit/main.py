@@ -233,7 +233,8 @@ def boot(options, machine, host, progress):
             terminal.raw()
 
     try:
-        machine.start(host.command(machine), getattr(host, "PROMPT", None))
+        display = host.Display() if hasattr(host, "Display") else None
+        machine.start(host.command(machine), display)
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
         if machine.status is not None:

@@ -243,6 +243,14 @@ void svm_close_interrupt_window(struct svm_vcpu *svm)
 	svm_dirty(svm, CLEAN_TPR);
 }
 
+/* Does CR8 hold back the interrupt for which the window has been asked? */
+static bool window_waits_for_cr8(const struct vmcb_control *control)
+{
+	uint64_t priority = (control->vintr & VINTR_PRIORITY_MASK) >> VINTR_PRIORITY_SHIFT;
+
+	return !(control->vintr & VINTR_IGNORE_TPR) && priority <= (control->vintr & REG_CR8_TPR);
+}
+
 /*
  * An exit has come first, of the instruction behind STI say. With IF set the next entry
  * would end at once for the window, so look now. One emulated host would not even do
@@ -250,7 +258,7 @@ void svm_close_interrupt_window(struct svm_vcpu *svm)
  */
 void svm_look_through_window(struct vcpu *vcpu)
 {
-	if (!(vcpu->rflags & REG_RFLAGS_IF))
+	if (!(vcpu->rflags & REG_RFLAGS_IF) || window_waits_for_cr8(&svm_vcpu(vcpu)->vmcb->control))
 		return;
 	svm_close_interrupt_window(svm_vcpu(vcpu));
 	look_for_events(vcpu);

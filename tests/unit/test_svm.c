@@ -821,6 +821,15 @@ TEST(an_exit_behind_sti_is_as_good_as_the_window)
 	CHECK(vcpu->requests & VCPU_REQ_EVENT);
 	enter(vcpu);
 	CHECK(!(cpu.seen.control.vintr & VINTR_IRQ));
+
+	/* CR8 holds it back: the window stays. */
+	svm_backend.request_window(vcpu, WINDOW_INTERRUPT, 0x61);
+	svm_vcpu(vcpu)->vmcb->control.vintr |= 6;
+	vcpu->requests = 0;
+	enter(vcpu);
+	enter(vcpu);
+	CHECK(cpu.seen.control.vintr & VINTR_IRQ);
+	CHECK_EQ(vcpu->requests, 0);
 	free_vcpu(vcpu);
 	stop();
 }
