@@ -263,7 +263,6 @@ static void refuse_entry(struct vcpu *vcpu, uint32_t reason)
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
 	os_vmwrite(VMCS_ENTRY_INTR_INFO, 0);
-	vmx->injected = false;
 	vmx->reason = EXIT_REASON_ENTRY_FAILED | reason;
 	vmx->vectoring = 0;
 	vcpu->next_rip = 0;

@@ -59,18 +59,6 @@ void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
 		vcpu->rip--;
 	}
 	os_vmwrite(VMCS_ENTRY_INTR_INFO, info);
-	vmx->injected = true;
-}
-
-/*
- * An interrupt that we have not injected is the processor's own delivery: the vector is
- * in service by now. One emulated host forgets its number on the way.
- */
-static uint64_t virtual_delivery(uint64_t intinfo)
-{
-	uint64_t in_service = vmx_exit_field(VMCS_GUEST_INTR_STATUS) >> 8;
-
-	return (intinfo & ~0xffull) | (in_service & 0xff);
 }
 
 /*
@@ -81,16 +69,12 @@ void vmx_events_after_exit(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	uint64_t intinfo = vmx_exit_field(VMCS_VECTORING_INFO);
-	bool injected = vmx->injected;
 
-	vmx->injected = false;
 	vmx->vectoring = (uint32_t)intinfo;
 	if (likely(!(intinfo & VM_INTINFO_VALID)) || is_software(intinfo & VM_INTINFO_TYPE))
 		return;
 	if ((intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
 		vmx_set_nmi_blocked(vcpu, false);
-	else if ((intinfo & VM_INTINFO_TYPE) == VM_INTINFO_HWINTR && !injected)
-		intinfo = virtual_delivery(intinfo);
 	intinfo &= 0xffffffff & ~(uint64_t)VM_INTINFO_RSVD;
 	if (intinfo & VM_INTINFO_DEL_ERRCODE)
 		intinfo |= vmx_exit_field(VMCS_VECTORING_ERROR) << 32;

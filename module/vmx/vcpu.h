@@ -119,7 +119,6 @@ struct vmx_vcpu {
 
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
-	bool injected;	   /* the last entry delivered an event of ours */
 	bool debug_step;   /* step for the program (VM_CAP_RFLAGS_TF), always */
 
 	/* The last exit. */
