@@ -201,3 +201,22 @@ void conf_parse(struct conf *conf, const char *text, size_t length,
 		text = newline ? newline + 1 : end;
 	}
 }
+
+/* --- the kernel's command line --------------------------------------------------------- */
+
+bool conf_forbidden(const char *command_line)
+{
+	static const char name[] = "vmm_load=";
+	bool forbidden = false;
+
+	while (*command_line) {
+		size_t length = strcspn(command_line, " \t\n");
+
+		if (length >= sizeof(name) - 1 && memcmp(command_line, name, sizeof(name) - 1) == 0)
+			forbidden = length == sizeof(name) + 1 &&
+				    strncasecmp(command_line + sizeof(name) - 1, "NO", 2) == 0;
+		command_line += length;
+		command_line += strspn(command_line, " \t\n");
+	}
+	return forbidden;
+}

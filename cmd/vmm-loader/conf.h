@@ -34,6 +34,12 @@ struct conf_listener {
 void conf_parse(struct conf *conf, const char *text, size_t length,
 		const struct conf_listener *listener);
 
+/*
+ * Whether the kernel's command line forbids to load, by vmm_load=NO: the way out
+ * when a boot with the module fails, as the loader's prompt is on FreeBSD.
+ */
+bool conf_forbidden(const char *command_line);
+
 /* The name of a list of devices: of the line, and of the module's parameter. */
 const char *conf_ppt_name(unsigned int list);
 

@@ -16,6 +16,7 @@
 
 #define DEFAULT_FILE  "/etc/vmm/loader.conf"
 #define LOADED_MODULE "/sys/module/vmm"
+#define COMMAND_LINE  "/proc/cmdline"
 #define FILE_MOST     ((size_t)1 << 20)
 #define EXIT_USAGE    2
 
@@ -161,6 +162,20 @@ static int read_conf(struct options *options, struct conf *conf)
 	return 0;
 }
 
+/* A command line that cannot be read forbids nothing. */
+static bool forbidden(void)
+{
+	static char text[4096];
+	FILE *file = fopen(COMMAND_LINE, "re");
+	bool is_forbidden;
+
+	if (!file)
+		return false;
+	is_forbidden = fgets(text, sizeof(text), file) && conf_forbidden(text);
+	fclose(file);
+	return is_forbidden;
+}
+
 /* --- loading -------------------------------------------------------------------------- */
 
 static int load(struct modprobe *modprobe)
@@ -190,6 +205,10 @@ static int act(const struct options *options, const struct conf *conf)
 		if (options->print_command || options->verbose)
 			complain("%s does not say vmm_load=\"YES\": nothing is loaded",
 				 options->file);
+		return EXIT_SUCCESS;
+	}
+	if (forbidden()) {
+		complain("the kernel's command line says vmm_load=NO: nothing is loaded");
 		return EXIT_SUCCESS;
 	}
 	if (access(LOADED_MODULE, F_OK) == 0) {

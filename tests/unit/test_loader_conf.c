@@ -285,3 +285,21 @@ TEST(quotes_and_backslashes_in_a_value)
 	CHECK(!line_parse(&line, word, strlen(word)));
 	CHECK_STR(line.value, "1,2:3/4-5_6+7.8");
 }
+
+TEST(the_command_line_can_forbid)
+{
+	static const char *const no[] = { "vmm_load=NO", "quiet vmm_load=no\n",
+					  "vmm_load=YES vmm_load=NO root=/dev/sda1" };
+	static const char *const yes[] = { "",
+					   "quiet\n",
+					   "vmm_load=YES",
+					   "vmm_load=NO vmm_load=",
+					   "xvmm_load=NO",
+					   "vmm_load=NOT",
+					   "vmm_load=N" };
+
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		CHECK_EQ_AT(conf_forbidden(no[i]), true, "%s", no[i]);
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+		CHECK_EQ_AT(conf_forbidden(yes[i]), false, "%s", yes[i]);
+}
