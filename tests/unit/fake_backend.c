@@ -4,15 +4,18 @@
 
 #include <stdlib.h>
 
+#include "x86/regs.h"
+
 static uint64_t leaf_bits(int prot, int memory_type)
 {
 	(void)memory_type;
 	return 1 | (prot & VM_PROT_WRITE ? 2 : 0);
 }
 
+/* As deep as the host's own tables. */
 static unsigned int npt_levels(void)
 {
-	return 4;
+	return os_read_cr4() & REG_CR4_LA57 ? 5 : 4;
 }
 
 static const struct npt_format format = {
