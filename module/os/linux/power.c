@@ -3,10 +3,11 @@
  * Leaving the processors clean: CPU hotplug, suspend, reboot and kexec, panic.
  *
  * A crash kernel started by panic() is the one case out of a module's reach: it
- * is started before the panic notifiers run (unless crash_kexec_post_notifiers
- * is set). The kernel itself clears EFER.SVME on the way there on some versions;
- * where it does not, the crash kernel inherits the bit, which changes nothing
- * for it: no guest is entered again.
+ * is started before the panic notifiers run, unless crash_kexec_post_notifiers
+ * is set, which hosts with VT-x and kdump should have: a processor in VMX operation
+ * does not let the crash kernel clear CR4.VMXE. With SVM it merely inherits
+ * EFER.SVME, which changes nothing for it: no guest is entered again. (The kernel's
+ * own hook for emergencies holds one hypervisor, and warns if KVM wants it too.)
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>

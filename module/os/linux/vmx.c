@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* os/vmx.h in the kernel: the host's segments, and CR4.VMXE. */
 #include <asm/desc.h>
+#include <asm/perf_event.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
 #include "os/vmx.h"
@@ -79,9 +80,13 @@ void os_host_segments_restore(const struct os_host_segments *segments)
 	invalidate_tss_limit();
 }
 
-/* Through the kernel, which writes CR4 from a copy of its own now and then. */
+/*
+ * Through the kernel, which writes CR4 from a copy of its own now and then. Where a
+ * processor cannot trace (PT) in VMX operation, perf has to know.
+ */
 void os_set_vmxe(bool on)
 {
+	intel_pt_handle_vmx(on);
 	cr4_update_irqsoff(on ? X86_CR4_VMXE : 0, on ? 0 : X86_CR4_VMXE);
 }
 
