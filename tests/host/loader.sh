@@ -100,7 +100,7 @@ payload() {
 		timeout 300 bhyve -c "$1" -m 64M -A -l testdev many
 } >"$scratch/out" 2>"$scratch/err"
 
-for cpus in 32 255; do
+for cpus in $MANY_CPUS; do
 	payload $cpus $cpus
 	is "loader.$cpus-processors" "$? $(cat "$scratch/err")" "33 "
 	bhyvectl --vm=many --destroy
@@ -115,9 +115,9 @@ topology() {
 	bhyvectl --vm=many --destroy
 }
 
-topology 255 255 1 1
-topology 254 2 127 1
-topology 252 2 63 2
+for of in $TOPOLOGIES; do
+	topology $(echo $of | tr , ' ')
+done
 
 bhyve -c 256 many 2>"$scratch/err"
 is loader.256-processors $? 4
