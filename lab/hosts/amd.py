@@ -19,8 +19,13 @@ a tenth of a second before the one it waits for.
 
 import shlex
 
+from labkit import tsc
+
 DESCRIPTION = "AMD EPYC under QEMU"
-KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.spare_cpu=0"
+KERNEL_LINE = (
+    "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.spare_cpu=0"
+    + tsc.kernel_parameter()
+)
 
 # Features of an EPYC that QEMU would warn about, since it does not emulate them.
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
