@@ -58,11 +58,23 @@ static void set_pause_exits(struct vcpu *vcpu, bool every)
 		     every || (crowded && !vmx_has(VMX_OPTION_PAUSE_LOOP)));
 }
 
+/* A field of a feature that the processor does not have is not there (SDM vol. 3, appendix B). */
+static uint64_t absent_fields(void)
+{
+	uint64_t absent = 0;
+
+	if (!vmx_has(VMX_OPTION_VPID))
+		absent |= BIT_ULL(FIELD_VPID);
+	if (!vmx_has(VMX_OPTION_TPR_SHADOW))
+		absent |= BIT_ULL(FIELD_TPR_THRESHOLD);
+	return absent;
+}
+
 /* Nothing is in the VMCS yet: the first entry writes every field. */
 static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vmx->cached = FIELDS_ALL;
-	vmx->dirty = vmx->cached;
+	vmx->dirty = vmx->cached & ~absent_fields();
 	vmx->field[FIELD_ENTRY_CONTROLS] = vmx_capabilities.entry;
 	vmx->field[FIELD_PRIMARY_CONTROLS] = vmx_capabilities.primary;
 	vmx->field[FIELD_EXCEPTION_BITMAP] = EXCEPTIONS;

@@ -124,6 +124,7 @@ TEST(every_missing_control_is_named)
 		{ MSRN_VMX_PRIMARY, PRIMARY_MOV_DR, "exit on MOV DR" },
 		{ MSRN_VMX_PRIMARY, PRIMARY_IO, "exit on all I/O" },
 		{ MSRN_VMX_PRIMARY, PRIMARY_MSR_BITMAP, "MSR bitmap" },
+		{ MSRN_VMX_PRIMARY, PRIMARY_PAUSE, "exit on PAUSE" },
 		{ MSRN_VMX_EXIT, EXIT_CONTROL_HOST_64, "64-bit host" },
 		{ MSRN_VMX_EXIT, EXIT_CONTROL_SAVE_DEBUG, "save DR7" },
 		{ MSRN_VMX_EXIT, EXIT_CONTROL_LOAD_EFER, "switch EFER" },
@@ -140,6 +141,15 @@ TEST(every_missing_control_is_named)
 	}
 }
 
+TEST(cr8_must_be_seen_somehow)
+{
+	processor_start();
+	processor_forbid(MSRN_VMX_PRIMARY, PRIMARY_CR8_LOAD);
+	CHECK_EQ(probe(), 0);
+	processor_forbid(MSRN_VMX_PRIMARY, PRIMARY_TPR_SHADOW);
+	must_name(-ENODEV, "CR8");
+}
+
 TEST(every_missing_property_is_named)
 {
 	static const struct {
@@ -151,6 +161,7 @@ TEST(every_missing_property_is_named)
 		{ MSRN_VMX_EPT_VPID, EPT_CAP_WB, 0, "write-back" },
 		{ MSRN_VMX_EPT_VPID, EPT_CAP_2M, 0, "2 MiB" },
 		{ MSRN_VMX_EPT_VPID, EPT_CAP_INVEPT, 0, "INVEPT" },
+		{ MSRN_VMX_EPT_VPID, EPT_CAP_INVEPT_ALL, 0, "INVEPT" },
 		{ MSRN_VMX_BASIC, 0, VMX_BASIC_32BIT, "fit a page" },
 		{ MSRN_VMX_BASIC, 0, 0x1001ull << 32, "fit a page" },
 		{ MSRN_VMX_BASIC, 0xfull << 50, 0, "write-back" },
@@ -166,6 +177,25 @@ TEST(every_missing_property_is_named)
 
 /* --- options ---------------------------------------------------------------------------- */
 
+static const struct {
+	uint32_t option;
+	uint32_t msr;
+	uint32_t bit;
+} options[] = {
+	{ VMX_OPTION_VPID, MSRN_VMX_SECONDARY, SECONDARY_VPID },
+	{ VMX_OPTION_PREEMPTION_TIMER, MSRN_VMX_PIN, PIN_PREEMPTION_TIMER },
+	{ VMX_OPTION_TPR_SHADOW, MSRN_VMX_PRIMARY, PRIMARY_TPR_SHADOW },
+	{ VMX_OPTION_PAUSE_LOOP, MSRN_VMX_SECONDARY, SECONDARY_PAUSE_LOOP },
+	{ VMX_OPTION_MONITOR_TRAP, MSRN_VMX_PRIMARY, PRIMARY_MONITOR_TRAP },
+	{ VMX_OPTION_RDTSCP, MSRN_VMX_SECONDARY, SECONDARY_RDTSCP },
+	{ VMX_OPTION_INVPCID, MSRN_VMX_SECONDARY, SECONDARY_INVPCID },
+	{ VMX_OPTION_WBINVD, MSRN_VMX_SECONDARY, SECONDARY_WBINVD },
+	{ VMX_OPTION_APICV, MSRN_VMX_SECONDARY, SECONDARY_VIRTUAL_INTERRUPT },
+	{ VMX_OPTION_APICV, MSRN_VMX_SECONDARY, SECONDARY_VIRTUAL_X2APIC },
+	{ VMX_OPTION_APICV, MSRN_VMX_SECONDARY, SECONDARY_APIC_REGISTERS },
+	{ VMX_OPTION_APICV, MSRN_VMX_SECONDARY, SECONDARY_VIRTUAL_APIC_ACCESS },
+};
+
 static void enter_once(void)
 {
 	struct vcpu *vcpu = vmx_start_here();
@@ -173,6 +203,18 @@ static void enter_once(void)
 	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
 	CHECK_EQ(processor.entries, 1);
 	vmx_stop();
+}
+
+/* The played processor aborts where an entry's controls are not what the MSRs allow. */
+TEST(each_option_may_be_absent)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		processor_start();
+		processor_forbid(options[i].msr, options[i].bit);
+		enter_once();
+		CHECK_EQ_AT(vmx_capabilities.features & options[i].option, 0, "row %zu", i);
+		CHECK_EQ_AT(seen(VMCS_PRIMARY_CONTROLS) & PRIMARY_MONITOR_TRAP, 0, "row %zu", i);
+	}
 }
 
 TEST(each_option_may_be_disabled)
