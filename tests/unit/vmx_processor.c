@@ -120,6 +120,8 @@ void processor_start(void)
 		cpus[i].vmxon = NONE;
 		cpus[i].current = NULL;
 	}
+	for (unsigned int i = 0; i < os_cpu_possible(); i++)
+		os_user_cpu(i)->cr3 = 0x1000000 * (i + 1);
 	set_cpuid();
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
 		os_user_set_msr(capabilities[i].msr, capabilities[i].value);
