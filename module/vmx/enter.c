@@ -195,15 +195,17 @@ void vmx_put(struct vcpu *vcpu)
 
 /* --- one entry and exit --------------------------------------------------------------------------- */
 
+/* There is no shadow of STI with IF clear (26.3.1.5): what comes from outside is MOV SS's. */
 static uint64_t blocking(const struct vcpu *vcpu, uint64_t interruptibility)
 {
 	uint64_t shadow = interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS);
 
-	if (likely(vcpu->intr_shadow == (shadow != 0)))
+	interruptibility &= ~shadow;
+	if (likely(!vcpu->intr_shadow))
 		return interruptibility;
-	if (shadow)
-		return interruptibility & ~shadow;
-	return interruptibility | BLOCKING_STI;
+	if (!(vcpu->rflags & REG_RFLAGS_IF))
+		shadow = BLOCKING_MOV_SS;
+	return interruptibility | (shadow ? shadow : BLOCKING_STI);
 }
 
 /*

@@ -396,6 +396,47 @@ TEST(registers_go_in_and_out)
 	vmx_stop();
 }
 
+/* SDM vol. 3, 26.3.1.5; the played processor refuses what does not fit. */
+TEST_BOTH(a_shadow_fits_the_flags)
+{
+	static const struct {
+		uint64_t flags;
+		uint64_t blocking, pending;
+	} rows[] = {
+		{ REG_RFLAGS_IF, BLOCKING_STI, 0 },
+		{ 0, BLOCKING_MOV_SS, 0 },
+		{ REG_RFLAGS_IF | REG_RFLAGS_TF, BLOCKING_STI, PENDING_DEBUG_BS },
+		{ REG_RFLAGS_TF, BLOCKING_MOV_SS, PENDING_DEBUG_BS },
+	};
+	struct vcpu *vcpu = vmx_start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, rows[i].flags);
+		vmx_put_reg(vcpu, VM_REG_GUEST_INTR_SHADOW, 1);
+		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_RESUME, "row %zu", i);
+		CHECK_EQ_AT(seen(VMCS_GUEST_INTERRUPTIBILITY), rows[i].blocking, "row %zu", i);
+		CHECK_EQ_AT(seen(VMCS_GUEST_PENDING_DEBUG), rows[i].pending, "row %zu", i);
+		vmx_put_reg(vcpu, VM_REG_GUEST_INTR_SHADOW, 0);
+		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_RESUME, "row %zu", i);
+		CHECK_EQ_AT(seen(VMCS_GUEST_INTERRUPTIBILITY), 0, "row %zu", i);
+		CHECK_EQ_AT(seen(VMCS_GUEST_PENDING_DEBUG), 0, "row %zu", i);
+	}
+	vmx_stop();
+}
+
+/* The shadow of an STI, and then the program clears IF. */
+TEST(a_shadow_of_sti_ends_with_if)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, REG_RFLAGS_IF);
+	vmx_put_reg(vcpu, VM_REG_GUEST_INTR_SHADOW, 1);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, 0);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	vmx_stop();
+}
+
 /* --- control registers ------------------------------------------------------------------------------------ */
 
 /* The guest has what is not masked; what is masked it reads from the shadow. */
