@@ -518,6 +518,8 @@ TEST_BOTH(registers_the_hardware_would_refuse_are_refused)
 		{ VM_REG_GUEST_EFER, 1ull << 63 },     { VM_REG_GUEST_DR6, 1ull << 32 },
 		{ VM_REG_GUEST_DR7, 1ull << 32 },      { VM_REG_GUEST_TPR, 16 },
 		{ VM_REG_GUEST_CS, 0x10000 },	       { VM_REG_GUEST_GDTR, 0 },
+		{ VM_REG_GUEST_FS_BASE, 1ull << 47 },  { VM_REG_GUEST_GS_BASE, 1ull << 63 },
+		{ VM_REG_GUEST_KGS_BASE, 1ull << 47 },
 	};
 	struct seg_desc wide = { .limit = 0x10000 };
 	struct vcpu *vcpu = vmx_start();
