@@ -181,10 +181,12 @@ void vmx_load(struct vcpu *vcpu)
 	vmx->switch_flags = switch_flags();
 }
 
+/* DR7 is looked at before each load: to know it saves fetching every field then. */
 void vmx_put(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
+	(void)vmx_get(vmx, FIELD_DR7);
 	if (context_dr_owned(vcpu))
 		vmx->dr6 = os_read_dr(6);
 	put_msrs(vmx);

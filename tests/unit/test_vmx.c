@@ -358,6 +358,18 @@ TEST(registers_are_known_while_vmx_is_off)
 	vmx_stop();
 }
 
+/* Whether the guest's DR7 asks for the debug registers is looked at before each load. */
+TEST(a_load_is_one_pointer_load)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	vmx_turn(vcpu);
+	processor.pointer_loads = 0;
+	vmx_turn(vcpu);
+	CHECK_EQ(processor.pointer_loads, 1);
+	vmx_stop();
+}
+
 /* --- general registers, CR2, the shadow --------------------------------------------------------------- */
 
 static void guest_moves(struct vcpu *vcpu)
