@@ -588,3 +588,27 @@ TEST_BOTH(pointers_are_read_where_the_program_sets_none)
 	CHECK_EQ(seen(VMCS_GUEST_PDPTE0 + 2), 0x99001);
 	vmx_stop();
 }
+
+/* A MOV reloads them with some bits only (SDM vol. 3, 4.4.1): memory may hold others by now. */
+TEST_BOTH(pointers_stay_when_nothing_asks_for_new_ones)
+{
+	uint64_t *pointers;
+
+	vcpu = vmx_start();
+	give_memory();
+	pointers = memory_hva(vmx_vm, 0x3000, VM_PROT_WRITE);
+	REQUIRE(pointers);
+	pointers[0] = 0x10001;
+	pae_paging(0x3000);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	pointers[0] = 0x20001;
+	reg(VM_REG_GUEST_CR0, REG_CR0_PG | REG_CR0_PE | REG_CR0_NE | REG_CR0_TS);
+	reg(VM_REG_GUEST_CR4, REG_CR4_PAE | REG_CR4_MCE);
+	reg(VM_REG_GUEST_EFER, REG_EFER_NXE);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	CHECK_EQ(seen(VMCS_GUEST_PDPTE0), 0x10001);
+	reg(VM_REG_GUEST_CR4, REG_CR4_PAE | REG_CR4_PGE);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	CHECK_EQ(seen(VMCS_GUEST_PDPTE0), 0x20001);
+	vmx_stop();
+}
