@@ -1163,6 +1163,36 @@ TEST(x2apic_writes_by_way_of_the_page_are_writes)
 	tear_down();
 }
 
+/* The processor takes writes of ICR's high half without a word. */
+TEST(destination_in_the_page_is_kept)
+{
+	set_up();
+	share(cpu[0]);
+	*in_page(cpu[0], ICR_HIGH) = 3u << 24;
+	CHECK_EQ(get(cpu[0], ICR_HIGH), 3u << 24); /* by an instruction that is emulated */
+	CHECK_EQ(page_write(cpu[0], SVR, 0x1fe), 0);
+	CHECK_EQ(lapic_set_base(cpu[0], lapic_get_base(cpu[0]) ^ LAPIC_BASE_BSP), 0);
+	CHECK_EQ(*in_page(cpu[0], ICR_HIGH), 3u << 24);
+	CHECK_EQ(page_write(cpu[0], ICR_LOW, 0x4044), 0);
+	CHECK_EQ(lapic_pending(cpu[3]), 0x44);
+	CHECK_EQ(lapic_pending(cpu[1]), -1);
+	tear_down();
+}
+
+TEST(ipi_by_way_of_the_page_becomes_an_exit)
+{
+	set_up();
+	cpu[0]->capabilities = 1u << VM_CAP_IPI_EXIT;
+	cpu[0]->rip = 0x1003; /* the write is done */
+	share(cpu[0]);
+	*in_page(cpu[0], ICR_HIGH) = 2u << 24;
+	CHECK_EQ(page_write(cpu[0], ICR_LOW, 0x4500), 1);
+	CHECK_EQ(cpu[0]->exit.exitcode, VM_EXITCODE_IPI);
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 1u << 2);
+	CHECK_EQ(cpu[0]->resume_rip, 0x1003);
+	tear_down();
+}
+
 /* As the processor leaves it: ours is to see what it has requested and put in service. */
 TEST(page_is_where_interrupts_are)
 {
