@@ -500,6 +500,8 @@ static void check_event(const struct region *region)
 		misuse("entry with event %#x", info);
 	if (wants != !!(info & VM_INTINFO_DEL_ERRCODE))
 		misuse("entry with event %#x, %s error code", info, wants ? "without" : "with");
+	if (wants && region->field[place(VMCS_ENTRY_ERROR_CODE)] >> 15)
+		misuse("entry with an error code that is too wide");
 	if (type >= VM_INTINFO_SWINTR && region->field[place(VMCS_ENTRY_LENGTH)] - 1 > 14)
 		misuse("entry with a software event of no length");
 }
