@@ -37,6 +37,46 @@ TEST_BOTH(injection_is_for_one_entry)
 	vmx_stop();
 }
 
+/*
+ * Which exceptions push an error code is the processor's to say, and no entry is made
+ * that says otherwise (SDM vol. 3, 26.2.1.3). In real mode none does.
+ */
+TEST_BOTH(error_codes_are_as_the_vector_has_them)
+{
+	static const struct {
+		uint64_t intinfo;
+		uint64_t protected, code; /* what goes in in protected mode */
+	} rows[] = {
+		{ EXCEPTION(VECTOR_PF) | WITH_CODE(6), EXCEPTION(VECTOR_PF) | WITH_CODE(0), 6 },
+		{ EXCEPTION(VECTOR_DF) | WITH_CODE(0), EXCEPTION(VECTOR_DF) | WITH_CODE(0), 0 },
+		{ EXCEPTION(VECTOR_AC) | WITH_CODE(0), EXCEPTION(VECTOR_AC) | WITH_CODE(0), 0 },
+		{ EXCEPTION(VECTOR_TS) | WITH_CODE(0x18), EXCEPTION(VECTOR_TS) | WITH_CODE(0),
+		  0x18 },
+		{ EXCEPTION(VECTOR_UD), EXCEPTION(VECTOR_UD), 0 },
+		/* Programs may ask for these. */
+		{ EXCEPTION(VECTOR_GP), EXCEPTION(VECTOR_GP) | WITH_CODE(0), 0 },
+		{ EXCEPTION(VECTOR_UD) | WITH_CODE(7), EXCEPTION(VECTOR_UD), 0 },
+		{ EXCEPTION(VECTOR_GP) | WITH_CODE(0x12340008), EXCEPTION(VECTOR_GP) | WITH_CODE(0),
+		  8 },
+	};
+	struct vcpu *vcpu = vmx_start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		vmx_put_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_ET);
+		vmx_begin(vcpu);
+		inject(vcpu, rows[i].intinfo);
+		CHECK_EQ_AT(seen(VMCS_ENTRY_INTR_INFO),
+			    (uint32_t)rows[i].intinfo & ~VM_INTINFO_DEL_ERRCODE, "row %zu", i);
+		vmx_put_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_ET | REG_CR0_PE);
+		inject(vcpu, rows[i].intinfo);
+		CHECK_EQ_AT(seen(VMCS_ENTRY_INTR_INFO), rows[i].protected, "row %zu", i);
+		if (rows[i].protected & VM_INTINFO_DEL_ERRCODE)
+			CHECK_EQ_AT(seen(VMCS_ENTRY_ERROR_CODE), rows[i].code, "row %zu", i);
+		vmx_end(vcpu);
+	}
+	vmx_stop();
+}
+
 /* What is pushed is RIP and the length: RIP as it is, is meant. */
 TEST(a_software_interrupt_returns_to_rip)
 {
