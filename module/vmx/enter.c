@@ -317,6 +317,8 @@ void vmx_enter(struct vcpu *vcpu)
 	}
 	vmx->reason = (uint32_t)vmx_exit_field(VMCS_EXIT_REASON);
 	if (unlikely(vmx->reason & EXIT_REASON_ENTRY_FAILED)) {
+		if (EXIT_REASON_BASIC(vmx->reason) == VMX_EXIT_MACHINE_CHECK)
+			os_host_machine_check(); /* the host's own, while state was loaded */
 		refuse_entry(vcpu, EXIT_REASON_BASIC(vmx->reason));
 		return;
 	}

@@ -212,6 +212,17 @@ TEST(nmis_and_machine_checks_of_the_host_are_the_hosts)
 	vmx_stop();
 }
 
+/* The host's #MC came while guest state was being loaded (SDM vol. 3, 26.9). */
+TEST(a_machine_check_at_an_entry_is_the_hosts)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	processor.reason = EXIT_REASON_ENTRY_FAILED | VMX_EXIT_MACHINE_CHECK;
+	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(os_user_host_machine_checks(), 1);
+	vmx_stop();
+}
+
 /* --- windows ------------------------------------------------------------------------------------ */
 
 static uint64_t windows(void)
