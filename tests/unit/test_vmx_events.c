@@ -373,6 +373,26 @@ TEST(debug_exceptions_of_an_owner_of_the_registers)
 	vmx_stop();
 }
 
+/*
+ * INT1 is a trap that no register tells of: RIP is at the instruction when it exits (27.3.3),
+ * behind it when the guest is to have its exception.
+ */
+TEST_BOTH(int1_goes_on_behind_itself)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	vmx_protected_mode(vcpu);
+	vmx_put_reg(vcpu, VM_REG_GUEST_DR6, 0xffff0ff3);
+	processor.reason = VMX_EXIT_EXCEPTION_OR_NMI;
+	processor.intr_info = INTINFO(INTR_TYPE_PRIVILEGED, VECTOR_DB);
+	processor.length = 1;
+	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
+	CHECK_EQ(vcpu->exception, EXCEPTION(VECTOR_DB));
+	CHECK_EQ(vcpu->rip, 0x1001);
+	CHECK_EQ(vmx_reg(vcpu, VM_REG_GUEST_DR6), 0xffff0ff3);
+	vmx_stop();
+}
+
 /* --- capabilities ------------------------------------------------------------------------------------ */
 
 static bool traps(struct vcpu *vcpu)
