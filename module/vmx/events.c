@@ -176,7 +176,7 @@ enum exit_action vmx_exit_db(struct vcpu *vcpu)
 
 enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu)
 {
-	if (vmx_vcpu(vcpu)->debug_step)
+	if (vmx_vcpu(vcpu)->steps & STEP_DEBUG)
 		return x86_exit_debug_step(vcpu, vcpu->rflags & REG_RFLAGS_TF);
 	vcpu->next_rip = 0;
 	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);

@@ -80,6 +80,10 @@ static_assert(FIELD_COUNT <= 64);
 /* A reason of our own, beside the processor's: VMLAUNCH or VMRESUME failed. */
 #define VMX_EXIT_NOT_ENTERED 0xffffu
 
+/* Who wants single steps. */
+#define STEP_TRAP  0x1u /* VM_CAP_MTRAP_EXIT */
+#define STEP_DEBUG 0x2u /* VM_CAP_RFLAGS_TF: in place of the flag */
+
 /* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
 struct vmx_vcpu {
 	struct vmcs_region *vmcs; /* (c) */
@@ -119,7 +123,7 @@ struct vmx_vcpu {
 
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
-	bool debug_step;   /* step for the program (VM_CAP_RFLAGS_TF), always */
+	uint32_t steps;	   /* STEP_*: the program wants an exit after each instruction */
 
 	/* The last exit. */
 	uint32_t reason;

@@ -140,11 +140,13 @@ static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 /* An exit after each instruction: of the program's own wish, or in place of RFLAGS.TF. */
 static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint32_t step = cap == VM_CAP_RFLAGS_TF ? STEP_DEBUG : STEP_TRAP;
+
 	if (!vmx_has(VMX_OPTION_MONITOR_TRAP))
 		return -ENOTSUP;
-	if (cap == VM_CAP_RFLAGS_TF)
-		vmx_vcpu(vcpu)->debug_step = on;
-	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, PRIMARY_MONITOR_TRAP, on);
+	vmx->steps = on ? vmx->steps | step : vmx->steps & ~step;
+	vmx_set_bits(vmx, FIELD_PRIMARY_CONTROLS, PRIMARY_MONITOR_TRAP, vmx->steps);
 	return 0;
 }
 

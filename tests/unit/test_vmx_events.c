@@ -401,6 +401,22 @@ static bool traps(struct vcpu *vcpu)
 	return seen(VMCS_PRIMARY_CONTROLS) & PRIMARY_MONITOR_TRAP;
 }
 
+TEST(two_may_ask_for_single_steps)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	CHECK(!traps(vcpu));
+	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
+	CHECK(traps(vcpu));
+	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK(traps(vcpu));
+	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
+	CHECK(traps(vcpu));
+	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, false), 0);
+	CHECK(!traps(vcpu));
+	vmx_stop();
+}
+
 TEST(steps_go_to_who_asked)
 {
 	struct vcpu *vcpu = vmx_start();
