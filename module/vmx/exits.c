@@ -196,7 +196,7 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
 
-/* The switch carries the delivery out, so it is not to be resumed. */
+/* The switch carries the delivery out, so it is not to be resumed. INT3 and INTO are as INT n. */
 static enum exit_action exit_task_switch(struct vcpu *vcpu)
 {
 	static const enum task_switch_reason reasons[] = { TSR_CALL, TSR_IRET, TSR_JMP,
@@ -208,15 +208,12 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 		.selector = TASK_QUALIFICATION_SELECTOR(info),
 		.reason = reasons[TASK_QUALIFICATION_SOURCE(info)],
 	};
-	uint64_t type = vectoring & VM_INTINFO_TYPE;
 
 	vcpu->next_rip = next_rip(vcpu);
 	if (task.reason != TSR_IDT_GATE)
 		return x86_exit_task_switch(vcpu, &task);
-	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIVILEGED)
-		vectoring = (vectoring & ~(uint64_t)VM_INTINFO_TYPE) | VM_INTINFO_HWEXCEPTION;
-	else if (type != VM_INTINFO_SWINTR)
-		vcpu->next_rip = 0;
+	if ((vectoring & VM_INTINFO_TYPE) == INTR_TYPE_SOFTWARE)
+		vectoring = (vectoring & ~(uint64_t)VM_INTINFO_TYPE) | VM_INTINFO_SWINTR;
 	task.intinfo = vectoring & ~(uint64_t)VM_INTINFO_RSVD;
 	task.has_error_code = vectoring & VM_INTINFO_DEL_ERRCODE;
 	if (task.has_error_code)

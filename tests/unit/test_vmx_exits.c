@@ -388,6 +388,8 @@ TEST_BOTH(task_switches_say_what_for)
 		  true, 0 },
 		{ 3, INTINFO(VM_INTINFO_SWINTR, 0x80), 0, TSR_IDT_GATE,
 		  INTINFO(VM_INTINFO_SWINTR, 0x80), false, 0x1005 },
+		{ 3, INTINFO(INTR_TYPE_SOFTWARE, VECTOR_BP), 0, TSR_IDT_GATE,
+		  INTINFO(VM_INTINFO_SWINTR, VECTOR_BP), false, 0x1005 },
 	};
 	struct vcpu *vcpu = vmx_start();
 
