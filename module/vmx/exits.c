@@ -189,7 +189,7 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 		prot = VM_PROT_WRITE;
 	else if (info & EPT_QUALIFICATION_FETCH)
 		prot = VM_PROT_EXEC;
-	if (unlikely(vmx_apic_map(vcpu, gpa)))
+	if (unlikely(prot != VM_PROT_EXEC && vmx_apic_map(vcpu, gpa)))
 		return EXIT_RESUME;
 	return x86_exit_nested_fault(vcpu, gpa, prot);
 }

@@ -240,7 +240,10 @@ int vmx_apic_create(struct vm *vm);
 void vmx_apic_destroy(struct vm *vm);
 /* Fields that are written once, when the VMCS is made. Loaded. */
 void vmx_apic_write_fields(const struct vcpu *vcpu);
-/* A nested fault where the APIC's registers are: true when the processor plays them from now on. */
+/*
+ * A nested fault, no fetch, where the APIC's registers are: true when the processor plays
+ * them from now on.
+ */
 bool vmx_apic_map(struct vcpu *vcpu, uint64_t gpa);
 /* Exits. Inner loop. */
 enum exit_action vmx_exit_apic_access(struct vcpu *vcpu);

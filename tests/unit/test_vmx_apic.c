@@ -246,6 +246,21 @@ TEST(memory_of_the_program_goes_first)
 	vmx_stop();
 }
 
+/* It allows no fetches: the guest would come back for ever. */
+TEST(nothing_is_fetched_from_the_page)
+{
+	struct vcpu *vcpu = start();
+
+	REQUIRE(npt_cache_fill(&vcpu->npt_cache) == 0);
+	vmx_protected_mode(vcpu);
+	vcpu->rip = 0xfee00000;
+	CHECK_EQ(violate(vcpu, 0xfee00000, EPT_QUALIFICATION_FETCH), EXIT_RESUME);
+	CHECK_EQ(mapping(), 0);
+	/* Once more, in case another processor has changed it. */
+	CHECK_EQ(violate(vcpu, 0xfee00000, EPT_QUALIFICATION_FETCH), EXIT_PROGRAM);
+	vmx_stop();
+}
+
 /* --- exits --------------------------------------------------------------------------------------------- */
 
 /* Flat protected mode with memory at 0 and code at 0x1000. */
