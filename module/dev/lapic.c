@@ -68,8 +68,8 @@ static void reset_registers(struct lapic *lapic)
 	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
 		lapic_store(lapic->lvt[i], LVT_MASKED);
 	lapic->esr = 0;
-	lapic->icr[0] = 0;
-	lapic->icr[1] = 0;
+	lapic->icr = 0;
+	*lapic_register(lapic, PAGE_ICR_HIGH) = 0;
 	lapic_store(lapic->class, 0);
 }
 

@@ -309,7 +309,7 @@ static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
 	}
 	(void)vcpu_exit_program(sender, VM_EXITCODE_IPI);
-	sender->exit.u.ipi.mode = lapic->icr[0] & ICR_DELIVERY;
+	sender->exit.u.ipi.mode = lapic->icr & ICR_DELIVERY;
 	sender->exit.u.ipi.vector = message->vector;
 	return 1;
 }
@@ -342,16 +342,18 @@ static void send(struct lapic *lapic, struct lapic_message *message, enum shorth
 	}
 }
 
-static uint32_t icr_destination(const struct lapic *lapic)
+static uint32_t icr_destination(struct lapic *lapic)
 {
+	uint32_t icr_high = *lapic_register(lapic, PAGE_ICR_HIGH);
+
 	if (lapic_is_x2apic(lapic->base))
-		return lapic->icr[1];
-	return lapic_destination((uint8_t)(lapic->icr[1] >> 24));
+		return icr_high;
+	return lapic_destination((uint8_t)(icr_high >> 24));
 }
 
 int lapic_send_ipi(struct lapic *lapic)
 {
-	uint32_t icr = lapic->icr[0] &= ~ICR_STATUS; /* delivery is immediate */
+	uint32_t icr = lapic->icr &= ~ICR_STATUS; /* delivery is immediate */
 	enum shorthand shorthand = ICR_SHORTHAND(icr);
 	struct lapic_message message = {
 		.destination = icr_destination(lapic),

@@ -126,8 +126,8 @@ static int write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-/* ISR and TMR are where the page has them. */
-static uint32_t read_map(struct lapic *lapic, unsigned int number)
+/* One that is where the page has it. */
+static uint32_t read_page(struct lapic *lapic, unsigned int number)
 {
 	return *lapic_register(lapic, number << 4);
 }
@@ -135,7 +135,7 @@ static uint32_t read_map(struct lapic *lapic, unsigned int number)
 static uint32_t read_irr(struct lapic *lapic, unsigned int number)
 {
 	(void)lapic_has_work(lapic->vcpu);
-	return read_map(lapic, number);
+	return read_page(lapic, number);
 }
 
 static uint32_t read_esr(struct lapic *lapic, unsigned int number)
@@ -153,22 +153,22 @@ static int write_esr(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-static uint32_t read_icr(struct lapic *lapic, unsigned int number)
+static uint32_t read_icr_low(struct lapic *lapic, unsigned int number)
 {
-	return lapic->icr[number - REGISTER_ICR];
+	(void)number;
+	return lapic->icr;
 }
 
 static int write_icr_low(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
-	lapic->icr[0] = value;
+	lapic->icr = value;
 	return lapic_send_ipi(lapic);
 }
 
 static int write_icr_high(struct lapic *lapic, unsigned int number, uint32_t value)
 {
-	(void)number;
-	lapic->icr[1] = value;
+	*lapic_register(lapic, number << 4) = value;
 	return 0;
 }
 
@@ -258,13 +258,13 @@ static const struct lapic_register registers[REGISTER_COUNT] = {
 	[0x0d] = { read_ldr, NULL, 0, IN_X2APIC }, /* and find_register() */
 	[0x0e] = { read_dfr, write_dfr, 0xf0000000, IN_XAPIC },
 	[0x0f] = { read_svr, write_svr, 0x13ff, IN_BOTH },
-	[0x10 ... 0x17] = { read_map, NULL, 0, IN_BOTH },
-	[0x18 ... 0x1f] = { read_map, NULL, 0, IN_BOTH },
+	[0x10 ... 0x17] = { read_page, NULL, 0, IN_BOTH },
+	[0x18 ... 0x1f] = { read_page, NULL, 0, IN_BOTH },
 	[0x20 ... 0x27] = { read_irr, NULL, 0, IN_BOTH },
 	[0x28] = { read_esr, write_esr, 0, IN_BOTH },
 	[0x2f] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
-	[0x30] = { read_icr, write_icr_low, 0xccfff, IN_BOTH },
-	[0x31] = { read_icr, write_icr_high, 0xff000000, IN_XAPIC },
+	[0x30] = { read_icr_low, write_icr_low, 0xccfff, IN_BOTH },
+	[0x31] = { read_page, write_icr_high, 0xff000000, IN_XAPIC },
 	[0x32] = { read_lvt, write_lvt, 0x700ff, IN_BOTH },
 	[0x33 ... 0x34] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
 	[0x35 ... 0x36] = { read_lvt, write_lvt, 0x1a7ff, IN_BOTH },
@@ -294,7 +294,7 @@ static const struct lapic_register *find_register(unsigned int number, unsigned 
 /* What the page holds by itself, or what changes with time: not to be shown there. */
 static bool is_elsewhere(unsigned int number)
 {
-	return number == PAGE_TPR >> 4 || number == REGISTER_PPR ||
+	return number == PAGE_TPR >> 4 || number == PAGE_ICR_HIGH >> 4 || number == REGISTER_PPR ||
 	       number == REGISTER_CURRENT_COUNT ||
 	       (number >= PAGE_ISR >> 4 && number <= REGISTER_IRR_LAST);
 }
@@ -368,7 +368,7 @@ int lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 		return -EINVAL;
 	*value = reg->read(lapic, number);
 	if (number == REGISTER_ICR)
-		*value |= (uint64_t)lapic->icr[1] << 32;
+		*value |= (uint64_t)*lapic_register(lapic, PAGE_ICR_HIGH) << 32;
 	return 0;
 }
 
@@ -386,7 +386,7 @@ int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	if ((uint32_t)value & ~(reg->writable | ignored))
 		return -EINVAL;
 	if (number == REGISTER_ICR)
-		lapic->icr[1] = (uint32_t)(value >> 32);
+		*lapic_register(lapic, PAGE_ICR_HIGH) = (uint32_t)(value >> 32);
 	else if (value >> 32)
 		return -EINVAL;
 	return write_register(lapic, reg, number, (uint32_t)value);
@@ -394,7 +394,7 @@ int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* --- in a page that the processor shares --------------------------------------- */
 
-/* ICR's high half it keeps to itself until the low half is written (SDM vol. 3, 29.4.3.2). */
+/* ICR's high half is written without an exit (SDM vol. 3, 29.4.3.2): nothing follows from it. */
 int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset)
 {
 	struct lapic *lapic = vcpu->lapic;
@@ -405,8 +405,6 @@ int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset)
 
 	if (!reg || !reg->write)
 		return 0;
-	if (offset >> 4 == REGISTER_ICR && mode == IN_XAPIC)
-		lapic->icr[1] = *lapic_register(lapic, (REGISTER_ICR + 1) << 4) & 0xff000000;
 	error = write_register(lapic, reg, offset >> 4, value);
 	return error > 0 ? error : 0;
 }

@@ -25,11 +25,12 @@
  * virtual interrupts (SDM vol. 3, 29.1.1): offsets in bytes, as xAPIC. Words of a map of
  * vectors are 16 bytes apart.
  */
-#define PAGE_TPR   0x080u
-#define PAGE_ISR   0x100u
-#define PAGE_TMR   0x180u
-#define PAGE_IRR   0x200u
-#define MAP_STRIDE 4u /* in words */
+#define PAGE_TPR      0x080u
+#define PAGE_ISR      0x100u
+#define PAGE_TMR      0x180u
+#define PAGE_IRR      0x200u
+#define PAGE_ICR_HIGH 0x310u /* in x2APIC mode too, where the processor does not look */
+#define MAP_STRIDE    4u     /* in words */
 
 /* lapic->posted: one bit for each word of the posted bitmaps, and this. */
 #define POSTED_ERROR 0x100u
@@ -61,8 +62,8 @@ struct lapic {
 
 	struct vcpu *vcpu; /* (c) */
 	uint32_t id;	   /* (c) */
-	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR ...; (o), while in the guest the processor's */
-	bool shared;   /* (o) with the processor, which changes IRR and ISR by itself */
+	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR, ICR's high half; (o), while in the guest the processor's */
+	bool shared;	    /* (o) with the processor, which changes IRR and ISR by itself */
 	uint32_t requested; /* (o) which words of IRR may not be empty */
 
 	uint64_t base;		       /* (r) IA32_APIC_BASE */
@@ -73,7 +74,7 @@ struct lapic {
 	uint32_t lvt[LAPIC_LVT_COUNT]; /* (r) */
 	uint32_t class;		       /* (r) processor priority class when last computed; a hint */
 	uint32_t esr;		       /* (o) as last latched */
-	uint32_t icr[2];	       /* (o) low, high */
+	uint32_t icr;		       /* (o) the low half */
 	bool x2apic_allowed;	       /* (o) */
 
 	/* The timer; lapic_timer.c. */

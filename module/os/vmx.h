@@ -2,8 +2,8 @@
 /*
  * What the Intel back end asks of its host beyond os/os.h: the VMX instructions,
  * the state of the host that a VM exit loads or spoils, and CR4.VMXE. "os_vmx.h" is
- * found through the include path and defines what is marked [inline]; in a process
- * those are functions of the test that plays the processor.
+ * found through the include path and defines what is marked OS_VMX_INLINE; in a process
+ * those are ordinary functions of the test that plays the processor.
  */
 #ifndef OS_VMX_H_CONTRACT
 #define OS_VMX_H_CONTRACT
@@ -37,19 +37,19 @@ bool os_uses_fred(void);
 /*
  * The instructions (SDM vol. 3, chapter 30). 0, or -EIO where the processor reports a
  * failure. Virtualization is on; preemption off. A field that is read or written is
- * one of the current VMCS, and known to exist. [inline]
+ * one of the current VMCS, and known to exist.
  */
-static inline int os_vmxon(vm_paddr_t region);
-static inline void os_vmxoff(void);
-static inline int os_vmclear(vm_paddr_t vmcs);
-static inline int os_vmptrld(vm_paddr_t vmcs);
-static inline uint64_t os_vmread(uint32_t field);
-static inline void os_vmwrite(uint32_t field, uint64_t value);
-static inline void os_invept(uint64_t type, uint64_t eptp);
-static inline void os_invvpid(uint64_t type, uint16_t vpid);
+OS_VMX_INLINE int os_vmxon(vm_paddr_t region);
+OS_VMX_INLINE void os_vmxoff(void);
+OS_VMX_INLINE int os_vmclear(vm_paddr_t vmcs);
+OS_VMX_INLINE int os_vmptrld(vm_paddr_t vmcs);
+OS_VMX_INLINE uint64_t os_vmread(uint32_t field);
+OS_VMX_INLINE void os_vmwrite(uint32_t field, uint64_t value);
+OS_VMX_INLINE void os_invept(uint64_t type, uint64_t eptp);
+OS_VMX_INLINE void os_invvpid(uint64_t type, uint16_t vpid);
 
-/* CR2 of this CPU, which VM entry and exit leave alone. any [inline] */
-static inline uint64_t os_read_cr2(void);
-static inline void os_write_cr2(uint64_t value);
+/* CR2 of this CPU, which VM entry and exit leave alone. any */
+OS_VMX_INLINE uint64_t os_read_cr2(void);
+OS_VMX_INLINE void os_write_cr2(uint64_t value);
 
 #endif

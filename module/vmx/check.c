@@ -141,9 +141,10 @@ static const char *check_code(const struct check *check)
 static const char *check_stack(const struct check *check)
 {
 	const struct segment_view *stack = &check->segment[SS];
+	bool real_code = check->segment[CS].type == TYPE_DATA_WRITABLE;
 
-	if (!(check->cr0 & REG_CR0_PE) && stack->dpl)
-		return "SS.DPL is not 0 in real mode";
+	if ((real_code || !(check->cr0 & REG_CR0_PE)) && stack->dpl)
+		return "SS.DPL is not 0 in real mode, or with a CS of real mode";
 	if (!stack->usable)
 		return NULL;
 	if (!is_code_or_data(stack) || stack->base >> 32 ||
@@ -212,12 +213,22 @@ static const char *check_tables(const struct check *check)
 	return NULL;
 }
 
+/* The bits that addresses do not have are equal; the one below may differ: a fault to come. */
+static bool rip_fits(const struct check *check)
+{
+	int64_t rest = (int64_t)check->vcpu->rip >> check->vcpu->vm->cpuid->linear_bits;
+
+	return rest == 0 || rest == -1;
+}
+
 static const char *check_flow(const struct check *check)
 {
 	bool wide = check->long_mode && (check->segment[CS].access & SEG_ACCESS_L);
 
 	if (!wide && check->vcpu->rip >> 32)
 		return "RIP is above 4 GiB outside 64-bit mode";
+	if (wide && !rip_fits(check))
+		return "RIP is not canonical";
 	if (check->virtual_8086 && (check->long_mode || !(check->cr0 & REG_CR0_PE)))
 		return "RFLAGS.VM where there is no virtual-8086 mode";
 	return NULL;

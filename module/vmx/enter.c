@@ -181,10 +181,12 @@ void vmx_load(struct vcpu *vcpu)
 	vmx->switch_flags = switch_flags();
 }
 
+/* DR7 is looked at before each load: to know it saves fetching every field then. */
 void vmx_put(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
+	(void)vmx_get(vmx, FIELD_DR7);
 	if (context_dr_owned(vcpu))
 		vmx->dr6 = os_read_dr(6);
 	put_msrs(vmx);
@@ -195,15 +197,17 @@ void vmx_put(struct vcpu *vcpu)
 
 /* --- one entry and exit --------------------------------------------------------------------------- */
 
+/* There is no shadow of STI with IF clear (26.3.1.5): what comes from outside is MOV SS's. */
 static uint64_t blocking(const struct vcpu *vcpu, uint64_t interruptibility)
 {
 	uint64_t shadow = interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS);
 
-	if (likely(vcpu->intr_shadow == (shadow != 0)))
+	interruptibility &= ~shadow;
+	if (likely(!vcpu->intr_shadow))
 		return interruptibility;
-	if (shadow)
-		return interruptibility & ~shadow;
-	return interruptibility | BLOCKING_STI;
+	if (!(vcpu->rflags & REG_RFLAGS_IF))
+		shadow = BLOCKING_MOV_SS;
+	return interruptibility | (shadow ? shadow : BLOCKING_STI);
 }
 
 /*
@@ -313,6 +317,8 @@ void vmx_enter(struct vcpu *vcpu)
 	}
 	vmx->reason = (uint32_t)vmx_exit_field(VMCS_EXIT_REASON);
 	if (unlikely(vmx->reason & EXIT_REASON_ENTRY_FAILED)) {
+		if (EXIT_REASON_BASIC(vmx->reason) == VMX_EXIT_MACHINE_CHECK)
+			os_host_machine_check(); /* the host's own, while state was loaded */
 		refuse_entry(vcpu, EXIT_REASON_BASIC(vmx->reason));
 		return;
 	}

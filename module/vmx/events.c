@@ -9,6 +9,9 @@
 #include "x86/exits.h"
 #include "x86/regs.h"
 
+/* Of an error code; others must be 0 at an entry (26.2.1.3). */
+#define ERROR_CODE_BITS 0x7fffu
+
 static void look_for_events(struct vcpu *vcpu)
 {
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
@@ -41,19 +44,32 @@ static bool is_software(uint64_t type)
 	       type == INTR_TYPE_SOFTWARE;
 }
 
+/* No entry is made that says otherwise of an exception (26.2.1.3). In real mode none has one. */
+static bool has_error_code(struct vmx_vcpu *vmx, uint32_t info)
+{
+	unsigned int vector = VM_INTINFO_VECTOR(info);
+
+	if ((info & VM_INTINFO_TYPE) != VM_INTINFO_HWEXCEPTION)
+		return false;
+	if (vector != VECTOR_DF && vector != VECTOR_AC &&
+	    (vector < VECTOR_TS || vector > VECTOR_PF))
+		return false;
+	return vmx_get(vmx, FIELD_CR0) & REG_CR0_PE;
+}
+
 /*
- * In real mode no exception has an error code. A software interrupt pushes RIP and the
- * length it is given, which must not be 0 on every processor: RIP, as it is, is meant.
+ * A software interrupt pushes RIP and the length it is given, which must not be 0 on
+ * every processor: RIP, as it is, is meant.
  */
 void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	uint32_t info = (uint32_t)intinfo;
+	uint32_t info = (uint32_t)intinfo & ~(uint32_t)VM_INTINFO_DEL_ERRCODE;
 
-	if (!(vmx_get(vmx, FIELD_CR0) & REG_CR0_PE))
-		info &= ~(uint32_t)VM_INTINFO_DEL_ERRCODE;
-	if (info & VM_INTINFO_DEL_ERRCODE)
-		os_vmwrite(VMCS_ENTRY_ERROR_CODE, intinfo >> 32);
+	if (has_error_code(vmx, info)) {
+		info |= VM_INTINFO_DEL_ERRCODE;
+		os_vmwrite(VMCS_ENTRY_ERROR_CODE, intinfo >> 32 & ERROR_CODE_BITS);
+	}
 	if (unlikely(is_software(info & VM_INTINFO_TYPE))) {
 		os_vmwrite(VMCS_ENTRY_LENGTH, 1);
 		vcpu->rip--;
@@ -160,7 +176,7 @@ enum exit_action vmx_exit_db(struct vcpu *vcpu)
 
 enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu)
 {
-	if (vmx_vcpu(vcpu)->debug_step)
+	if (vmx_vcpu(vcpu)->steps & STEP_DEBUG)
 		return x86_exit_debug_step(vcpu, vcpu->rflags & REG_RFLAGS_TF);
 	vcpu->next_rip = 0;
 	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);

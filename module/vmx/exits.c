@@ -14,6 +14,19 @@ static uint64_t qualification(void)
 	return vmx_exit_field(VMCS_EXIT_QUALIFICATION);
 }
 
+/* Outside 64-bit mode RIP has 32 bits. */
+static uint64_t next_rip(struct vcpu *vcpu)
+{
+	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+	struct guest_mode mode;
+
+	if (likely(!((next ^ vcpu->rip) >> 32)))
+		return next;
+	vmx_get_mode(vcpu, &mode);
+	return (mode.efer & REG_EFER_LMA) && (mode.code.access & SEG_ACCESS_L) ? next :
+										 (uint32_t)next;
+}
+
 /* --- what must not happen --------------------------------------------------------------------- */
 
 /*
@@ -73,6 +86,25 @@ static enum exit_action exit_misconfiguration(struct vcpu *vcpu)
 
 /* --- exceptions and NMI ------------------------------------------------------------------------- */
 
+/*
+ * INT1 is a trap, which no register tells of: RIP is at the instruction while it exits (27.3.3),
+ * and behind it for the handler.
+ */
+static enum exit_action exit_int1(struct vcpu *vcpu)
+{
+	vcpu->next_rip = next_rip(vcpu);
+	vcpu_skip(vcpu);
+	vcpu_raise(vcpu, VECTOR_DB);
+	return EXIT_RESUME;
+}
+
+static enum exit_action exit_debug(struct vcpu *vcpu)
+{
+	uint32_t type = vmx_vcpu(vcpu)->intr_info & VM_INTINFO_TYPE;
+
+	return type == INTR_TYPE_PRIVILEGED ? exit_int1(vcpu) : vmx_exit_db(vcpu);
+}
+
 static enum exit_action exit_exception(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
@@ -85,9 +117,9 @@ static enum exit_action exit_exception(struct vcpu *vcpu)
 	case VECTOR_MC: /* both have been served */
 		return EXIT_RESUME;
 	case VECTOR_DB:
-		return vmx_exit_db(vcpu);
+		return exit_debug(vcpu);
 	case VECTOR_BP:
-		vcpu->next_rip = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+		vcpu->next_rip = next_rip(vcpu);
 		return x86_exit_breakpoint(vcpu);
 	case VECTOR_AC:
 		return x86_exit_alignment_check(vcpu);
@@ -157,14 +189,14 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 		prot = VM_PROT_WRITE;
 	else if (info & EPT_QUALIFICATION_FETCH)
 		prot = VM_PROT_EXEC;
-	if (unlikely(vmx_apic_map(vcpu, gpa)))
+	if (unlikely(prot != VM_PROT_EXEC && vmx_apic_map(vcpu, gpa)))
 		return EXIT_RESUME;
 	return x86_exit_nested_fault(vcpu, gpa, prot);
 }
 
 /* --- the rest -------------------------------------------------------------------------------------------- */
 
-/* The switch carries the delivery out, so it is not to be resumed. */
+/* The switch carries the delivery out, so it is not to be resumed. INT3 and INTO are as INT n. */
 static enum exit_action exit_task_switch(struct vcpu *vcpu)
 {
 	static const enum task_switch_reason reasons[] = { TSR_CALL, TSR_IRET, TSR_JMP,
@@ -176,15 +208,12 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 		.selector = TASK_QUALIFICATION_SELECTOR(info),
 		.reason = reasons[TASK_QUALIFICATION_SOURCE(info)],
 	};
-	uint64_t type = vectoring & VM_INTINFO_TYPE;
 
-	vcpu->next_rip = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+	vcpu->next_rip = next_rip(vcpu);
 	if (task.reason != TSR_IDT_GATE)
 		return x86_exit_task_switch(vcpu, &task);
-	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIVILEGED)
-		vectoring = (vectoring & ~(uint64_t)VM_INTINFO_TYPE) | VM_INTINFO_HWEXCEPTION;
-	else if (type != VM_INTINFO_SWINTR)
-		vcpu->next_rip = 0;
+	if ((vectoring & VM_INTINFO_TYPE) == INTR_TYPE_SOFTWARE)
+		vectoring = (vectoring & ~(uint64_t)VM_INTINFO_TYPE) | VM_INTINFO_SWINTR;
 	task.intinfo = vectoring & ~(uint64_t)VM_INTINFO_RSVD;
 	task.has_error_code = vectoring & VM_INTINFO_DEL_ERRCODE;
 	if (task.has_error_code)
@@ -295,19 +324,6 @@ static const struct exit_row *row_of(uint32_t basic, unsigned int *counter)
 		return &other;
 	*counter = 1;
 	return &not_entered;
-}
-
-/* Outside 64-bit mode RIP has 32 bits. */
-static uint64_t next_rip(struct vcpu *vcpu)
-{
-	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
-	struct guest_mode mode;
-
-	if (likely(!((next ^ vcpu->rip) >> 32)))
-		return next;
-	vmx_get_mode(vcpu, &mode);
-	return (mode.efer & REG_EFER_LMA) && (mode.code.access & SEG_ACCESS_L) ? next :
-										 (uint32_t)next;
 }
 
 /*

@@ -74,6 +74,7 @@ static const struct {
 	{ PRIMARY, PRIMARY_MOV_DR, "this processor's VMX has no exit on MOV DR" },
 	{ PRIMARY, PRIMARY_IO, "this processor's VMX has no exit on all I/O" },
 	{ PRIMARY, PRIMARY_MSR_BITMAP, "this processor's VMX has no MSR bitmap" },
+	{ PRIMARY, PRIMARY_PAUSE, "this processor's VMX has no exit on PAUSE" },
 	{ EXIT, EXIT_CONTROL_HOST_64, "this processor's VMX has no 64-bit host" },
 	{ EXIT, EXIT_CONTROL_SAVE_DEBUG, "this processor's VMX does not save DR7" },
 	{ EXIT, EXIT_CONTROL_LOAD_EFER, "this processor's VMX does not switch EFER" },
@@ -138,10 +139,20 @@ static uint32_t use_optional(struct control_word words[CONTROL_WORDS], uint64_t 
 		features |= VMX_OPTION_MONITOR_TRAP;
 	if (ept_vpid & EPT_CAP_ACCESSED_DIRTY)
 		features |= VMX_OPTION_EPT_DIRTY;
-	features &= ~vmx_disable_features;
-	if (!(features & VMX_OPTION_TPR_SHADOW))
-		words[PRIMARY].value |= PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE;
-	return features;
+	return features & ~vmx_disable_features;
+}
+
+/* Without a TPR shadow it is ours to know of each access to CR8. */
+static const char *watch_cr8(struct control_word *primary, uint32_t features)
+{
+	uint32_t exits = PRIMARY_CR8_LOAD | PRIMARY_CR8_STORE;
+
+	if (features & VMX_OPTION_TPR_SHADOW)
+		return NULL;
+	if (exits & ~primary->may)
+		return "this processor's VMX has neither TPR shadow nor exits on CR8";
+	primary->value |= exits;
+	return NULL;
 }
 
 /* --- what else there must be -------------------------------------------------------------- */
@@ -154,9 +165,8 @@ static const char *check_ept(uint64_t ept_vpid)
 		return "this processor's EPT tables cannot be cached (no write-back)";
 	if (!(ept_vpid & EPT_CAP_2M))
 		return "this processor's EPT has no 2 MiB pages";
-	if (!(ept_vpid & EPT_CAP_INVEPT) ||
-	    !(ept_vpid & (EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL)))
-		return "this processor has no INVEPT";
+	if (!(ept_vpid & EPT_CAP_INVEPT) || !(ept_vpid & EPT_CAP_INVEPT_ALL))
+		return "this processor has no INVEPT of all contexts";
 	return NULL;
 }
 
@@ -226,6 +236,9 @@ static const char *measure(struct vmx_capabilities *capabilities)
 	if (why)
 		return why;
 	capabilities->features = use_optional(words, capabilities->ept_vpid);
+	why = watch_cr8(&words[PRIMARY], capabilities->features);
+	if (why)
+		return why;
 	capabilities->revision = VMX_BASIC_REVISION(basic);
 	capabilities->pin = words[PIN].value;
 	capabilities->primary = words[PRIMARY].value;

@@ -86,8 +86,23 @@ static int set_cr4(struct vmx_vcpu *vmx, uint64_t value)
 	return 0;
 }
 
-static int set_control_register(struct vmx_vcpu *vmx, int reg, uint64_t value)
+/* Bits whose change makes a processor read PAE's directory pointers anew (SDM vol. 3, 4.4.1). */
+static uint64_t reloads_pdptes(int reg)
 {
+	switch (reg) {
+	case VM_REG_GUEST_CR0:
+		return REG_CR0_CD | REG_CR0_NW | REG_CR0_PG;
+	case VM_REG_GUEST_CR4:
+		return REG_CR4_PAE | REG_CR4_PSE | REG_CR4_PGE | REG_CR4_SMEP;
+	default:
+		return REG_EFER_LME;
+	}
+}
+
+static int set_control_register(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint64_t changed = vcpu_reg(vcpu, reg) ^ value;
 	int error = 0;
 
 	switch (reg) {
@@ -108,10 +123,13 @@ static int set_control_register(struct vmx_vcpu *vmx, int reg, uint64_t value)
 			vmx_set(vmx, FIELD_EFER, value);
 		break;
 	}
+	if (error)
+		return error;
 	vmx->check_state = true;
-	vmx->pdptes_stale = true;
 	vmx->flush_linear = true; /* as a MOV to the register would */
-	return error;
+	if (reg == VM_REG_GUEST_CR3 || (changed & reloads_pdptes(reg)))
+		vmx->pdptes_stale = true;
+	return 0;
 }
 
 /* --- segments ---------------------------------------------------------------------------- */
@@ -306,17 +324,23 @@ int vmx_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	}
 }
 
+/* One that is not canonical would be a fault of ours, when the MSR is loaded. */
+static int set_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	return cpuid_canonical(vcpu->vm, value) ? vmx_set_msr(vcpu, msr, value) : -EINVAL;
+}
+
 static int set_other(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
 	switch (reg) {
 	case VM_REG_GUEST_FS_BASE:
-		return vmx_set_msr(vcpu, MSRN_FS_BASE, value);
+		return set_base(vcpu, MSRN_FS_BASE, value);
 	case VM_REG_GUEST_GS_BASE:
-		return vmx_set_msr(vcpu, MSRN_GS_BASE, value);
+		return set_base(vcpu, MSRN_GS_BASE, value);
 	case VM_REG_GUEST_KGS_BASE:
-		return vmx_set_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
+		return set_base(vcpu, MSRN_KERNEL_GS_BASE, value);
 	case VM_REG_GUEST_DR0:
 	case VM_REG_GUEST_DR1:
 	case VM_REG_GUEST_DR2:
@@ -345,7 +369,7 @@ int vmx_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_CR3:
 	case VM_REG_GUEST_CR4:
 	case VM_REG_GUEST_EFER:
-		return set_control_register(vmx_vcpu(vcpu), reg, value);
+		return set_control_register(vcpu, reg, value);
 	case VM_REG_GUEST_DR6:
 	case VM_REG_GUEST_DR7:
 		return set_debug_register(vcpu, reg, value);

@@ -45,8 +45,7 @@ static void forget_every_linear(void)
 void vmx_translations_restart(struct vmx_cpu *cpu)
 {
 	asid_pool_restart(&cpu->vpids, VPID_COUNT);
-	if (can(EPT_CAP_INVEPT_ALL))
-		os_invept(INVALIDATE_ALL, 0);
+	os_invept(INVALIDATE_ALL, 0);
 }
 
 void vmx_translations_forget(struct vmx_vcpu *vmx)

@@ -80,6 +80,10 @@ static_assert(FIELD_COUNT <= 64);
 /* A reason of our own, beside the processor's: VMLAUNCH or VMRESUME failed. */
 #define VMX_EXIT_NOT_ENTERED 0xffffu
 
+/* Who wants single steps. */
+#define STEP_TRAP  0x1u /* VM_CAP_MTRAP_EXIT */
+#define STEP_DEBUG 0x2u /* VM_CAP_RFLAGS_TF: in place of the flag */
+
 /* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
 struct vmx_vcpu {
 	struct vmcs_region *vmcs; /* (c) */
@@ -119,7 +123,7 @@ struct vmx_vcpu {
 
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
-	bool debug_step;   /* step for the program (VM_CAP_RFLAGS_TF), always */
+	uint32_t steps;	   /* STEP_*: the program wants an exit after each instruction */
 
 	/* The last exit. */
 	uint32_t reason;
@@ -236,7 +240,10 @@ int vmx_apic_create(struct vm *vm);
 void vmx_apic_destroy(struct vm *vm);
 /* Fields that are written once, when the VMCS is made. Loaded. */
 void vmx_apic_write_fields(const struct vcpu *vcpu);
-/* A nested fault where the APIC's registers are: true when the processor plays them from now on. */
+/*
+ * A nested fault, no fetch, where the APIC's registers are: true when the processor plays
+ * them from now on.
+ */
 bool vmx_apic_map(struct vcpu *vcpu, uint64_t gpa);
 /* Exits. Inner loop. */
 enum exit_action vmx_exit_apic_access(struct vcpu *vcpu);

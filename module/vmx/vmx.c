@@ -58,11 +58,23 @@ static void set_pause_exits(struct vcpu *vcpu, bool every)
 		     every || (crowded && !vmx_has(VMX_OPTION_PAUSE_LOOP)));
 }
 
+/* A field of a feature that the processor does not have is not there (SDM vol. 3, appendix B). */
+static uint64_t absent_fields(void)
+{
+	uint64_t absent = 0;
+
+	if (!vmx_has(VMX_OPTION_VPID))
+		absent |= BIT_ULL(FIELD_VPID);
+	if (!vmx_has(VMX_OPTION_TPR_SHADOW))
+		absent |= BIT_ULL(FIELD_TPR_THRESHOLD);
+	return absent;
+}
+
 /* Nothing is in the VMCS yet: the first entry writes every field. */
 static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vmx->cached = FIELDS_ALL;
-	vmx->dirty = vmx->cached;
+	vmx->dirty = vmx->cached & ~absent_fields();
 	vmx->field[FIELD_ENTRY_CONTROLS] = vmx_capabilities.entry;
 	vmx->field[FIELD_PRIMARY_CONTROLS] = vmx_capabilities.primary;
 	vmx->field[FIELD_EXCEPTION_BITMAP] = EXCEPTIONS;
@@ -128,11 +140,13 @@ static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 /* An exit after each instruction: of the program's own wish, or in place of RFLAGS.TF. */
 static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	uint32_t step = cap == VM_CAP_RFLAGS_TF ? STEP_DEBUG : STEP_TRAP;
+
 	if (!vmx_has(VMX_OPTION_MONITOR_TRAP))
 		return -ENOTSUP;
-	if (cap == VM_CAP_RFLAGS_TF)
-		vmx_vcpu(vcpu)->debug_step = on;
-	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, PRIMARY_MONITOR_TRAP, on);
+	vmx->steps = on ? vmx->steps | step : vmx->steps & ~step;
+	vmx_set_bits(vmx, FIELD_PRIMARY_CONTROLS, PRIMARY_MONITOR_TRAP, vmx->steps);
 	return 0;
 }
 

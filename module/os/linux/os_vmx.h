@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#define OS_VMX_INLINE static inline
+
 /* CF or ZF says that an instruction has failed (SDM vol. 3, 30.2). */
 static inline int os_vmxon(vm_paddr_t region)
 {

@@ -76,8 +76,9 @@ void os_user_set_msr(uint32_t msr, uint64_t value);
 void os_user_set_cpuid(uint32_t leaf, uint32_t subleaf, const uint32_t regs[4]);
 /* What os_mitigations() says. */
 void os_user_set_mitigations(const struct os_mitigations *mitigations);
-/* NMIs handed to the host. */
+/* NMIs and machine checks handed to the host. */
 unsigned int os_user_host_nmis(void);
+unsigned int os_user_host_machine_checks(void);
 
 /* --- the rest --- */
 

@@ -18,7 +18,7 @@ static __thread unsigned int leave_countdown;
 static __thread bool leave_now;
 static __thread unsigned int loop_depth;
 static struct os_mitigations mitigations;
-static unsigned int host_nmis;
+static unsigned int host_nmis, host_machine_checks;
 
 unsigned int os_cpu_id(void)
 {
@@ -180,11 +180,17 @@ void os_host_nmi(void)
 
 void os_host_machine_check(void)
 {
+	__atomic_fetch_add(&host_machine_checks, 1, __ATOMIC_SEQ_CST);
 }
 
 unsigned int os_user_host_nmis(void)
 {
 	return __atomic_load_n(&host_nmis, __ATOMIC_SEQ_CST);
+}
+
+unsigned int os_user_host_machine_checks(void)
+{
+	return __atomic_load_n(&host_machine_checks, __ATOMIC_SEQ_CST);
 }
 
 /* As Linux runs: paging, SSE, XSAVE with x87, SSE and AVX; EFER with SCE, LME, LMA, NXE. */
@@ -207,6 +213,7 @@ void os_user_cpu_reset(void)
 	cpu_count = CPUS_START;
 	this_cpu = 0;
 	host_nmis = 0;
+	host_machine_checks = 0;
 	memset(&mitigations, 0, sizeof(mitigations));
 	os_user_leave_after(0);
 	for (i = 0; i < OS_USER_MAX_CPUS; i++)
