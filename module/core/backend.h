@@ -39,6 +39,7 @@ struct guest_mode {
 struct vmm_backend {
 	const char *name;		     /* "SVM" or "VMX" */
 	const struct npt_format *npt_format; /* entry format of the nested page table */
+	bool keeps_pdptes;		     /* PAE's directory pointers are registers (VMX) */
 	unsigned int (*npt_levels)(void);    /* how deep it is: 4 or 5. After probe. any */
 
 	/*

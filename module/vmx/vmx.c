@@ -177,6 +177,7 @@ static int vmx_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 const struct vmm_backend vmx_backend = {
 	.name = "VMX",
 	.npt_format = &vmx_npt_format,
+	.keeps_pdptes = true,
 	.npt_levels = vmx_npt_levels,
 	.probe = vmx_probe,
 	.init = vmx_init,

@@ -148,14 +148,6 @@ static int read_pdptes(struct vcpu *vcpu, uint64_t cr3, uint64_t pdpte[4])
 	return 0;
 }
 
-/* A back end whose hardware reads the pointers from memory at each walk has no registers. */
-static bool keeps_pdptes(struct vcpu *vcpu)
-{
-	uint64_t pdpte;
-
-	return backend->get_reg(vcpu, VM_REG_GUEST_PDPTE0, &pdpte) == 0;
-}
-
 /*
  * A processor with registers reads them when PAE paging begins or CR3 is loaded, and
  * refuses bad ones then. Another finds them out in a walk (APM vol. 2, 15.25.10): what
@@ -166,7 +158,7 @@ static int load_pdptes(struct vcpu *vcpu, uint64_t cr3)
 	uint64_t reserved = PDPTE_RESERVED | cpuid_phys_reserved(vcpu->vm);
 	uint64_t pdpte[4];
 
-	if (!keeps_pdptes(vcpu))
+	if (!backend->keeps_pdptes)
 		return 0;
 	if (read_pdptes(vcpu, cr3, pdpte))
 		return -EINVAL;

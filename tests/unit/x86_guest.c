@@ -19,6 +19,7 @@ static struct {
 	{ MSRN_SYSENTER_EIP, 0 },
 };
 static bool has_pdptes;
+static struct vmm_backend extended; /* the scripted one, and what is here */
 
 static uint64_t *find_msr(uint32_t msr)
 {
@@ -91,7 +92,6 @@ static void give_memory(struct vm *vm)
 
 struct vm *guest_create(void)
 {
-	static struct vmm_backend extended;
 	static const struct vmm_backend *const candidates[] = { &extended, NULL };
 	struct vm *vm = NULL;
 
@@ -100,6 +100,7 @@ struct vm *guest_create(void)
 	extended.set_reg = set_reg;
 	extended.get_msr = get_msr;
 	extended.set_msr = set_msr;
+	extended.keeps_pdptes = has_pdptes;
 	REQUIRE(vmm_init(candidates) == 0);
 	REQUIRE(vm_create("guest", GUEST_VCPUS, &vm) == 0);
 	give_memory(vm);
@@ -116,6 +117,7 @@ void guest_destroy(struct vm *vm)
 void guest_has_pdptes(bool has)
 {
 	has_pdptes = has;
+	extended.keeps_pdptes = has;
 }
 
 void *guest_memory(struct vm *vm, uint64_t gpa)
