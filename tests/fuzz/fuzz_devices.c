@@ -43,6 +43,7 @@ struct step {
 
 static struct vm *vm;
 static struct vcpu *cpu[CPUS];
+static uint8_t *page; /* of the last vCPU's APIC, if a processor shares it; NULL */
 
 static unsigned int size_of(const struct step *step)
 {
@@ -139,6 +140,110 @@ static void access_msr(struct vcpu *vcpu, const struct step *step)
 	else
 		error = lapic_rdmsr(vcpu, msr, &value);
 	EXPECT(error == 0 || error == -EINVAL || (error == 1 && is_write(step)));
+}
+
+/* --- what a processor does that shares the APIC's page (SDM vol. 3, chapter 29) ---------- */
+
+#define SHARER (CPUS - 1)
+#define ISR    0x100
+#define IRR    0x200
+
+static uint32_t *in_page(uint32_t offset)
+{
+	return (uint32_t *)(page + offset);
+}
+
+static uint32_t *vector_in_page(uint32_t map, unsigned int vector)
+{
+	return in_page(map + vector / 32 * 16);
+}
+
+/* Registers whose writes go to the page and may exit: 3f is the x2APIC's. */
+static bool is_virtualized(unsigned int number)
+{
+	return number == 0x08 || (number >= 0x0d && number <= 0x0f) || number == 0x28 ||
+	       (number >= 0x2f && number <= 0x38) || number >= 0x3e;
+}
+
+static void write_page(const struct step *step)
+{
+	struct vcpu *vcpu = cpu[SHARER];
+	unsigned int number = step->where & 0x3f;
+	int error;
+
+	if (!is_virtualized(number))
+		return;
+	*in_page(number << 4) = (uint32_t)step->value;
+	if (number == 0x31)
+		return; /* ICR's high half: without an exit */
+	error = lapic_virtual_write(vcpu, number << 4 | (step->where >> 8 & 15));
+	EXPECT(error == 0 || error == 1);
+	EXPECT(!error || vcpu->exit.exitcode == VM_EXITCODE_IPI);
+}
+
+/* It has been told of the highest request, and of the one in service. */
+static void deliver_in_page(void)
+{
+	int vector = lapic_highest_request(cpu[SHARER]);
+
+	if (vector < 0 || vector >> 4 <= lapic_in_service(cpu[SHARER]) >> 4)
+		return;
+	*vector_in_page(IRR, (unsigned int)vector) &= ~(1u << vector % 32);
+	*vector_in_page(ISR, (unsigned int)vector) |= 1u << vector % 32;
+	EXPECT(lapic_in_service(cpu[SHARER]) == vector);
+}
+
+static void end_in_page(void)
+{
+	unsigned int vector = lapic_in_service(cpu[SHARER]);
+
+	if (vector == 0)
+		return;
+	*vector_in_page(ISR, vector) &= ~(1u << vector % 32);
+	if (lapic_level_vectors(cpu[SHARER], vector / 64) >> vector % 64 & 1)
+		lapic_virtual_eoi(cpu[SHARER], (uint8_t)vector);
+}
+
+static void request_in_page(const struct step *step)
+{
+	unsigned int vector = step->value & 0xff;
+
+	if (vector >= 16)
+		*vector_in_page(IRR, vector) |= 1u << vector % 32;
+}
+
+static void play_processor(const struct step *step)
+{
+	if (!page || !(lapic_get_base(cpu[SHARER]) & LAPIC_BASE_ENABLE))
+		return;
+	switch (step->cpu >> 6) {
+	case 0:
+		deliver_in_page();
+		break;
+	case 1:
+		end_in_page();
+		break;
+	case 2:
+		request_in_page(step);
+		break;
+	default:
+		write_page(step);
+		break;
+	}
+}
+
+/* Reads are answered from the page: every register with no clock in it is there. */
+static void check_page(void)
+{
+	static const uint16_t shown[] = { 0x20,	 0x30,	0xd0,  0xf0,  0x280, 0x2f0, 0x300, 0x310,
+					  0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x3e0 };
+
+	for (size_t i = 0; page && i < ARRAY_SIZE(shown); i++) {
+		uint64_t value;
+
+		(void)lapic_mmio_read(cpu[SHARER], shown[i], 4, &value);
+		EXPECT(value == *in_page(shown[i]));
+	}
 }
 
 static void change_mode(struct vcpu *vcpu, const struct step *step)
@@ -350,8 +455,13 @@ static void do_step(const struct step *step)
 		access_rtc(vcpu, step);
 		break;
 	case 3:
-	case 4:
 		access_memory(vcpu, LAPIC_DEFAULT_BASE, choose_offset(step, 16), step);
+		break;
+	case 4:
+		if (step->operation & 0x80)
+			play_processor(step);
+		else
+			access_memory(vcpu, LAPIC_DEFAULT_BASE, choose_offset(step, 16), step);
 		break;
 	case 5:
 		if (step->operation & 0x80)
@@ -393,6 +503,7 @@ static void do_step(const struct step *step)
 	check_ioapic();
 	for (int i = 0; i < CPUS; i++)
 		check_lapic(cpu[i]);
+	check_page();
 }
 
 /* --- where a guest that has booted would be; which parts, says the first byte ---------------- */
@@ -460,10 +571,16 @@ static void start_x2apic(void)
 	(void)lapic_set_base(cpu[1], lapic_get_base(cpu[1]) | LAPIC_BASE_X2APIC);
 }
 
+static void share_page(void)
+{
+	page = lapic_page(cpu[SHARER], true);
+}
+
 static void boot(uint8_t parts)
 {
 	static void (*const start[])(void) = { start_pics, start_pit_and_rtc,  start_ioapic,
-					       start_hpet, start_lapic_timers, start_x2apic };
+					       start_hpet, start_lapic_timers, start_x2apic,
+					       share_page };
 
 	for (int i = 0; i < CPUS; i++) {
 		cpu[i] = fake_vm_vcpu(vm, i);
@@ -484,6 +601,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	os_user_reset();
+	page = NULL;
 	vm = fake_vm_create(CPUS);
 	boot(*data++);
 	size--;

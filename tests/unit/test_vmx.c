@@ -478,8 +478,12 @@ TEST_BOTH(bits_the_guest_owns_pass)
 TEST_BOTH(bits_of_the_host_are_shown_as_the_guest_has_them)
 {
 	uint64_t hidden = REG_CR0_CD | REG_CR0_NW | REG_CR0_NE;
-	struct vcpu *vcpu = vmx_start();
+	struct vcpu *vcpu;
 
+	/* NE is the host's even where the processor would let it go. */
+	processor_start();
+	processor_set_bits(MSRN_VMX_CR0_FIXED0, REG_CR0_NE, false);
+	vcpu = vmx_start_here();
 	vmx_put_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_CD | REG_CR0_NW | REG_CR0_ET);
 	vmx_put_reg(vcpu, VM_REG_GUEST_CR4, REG_CR4_PSE);
 	vmx_turn(vcpu);

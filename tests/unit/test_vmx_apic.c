@@ -113,17 +113,23 @@ TEST(without_the_option_the_core_injects)
 	vmx_stop();
 }
 
+/* Until the guest halts, which is at once. */
+static void run(struct vcpu *vcpu)
+{
+	vcpu->capabilities |= 1u << VM_CAP_HALT_EXIT;
+	processor.reason = VMX_EXIT_HLT;
+	processor.length = 1;
+	CHECK_EQ(vcpu_run(vcpu), 0);
+}
+
 /* Through the core's own loop. */
 TEST_BOTH(a_posted_interrupt_arrives)
 {
 	struct vcpu *vcpu = start();
 
-	vcpu->capabilities |= 1u << VM_CAP_HALT_EXIT;
 	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, REG_RFLAGS_IF);
 	lapic_post(vcpu, 0x51, false);
-	processor.reason = VMX_EXIT_HLT;
-	processor.length = 1;
-	CHECK_EQ(vcpu_run(vcpu), 0);
+	run(vcpu);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_HLT);
 	CHECK_EQ(processor.entries, 1);
 	if (vmx_has(VMX_OPTION_APICV)) {
@@ -134,6 +140,45 @@ TEST_BOTH(a_posted_interrupt_arrives)
 		CHECK_EQ(seen(VMCS_ENTRY_INTR_INFO), INTINFO(VM_INTINFO_HWINTR, 0x51));
 		CHECK_EQ(apic_read(vcpu, 0x120), 1u << 0x11);
 	}
+	vmx_stop();
+}
+
+/* What the VMCS was told of before a reset is not delivered after it. */
+TEST(a_reset_forgets_requests_and_services)
+{
+	struct vcpu *vcpu = start();
+
+	lapic_accept(vcpu, 0x45);
+	lapic_post(vcpu, 0x51, false);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0x4551);
+	vcpu_reset(vcpu, true);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0);
+	lapic_accept(vcpu, 0x45);
+	(void)vmx_requests(vcpu);
+	CHECK_EQ(lapic_mmio_write(vcpu, 0xf0, 4, 0x1ff), 0);
+	lapic_post(vcpu, 0x51, false);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0x4551);
+	REQUIRE(lapic_set_base(vcpu, 0xfee00100) == 0); /* off */
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0);
+	vmx_stop();
+}
+
+/* An EOI that software carries out: SVI would hold back what comes next. */
+TEST(an_emulated_eoi_ends_the_service)
+{
+	struct vcpu *vcpu = start();
+
+	lapic_accept(vcpu, 0x45);
+	lapic_post(vcpu, 0x51, false);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0x4551);
+	CHECK_EQ(lapic_mmio_write(vcpu, 0xb0, 4, 0), 0);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0x0051);
 	vmx_stop();
 }
 
