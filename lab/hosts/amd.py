@@ -24,8 +24,11 @@ KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
 
 
-def command(machine):
-    """Returns the emulator's command line for a labkit.machine.Machine."""
+def command(machine, iommu=()):
+    """Returns the emulator's command line for a labkit.machine.Machine.
+
+    IOMMU is the arguments for one, which must come before the devices it is for.
+    """
     arguments = [
         "qemu-system-x86_64",
         "-accel", "tcg,thread=multi",
@@ -42,4 +45,4 @@ def command(machine):
     for number, port in enumerate(machine.ports):
         arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
         arguments += ["-serial", f"chardev:port{number}"]
-    return arguments + machine.devices
+    return arguments + list(iommu) + machine.devices
