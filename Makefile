@@ -65,6 +65,7 @@ help:
 #: make check-fuzz   fuzz them, FUZZ_SECONDS (10) for each target
 #: make check-guest  small guests that assert one fact each, on an emulated host
 #: make check-host   the module in an emulated host: load, permissions, life cycle, a Linux guest
+#: make check-passthrough  guests with devices of an emulated host, behind VT-d and AMD-Vi
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-style  formatting and static analysis
 #: make native       build for the kernel of this machine (wants its headers)

@@ -3,7 +3,7 @@
 # Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
-LAYERS := style lab unit fuzz guest host
+LAYERS := style lab unit fuzz guest host passthrough
 
 # Every layer runs even if one before it failed.
 .PHONY: check
@@ -168,6 +168,26 @@ $(O)/host/guest_%: tests/host/guest_%.c | setup-build
 	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
 
 run-host: $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/guest/payload.elf
+
+# Small guests that drive devices of the host, with the guest tests' runtime; programs
+# for the host.
+PPT_PROGRAMS := host_page nvme_virt
+PPT_PAYLOAD_OBJS := $(patsubst %.c,$(O)/guest/%.o, \
+		$(filter-out $(PPT_PROGRAMS:%=tests/passthrough/%.c),$(wildcard tests/passthrough/*.c))) \
+	$(filter $(O)/guest/tests/guest/payload/%,$(PAYLOAD_OBJS))
+$(O)/passthrough/payload.elf: $(PPT_PAYLOAD_OBJS) tests/guest/payload/link.ld
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)ld -m elf_x86_64 -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+		-T tests/guest/payload/link.ld -o $@ $(PPT_PAYLOAD_OBJS)
+
+$(PPT_PROGRAMS:%=$(O)/passthrough/%): $(O)/passthrough/%: tests/passthrough/%.c | setup-build
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+run-passthrough: $(O)/passthrough/payload.elf $(PPT_PROGRAMS:%=$(O)/passthrough/%) programs modules
+	@tests/layer passthrough tests/passthrough/run
 
 # These have runners of their own, which call lab/run.
 run-guest: $(O)/guest/payload.elf

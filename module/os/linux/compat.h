@@ -55,11 +55,6 @@ static inline struct ctl_table_header *compat_register_sysctl(const char *path,
 #endif
 }
 
-/* 6.8 gave the interrupt line its own name. */
-#ifndef PCI_IRQ_INTX
-#define PCI_IRQ_INTX PCI_IRQ_LEGACY
-#endif
-
 /* 6.11: a domain is made for a device, not for a bus. NULL: none. */
 static inline struct iommu_domain *compat_domain_alloc(struct device *dev)
 {

@@ -75,7 +75,8 @@ static int begin(struct os_pci *pci, enum os_pci_interrupt kind, unsigned int wa
 {
 	switch (kind) {
 	case OS_PCI_INTX:
-		return pci_alloc_irq_vectors(pci->pdev, 1, 1, PCI_IRQ_INTX);
+		/* pci_alloc_irq_vectors() would open the line before there is a handler. */
+		return pci->pdev->irq ? 1 : -ENODEV;
 	case OS_PCI_MSI:
 		return pci_alloc_irq_vectors(pci->pdev, 1, wanted, PCI_IRQ_MSI);
 	case OS_PCI_MSIX:
