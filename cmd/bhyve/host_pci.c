@@ -69,6 +69,20 @@ static uint16_t read_id(const struct host_pci *host, const char *name)
 	return (uint16_t)value;
 }
 
+/* The kernel gives a number to lines only; virtual functions have none, whatever they say. */
+static bool has_line(const struct host_pci *host)
+{
+	FILE *file = open_text(host, "irq");
+	unsigned number = 0;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%u", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number != 0;
+}
+
 static void read_bar(FILE *file, struct host_pci_bar *bar)
 {
 	uint64_t start, end, flags;
@@ -130,6 +144,7 @@ int host_pci_open(struct host_pci *host, const struct host_pci_place *place)
 	host->device = read_id(host, "device");
 	host->subvendor = read_id(host, "subsystem_vendor");
 	host->subdevice = read_id(host, "subsystem_device");
+	host->line = has_line(host);
 	return 0;
 }
 

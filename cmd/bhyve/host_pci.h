@@ -25,6 +25,7 @@ struct host_pci {
 	int config;	/* open file of its configuration space */
 	unsigned config_length;
 	uint16_t vendor, device, subvendor, subdevice;
+	bool line; /* it has an interrupt line */
 	struct host_pci_bar bar[HOST_PCI_BARS];
 };
 

@@ -111,7 +111,7 @@ static void init_header(struct passthru *device)
 	set_register(device, PCI_CACHE_LINE, 0, 0xffff);
 	pci_set16(function, PCI_SUBVENDOR_ID, device->host.subvendor);
 	pci_set16(function, PCI_SUBSYSTEM_ID, device->host.subdevice);
-	if (pin >= 1 && pin <= 4)
+	if (pin >= 1 && pin <= 4 && device->host.line)
 		device->intx = acpi_intx_pin(function->slot, pin - 1);
 	function->config[PCI_PIN] = device->intx ? pin : 0;
 	function->config[PCI_LINE] = (uint8_t)device->intx;

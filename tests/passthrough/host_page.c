@@ -2,7 +2,7 @@
 /*
  * host_page COMMAND...: runs COMMAND with the variable PAGE set to the physical
  * address of a page of this process, in hexadecimal, and says whether the page is
- * what it was before. Exit status: COMMAND's; 99 if the page has changed.
+ * what it was before. It lies above 256 MiB, where small guests have no memory. Exit status: COMMAND's; 99 if the page has changed.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define PAGE	4096
+#define PAGES	32768
+#define LOWEST	(256u << 20)
 #define FILLING 0xa5
 
 #define PAGEMAP_ADDRESS ((UINT64_C(1) << 55) - 1)
@@ -44,22 +46,38 @@ static int run(char **command)
 	return WEXITSTATUS(status);
 }
 
+/* The first of many pages that lies high enough. */
+static uint8_t *find_page(uint64_t *address)
+{
+	uint8_t *pages = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; pages != MAP_FAILED && i < PAGES; i++) {
+		uint8_t *page = pages + (size_t)i * PAGE;
+
+		memset(page, FILLING, PAGE);
+		*address = physical_address(page);
+		if (*address >= LOWEST && mlock(page, PAGE) == 0)
+			return page;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-	char address[24];
+	uint64_t address = 0;
+	uint8_t *page = find_page(&address);
+	char text[24];
 	int status;
 
-	if (argc < 2 || page == MAP_FAILED)
+	if (argc < 2 || !page)
 		return 1;
-	memset(page, FILLING, PAGE);
-	snprintf(address, sizeof(address), "%llx", (unsigned long long)physical_address(page));
-	setenv("PAGE", address, 1);
+	snprintf(text, sizeof(text), "%llx", (unsigned long long)address);
+	setenv("PAGE", text, 1);
 	status = run(argv + 1);
 	for (int i = 0; i < PAGE; i++) {
 		if (page[i] != FILLING) {
-			fprintf(stderr, "the page at %s has changed\n", address);
+			fprintf(stderr, "the page at %s has changed\n", text);
 			return 99;
 		}
 	}

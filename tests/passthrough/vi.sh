@@ -15,8 +15,10 @@ is $kind.sysctl-counts "$(cat /proc/sys/hw/vmm/ppt/devices)" 3
 bhyvectl --ppt-attach=$NVME
 is $kind.attach "$(driver $NVME_NAME)" ppt
 test_edu
+test_reboot
 test_edu_outside
 test_nvme
+test_nvme_killed
 test_e1000e
 test_virtio
 exit $failed

@@ -12,7 +12,7 @@ IVSHMEM=0/8/0 IVSHMEM_NAME=0000:00:08.0
 NVME=1/0/0 NVME_NAME=0000:01:00.0
 E1000E=2/0/0
 VIRTIO=3/0/0
-SRIOV=6/0/0 SRIOV_NAME=0000:06:00.0
+SRIOV_NAME=0000:06:00.0
 VF=6/0/1 VF_NAME=0000:06:00.1
 
 # --- what the parameters did -----------------------------------------------------------
@@ -79,16 +79,18 @@ bhyvectl --vm=hers --destroy
 # --- guests ----------------------------------------------------------------------------------
 
 test_edu
+test_reboot
 test_edu_outside
 logged $kind.fault-is-logged "DMAR: [DMA Write"
 test_ivshmem
 test_nvme
+test_nvme_killed
 test_e1000e
 test_virtio
 
 # The whole group: both cards behind the bridge.
 bhyvectl --ppt-attach=5/2/0
-network rtl8139 8139cp 5/1/0 IO-APIC
+network rtl8139 8139cp 5/1/0 IO-APIC -s 6,passthru,5/2/0
 test_virtual_function
 
 # --- killed in the middle of DMA --------------------------------------------------------------

@@ -112,6 +112,7 @@ static void make_host(void)
 	write_file("device", "0x5678\n", 7);
 	write_file("subsystem_vendor", "0x9abc\n", 7);
 	write_file("subsystem_device", "0xdef0\n", 7);
+	write_file("irq", "16\n", 3);
 	memset(memory, 0xaa, sizeof(memory));
 	write_file("resource0", memory, sizeof(memory));
 	memset(memory, 0xbb, sizeof(memory));
@@ -191,6 +192,16 @@ TEST(identity_and_header)
 	CHECK_EQ(get(0x3c, 2), 0x0113);
 	CHECK_EQ(get(0x0e, 1), 0);
 	CHECK_EQ(get(0x04, 4), 0x00100000);
+	clean_up();
+}
+
+TEST(no_line_without_a_number)
+{
+	make_host();
+	write_file("irq", "0\n", 2);
+	set_up(DEVICE);
+	CHECK_STR(calls(), "assign 5/0/0; ");
+	CHECK_EQ(get(0x3c, 2), 0);
 	clean_up();
 }
 
