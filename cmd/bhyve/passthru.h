@@ -66,6 +66,7 @@ struct passthru {
 
 	pthread_mutex_t lock; /* innermost; for the rest */
 	struct msix_entry *table;
+	bool msix_enabled;
 	bool msix_on; /* enabled, and not masked as a whole */
 	volatile uint8_t *memory[HOST_PCI_BARS];
 };

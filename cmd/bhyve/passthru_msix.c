@@ -62,11 +62,22 @@ static void all_off(struct passthru *device)
 	(void)vm_disable_pptdev_msix(device->ctx, device->bus, device->slot, device->func);
 }
 
+/* The device is to know at once: one may look at this when its queues are made. */
+static void enable(struct passthru *device)
+{
+	if (!device->msix_enabled)
+		(void)vm_setup_pptdev_msix(device->ctx, device->bus, device->slot, device->func, 0,
+					   0, 0, ENTRY_MASKED);
+}
+
 void passthru_msix_update(struct passthru *device, uint16_t control)
 {
 	bool on = (control & (CONTROL_ENABLE | CONTROL_MASK)) == CONTROL_ENABLE;
 
 	pthread_mutex_lock(&device->lock);
+	if (control & CONTROL_ENABLE)
+		enable(device);
+	device->msix_enabled = control & CONTROL_ENABLE;
 	if (on != device->msix_on) {
 		device->msix_on = on;
 		tell_all(device);
@@ -79,6 +90,7 @@ void passthru_msix_update(struct passthru *device, uint16_t control)
 void passthru_msix_reset(struct passthru *device)
 {
 	pthread_mutex_lock(&device->lock);
+	device->msix_enabled = false;
 	device->msix_on = false;
 	for (unsigned i = 0; i < device->vectors; i++)
 		device->table[i] = (struct msix_entry){ .control = ENTRY_MASKED };

@@ -105,7 +105,7 @@ linux_guest() {
 	cat /guest/initrd "$scratch/extra" >"$scratch/initrd"
 	bhyveload -m 256M -k /guest/vmlinuz -i "$scratch/initrd" \
 		-a "console=ttyS0 quiet panic=-1 $EMULATED" $vm || return
-	timeout 200 bhyve -c 2 -m 256M -A -H -P -s 0,hostbridge -s 31,lpc -l com1,stdio "$@" $vm \
+	timeout 600 bhyve -c 2 -m 256M -A -H -P -s 0,hostbridge -s 31,lpc -l com1,stdio "$@" $vm \
 		</dev/null 2>&1 | tr -d '\r' >"$scratch/output"
 	destroy
 }

@@ -350,7 +350,7 @@ TEST(msix)
 	CHECK_EQ(mmio_read(0xc0102018, 2), UINT64_MAX);
 	CHECK_STR(calls(), "");
 	set(0x72, 2, 0xc000); /* enabled, all masked */
-	CHECK_STR(calls(), "intx -1; ");
+	CHECK_STR(calls(), "intx -1; msix 0 0 0 1; ");
 	set(0x72, 2, 0x8000);
 	CHECK_STR(calls(), "msix 1 fee02000 41 0; ");
 	mmio_write(0xc010200c, 4, 0);
