@@ -3,7 +3,7 @@
 # Tests, in layers. tests/layer runs one and leaves "ok NAME" and "FAIL NAME: why"
 # lines in $(O)/results/LAYER; tests/summary adds them up.
 
-LAYERS := style lab unit config fuzz guest host
+LAYERS := style lab unit config fuzz guest host passthrough
 # Emulated hosts for guest and host tests in one boot. Each keeps one processor busy: they
 # run beside each other.
 HOST_LAYERS := amd-bochs intel
@@ -193,6 +193,27 @@ $(O)/host/guest_%: tests/host/guest_%.c | setup-build
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+# Small guests that drive devices of the host, with the guest tests' runtime; programs
+# for the host.
+PPT_PROGRAMS := host_page nvme_virt
+PPT_PAYLOAD_OBJS := $(patsubst %.c,$(O)/guest/%.o, \
+		$(filter-out $(PPT_PROGRAMS:%=tests/passthrough/%.c),$(wildcard tests/passthrough/*.c))) \
+	$(filter $(O)/guest/tests/guest/payload/%,$(PAYLOAD_OBJS))
+$(O)/passthrough/payload.elf: $(PPT_PAYLOAD_OBJS) tests/guest/payload/link.ld
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)ld -m elf_x86_64 -static -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+		-T tests/guest/payload/link.ld -o $@ $(PPT_PAYLOAD_OBJS)
+
+$(PPT_PROGRAMS:%=$(O)/passthrough/%): $(O)/passthrough/%: tests/passthrough/%.c | setup-build
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+run-passthrough: $(O)/passthrough/payload.elf $(PPT_PROGRAMS:%=$(O)/passthrough/%) programs modules
+	@tests/layer passthrough tests/passthrough/run
+
 
 # What the tests on an emulated host take there; they call lab/run themselves.
 .PHONY: on-host-programs

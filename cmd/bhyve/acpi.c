@@ -242,6 +242,17 @@ struct hpet_table {
 } PACKED;
 _Static_assert(sizeof(struct hpet_table) == 56, "HPET table");
 
+struct mcfg {
+	struct header header;
+	uint8_t reserved0[8];
+	uint64_t address;
+	uint16_t segment;
+	uint8_t first_bus;
+	uint8_t last_bus;
+	uint8_t reserved1[4];
+} PACKED;
+_Static_assert(sizeof(struct mcfg) == 60, "MCFG with one entry");
+
 /* Ticks below which a periodic comparator might be missed. */
 #define HPET_MINIMUM_TICK 128
 
@@ -253,7 +264,11 @@ struct dsdt_info {
 	uint8_t lpc_slot;
 	uint32_t window_base;
 	uint32_t window_last;
+	uint32_t io_base;
+	uint64_t window64_base;
+	uint64_t window64_length; /* 0: there is none */
 } PACKED;
+_Static_assert(sizeof(struct dsdt_info) == 0x20, "INFO in dsdt.asl");
 
 /* Where the bridge would be, for the paths of the devices behind it. */
 #define DEFAULT_LPC_SLOT 31
@@ -448,6 +463,18 @@ static uint32_t write_hpet(struct writer *writer, uint32_t id)
 	return address;
 }
 
+static uint32_t write_mcfg(struct writer *writer)
+{
+	struct mcfg mcfg = {
+		.header = make_header("MCFG", sizeof(mcfg), 1),
+		.address = ECAM_BASE,
+	};
+	uint32_t address = append(writer, &mcfg, sizeof(mcfg), 16);
+
+	finish(writer, address);
+	return address;
+}
+
 /* RSDT and XSDT name the same tables, in 32 and 64 bits. */
 static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsigned count,
 			    uint32_t *xsdt)
@@ -492,8 +519,11 @@ static int write_dsdt_info(struct vmctx *ctx, const struct acpi_machine *machine
 		.com2 = machine->com2,
 		.fwcfg = machine->fwcfg,
 		.lpc_slot = (uint8_t)(machine->lpc_slot < 0 ? DEFAULT_LPC_SLOT : machine->lpc_slot),
-		.window_base = machine->pci_window,
-		.window_last = PCI_WINDOW_LIMIT - 1,
+		.window_base = (uint32_t)machine->windows.memory32,
+		.window_last = (uint32_t)(machine->windows.memory32_end - 1),
+		.io_base = machine->windows.io,
+		.window64_base = machine->windows.memory64,
+		.window64_length = machine->windows.memory64_end - machine->windows.memory64,
 	};
 	void *memory = vm_map_gpa(ctx, DSDT_INFO_BASE, sizeof(info));
 
@@ -507,7 +537,7 @@ int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 {
 	struct writer writer = { .memory = vm_map_gpa(ctx, ACPI_BASE, WRITER_SIZE) };
 	uint32_t facs, dsdt, rsdt, xsdt;
-	uint32_t tables[3];
+	uint32_t tables[4];
 
 	if (!writer.memory)
 		return -EFAULT;
@@ -517,7 +547,8 @@ int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 	tables[0] = write_fadt(&writer, facs, dsdt);
 	tables[1] = write_madt(&writer, machine->cpus);
 	tables[2] = write_hpet(&writer, machine->hpet_id);
-	rsdt = write_roots(&writer, tables, 3, &xsdt);
+	tables[3] = write_mcfg(&writer);
+	rsdt = write_roots(&writer, tables, 4, &xsdt);
 	if (writer.error)
 		return writer.error;
 	write_rsdp(&writer, rsdt, xsdt);

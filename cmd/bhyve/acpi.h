@@ -6,6 +6,8 @@
 #ifndef BHYVE_ACPI_H
 #define BHYVE_ACPI_H
 
+#include "pci_bar.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <vmmapi.h>
@@ -16,9 +18,9 @@ struct acpi_machine {
 	bool com1;
 	bool com2;
 	bool fwcfg;
-	int lpc_slot;	     /* -1: there is no bridge */
-	uint32_t pci_window; /* where the memory of bus 0 begins */
-	uint32_t hpet_id;    /* low half of its capabilities register */
+	int lpc_slot;		    /* -1: there is no bridge */
+	struct pci_windows windows; /* of bus 0 */
+	uint32_t hpet_id;	    /* low half of its capabilities register */
 };
 
 /* I/O APIC input of an interrupt pin (0 is INTA#) of a PCI slot. */

@@ -6,7 +6,7 @@
  */
 DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 {
-	OperationRegion (INFO, SystemMemory, 0x000F2000, 0x10)
+	OperationRegion (INFO, SystemMemory, 0x000F2000, 0x20)
 	Field (INFO, ByteAcc, NoLock, Preserve)
 	{
 		HCO1, 8,	// COM1 exists
@@ -14,7 +14,10 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 		HFWC, 8,	// the firmware configuration device exists
 		LPCS, 8,	// slot of the bridge to the ISA bus
 		WBAS, 32,	// memory window of bus 0: first address
-		WLIM, 32	// and last
+		WLIM, 32,	// and last
+		WIOB, 32,	// its ports: the first, up to 0xFFFF
+		W64B, 64,	// its memory above 4 GiB: first address
+		W64L, 64	// and length, 0 if there is none
 	}
 
 	// SLP_TYP of soft off: PM_SLEEP_TYPE_S5
@@ -24,7 +27,8 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 	{
 		Device (PCI0)
 		{
-			Name (_HID, EisaId ("PNP0A03"))
+			Name (_HID, EisaId ("PNP0A08"))
+			Name (_CID, EisaId ("PNP0A03"))
 			Name (_UID, 0)
 			Name (_BBN, 0)
 
@@ -36,10 +40,17 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
 					0, 0x0000, 0x0CF7, 0, 0x0CF8)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0x0D00, 0xFFFF, 0, 0xF300)
+					0, 0x2000, 0xFFFF, 0, 0xE000, , , PORT)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite,
 					0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000, , , WIND)
+			})
+
+			Name (HIGH, ResourceTemplate ()
+			{
+				QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					Cacheable, ReadWrite,
+					0, 0x800000000, 0x8FFFFFFFF, 0, 0x100000000, , , WIN6)
 			})
 
 			Method (_CRS, 0, Serialized)
@@ -50,7 +61,21 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 				WMIN = WBAS
 				WMAX = WLIM
 				WLEN = WLIM - WBAS + 1
-				Return (RSRC)
+				CreateWordField (RSRC, \_SB.PCI0.PORT._MIN, PMIN)
+				CreateWordField (RSRC, \_SB.PCI0.PORT._LEN, PLEN)
+				PMIN = WIOB
+				PLEN = 0x10000 - WIOB
+				If (W64L == 0)
+				{
+					Return (RSRC)
+				}
+				CreateQWordField (HIGH, \_SB.PCI0.WIN6._MIN, HMIN)
+				CreateQWordField (HIGH, \_SB.PCI0.WIN6._MAX, HMAX)
+				CreateQWordField (HIGH, \_SB.PCI0.WIN6._LEN, HLEN)
+				HMIN = W64B
+				HMAX = W64B + W64L - 1
+				HLEN = W64L
+				Return (ConcatenateResTemplate (RSRC, HIGH))
 			}
 
 			// Pin P of slot S is I/O APIC input 16 + (S + P) modulo 8: acpi_intx_pin().
@@ -286,6 +311,17 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 					})
 				}
 			}
+		}
+
+		// The configuration space in memory, which MCFG tells of.
+		Device (ECAM)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_UID, 2)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadWrite, 0xE0000000, 0x00100000)
+			})
 		}
 
 		Device (HPET)

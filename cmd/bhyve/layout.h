@@ -20,4 +20,8 @@
 /* Between low memory's end and the interrupt controllers: PCI devices' memory. */
 #define PCI_WINDOW_LIMIT 0xe0000000u
 
+/* The configuration space of bus 0, 4 KiB for each function. */
+#define ECAM_BASE   0xe0000000u
+#define ECAM_LENGTH 0x100000u
+
 #endif

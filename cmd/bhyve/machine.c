@@ -174,10 +174,10 @@ static void add_tables(struct vmctx *ctx, const struct options *options, const u
 		.com2 = options->com[1].present,
 		.fwcfg = options->fwcfg,
 		.lpc_slot = pci_find_slot(pci_lpc.name),
-		.pci_window = vm_get_lowmem_limit(ctx),
 	};
 	int error = smbios_build(ctx, uuid);
 
+	pci_windows_of(ctx, &machine.windows);
 	/* Small machines for tests have no RAM where the tables go. */
 	if (error && options->acpi)
 		fatal("-A: the tables need 1M of memory");
@@ -200,7 +200,7 @@ void machine_add_devices(struct vmctx *ctx, const struct options *options)
 		uuid_generate(options->name, uuid);
 	if (rtc_init(ctx, options->rtc_utc))
 		fatal("the real-time clock: %s", strerror(errno));
-	pci_init();
+	pci_init(ctx);
 	pm_init(ctx);
 	reset_init(ctx);
 	i8042_init(ctx);

@@ -5,6 +5,8 @@
 #include "pci.h"
 #include "diag.h"
 #include "inout.h"
+#include "layout.h"
+#include "mmio.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,6 +19,7 @@ static const struct pci_driver *const drivers[] = {
 	&pci_hostbridge,
 	&pci_amd_hostbridge,
 	&pci_lpc,
+	&pci_passthru,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
@@ -26,7 +29,7 @@ static struct pci_function *functions[PCI_SLOTS][PCI_FUNCTIONS];
 
 /* --- configuration space --------------------------------------------------- */
 
-static uint32_t register_read(const struct pci_function *function, unsigned offset, unsigned bytes)
+uint32_t pci_register_read(const struct pci_function *function, unsigned offset, unsigned bytes)
 {
 	uint32_t value = 0;
 
@@ -35,8 +38,8 @@ static uint32_t register_read(const struct pci_function *function, unsigned offs
 	return value;
 }
 
-static void register_write(struct pci_function *function, unsigned offset, unsigned bytes,
-			   uint32_t value)
+void pci_register_write(struct pci_function *function, unsigned offset, unsigned bytes,
+			uint32_t value)
 {
 	for (unsigned i = 0; i < bytes; i++) {
 		uint8_t mask = function->writable[offset + i];
@@ -65,7 +68,7 @@ uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsign
 	if (function->driver->config_read)
 		value = function->driver->config_read(function, offset, bytes);
 	else
-		value = register_read(function, offset, bytes);
+		value = pci_register_read(function, offset, bytes);
 	pthread_mutex_unlock(&function->lock);
 	return value;
 }
@@ -81,7 +84,8 @@ void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned 
 	if (function->driver->config_write)
 		function->driver->config_write(function, offset, bytes, value);
 	else
-		register_write(function, offset, bytes, value);
+		pci_register_write(function, offset, bytes, value);
+	pci_bars_written(function, offset, bytes);
 	pthread_mutex_unlock(&function->lock);
 }
 
@@ -152,10 +156,59 @@ static const struct inout_range data_range = {
 	.write = data_write,
 };
 
-void pci_init(void)
+/* --- in memory ----------------------------------------------------------------- */
+
+/* The address says slot, function and register; only bus 0 is there. */
+static uint64_t ecam_read(void *arg, uint64_t offset, unsigned bytes)
+{
+	unsigned slot = (unsigned)(offset >> 15), number = offset >> 12 & 7;
+	unsigned at = offset & 0xfff;
+
+	(void)arg;
+	if (bytes == 8)
+		return pci_config_read(slot, number, at, 4) |
+		       (uint64_t)pci_config_read(slot, number, at + 4, 4) << 32;
+	return pci_config_read(slot, number, at, bytes);
+}
+
+static void ecam_write(void *arg, uint64_t offset, unsigned bytes, uint64_t value)
+{
+	unsigned slot = (unsigned)(offset >> 15), number = offset >> 12 & 7;
+	unsigned at = offset & 0xfff;
+
+	(void)arg;
+	pci_config_write(slot, number, at, bytes == 8 ? 4 : bytes, (uint32_t)value);
+	if (bytes == 8)
+		pci_config_write(slot, number, at + 4, 4, (uint32_t)(value >> 32));
+}
+
+static const struct mmio_range ecam_range = {
+	.name = "pci configuration",
+	.base = ECAM_BASE,
+	.length = ECAM_LENGTH,
+	.read = ecam_read,
+	.write = ecam_write,
+};
+
+static void start_functions(struct vmctx *ctx)
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+			struct pci_function *function = functions[slot][i];
+
+			if (function && function->driver->start)
+				function->driver->start(function, ctx);
+		}
+}
+
+void pci_init(struct vmctx *ctx)
 {
 	if (inout_register(&address_range) || inout_register(&data_range))
 		fatal("pci: the configuration ports are taken");
+	if (mmio_register(&ecam_range))
+		fatal("pci: the memory of the configuration space is taken");
+	start_functions(ctx);
+	pci_bars_start(ctx);
 }
 
 /* --- the table ------------------------------------------------------------- */
@@ -272,5 +325,6 @@ void pci_reset(void)
 			free(functions[slot][i]);
 			functions[slot][i] = NULL;
 		}
+	pci_bars_reset();
 	atomic_store(&config_address, 0);
 }

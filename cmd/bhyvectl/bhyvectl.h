@@ -103,4 +103,9 @@ int get_segment_list(struct session *session, const struct option *option, const
 int get_sysmem(struct session *session, const struct option *option, const char *argument);
 int get_gpa_pmap(struct session *session, const struct option *option, const char *argument);
 
+/* Devices for guests. */
+int list_pptdevs(struct session *session, const struct option *option, const char *argument);
+int attach_pptdev(struct session *session, const struct option *option, const char *argument);
+int detach_pptdev(struct session *session, const struct option *option, const char *argument);
+
 #endif

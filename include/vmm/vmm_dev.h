@@ -243,6 +243,63 @@ struct vm_readwrite_kernemu_device {
 	uint64_t value;
 };
 
+/*
+ * Passthrough. A device is named by its place in the host; one in a PCI domain
+ * other than 0 by 'bus' = 256 * domain + bus.
+ */
+struct vm_pptdev {
+	int bus;
+	int slot;
+	int func;
+};
+
+struct vm_pptdev_mmio {
+	int bus;
+	int slot;
+	int func;
+	vm_paddr_t gpa;
+	vm_paddr_t hpa; /* whole pages of one of the device's BARs */
+	size_t len;
+};
+
+struct vm_pptdev_msi {
+	int vcpu; /* unused */
+	int bus;
+	int slot;
+	int func;
+	int numvec; /* 0: off */
+	uint64_t msg;
+	uint64_t addr;
+};
+
+struct vm_pptdev_msix {
+	int vcpu; /* unused */
+	int bus;
+	int slot;
+	int func;
+	int idx;
+	uint64_t msg;
+	uint32_t vector_control; /* bit 0: masked */
+	uint64_t addr;
+};
+
+/* Ours: the device's interrupt line drives this pin of the I/O APIC; -1: none. */
+struct vm_pptdev_intx {
+	int bus;
+	int slot;
+	int func;
+	int ioapic_irq;
+};
+
+/* Ours. */
+struct vm_pptdev_limits {
+	int bus; /* in, like the next two */
+	int slot;
+	int func;
+	int msi_limit; /* out: vectors it has */
+	int msix_limit;
+};
+
 enum {
 	IOCNUM_ABIVERS = 0,
 	IOCNUM_RUN = 1,
@@ -278,7 +335,13 @@ enum {
 	IOCNUM_LAPIC_LOCAL_IRQ = 37,
 	IOCNUM_IOAPIC_PINCOUNT = 38,
 	IOCNUM_RESTART_INSTRUCTION = 39,
-	IOCNUM_BIND_PPTDEV = 40, /* 40 to 46: passthrough */
+	IOCNUM_BIND_PPTDEV = 40,
+	IOCNUM_UNBIND_PPTDEV = 41,
+	IOCNUM_MAP_PPTDEV_MMIO = 42,
+	IOCNUM_PPTDEV_MSI = 43,
+	IOCNUM_PPTDEV_MSIX = 44,
+	IOCNUM_PPTDEV_DISABLE_MSIX = 45,
+	IOCNUM_UNMAP_PPTDEV_MMIO = 46,
 	IOCNUM_VM_STATS = 50,
 	IOCNUM_VM_STAT_DESC = 51,
 	IOCNUM_SET_X2APIC_STATE = 60,
@@ -299,6 +362,9 @@ enum {
 	IOCNUM_RTC_SETTIME = 102,
 	IOCNUM_RTC_GETTIME = 103,
 	IOCNUM_RUN_REPLY = 192, /* from here on ours */
+	IOCNUM_PPTDEV_INTX = 193,
+	IOCNUM_PPTDEV_RESET = 194,
+	IOCNUM_PPTDEV_LIMITS = 195,
 };
 
 #define VM_RUN			  _IOWR('v', IOCNUM_RUN, struct vm_run)
@@ -353,6 +419,16 @@ enum {
 #define VM_RTC_READ		  _IOWR('v', IOCNUM_RTC_READ, struct vm_rtc_data)
 #define VM_RTC_SETTIME		  _IOW('v', IOCNUM_RTC_SETTIME, struct vm_rtc_time)
 #define VM_RTC_GETTIME		  _IOR('v', IOCNUM_RTC_GETTIME, struct vm_rtc_time)
+#define VM_BIND_PPTDEV		  _IOW('v', IOCNUM_BIND_PPTDEV, struct vm_pptdev)
+#define VM_UNBIND_PPTDEV	  _IOW('v', IOCNUM_UNBIND_PPTDEV, struct vm_pptdev)
+#define VM_MAP_PPTDEV_MMIO	  _IOW('v', IOCNUM_MAP_PPTDEV_MMIO, struct vm_pptdev_mmio)
+#define VM_UNMAP_PPTDEV_MMIO	  _IOW('v', IOCNUM_UNMAP_PPTDEV_MMIO, struct vm_pptdev_mmio)
+#define VM_PPTDEV_MSI		  _IOW('v', IOCNUM_PPTDEV_MSI, struct vm_pptdev_msi)
+#define VM_PPTDEV_MSIX		  _IOW('v', IOCNUM_PPTDEV_MSIX, struct vm_pptdev_msix)
+#define VM_PPTDEV_DISABLE_MSIX	  _IOW('v', IOCNUM_PPTDEV_DISABLE_MSIX, struct vm_pptdev)
+#define VM_PPTDEV_INTX		  _IOW('v', IOCNUM_PPTDEV_INTX, struct vm_pptdev_intx)
+#define VM_PPTDEV_RESET		  _IOW('v', IOCNUM_PPTDEV_RESET, struct vm_pptdev)
+#define VM_PPTDEV_LIMITS	  _IOWR('v', IOCNUM_PPTDEV_LIMITS, struct vm_pptdev_limits)
 #define VM_RESTART_INSTRUCTION	  _IOW('v', IOCNUM_RESTART_INSTRUCTION, int)
 
 /*

@@ -31,8 +31,11 @@ KERNEL_LINE = (
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
 
 
-def command(machine):
-    """Returns the emulator's command line for a labkit.machine.Machine."""
+def command(machine, iommu=()):
+    """Returns the emulator's command line for a labkit.machine.Machine.
+
+    IOMMU is the arguments for one, which must come before the devices it is for.
+    """
     arguments = [
         "qemu-system-x86_64",
         "-accel", "tcg,thread=multi",
@@ -49,4 +52,5 @@ def command(machine):
     for number, port in enumerate(machine.ports):
         arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
         arguments += ["-serial", f"chardev:port{number}"]
-    return arguments + [word for text in machine.devices for word in shlex.split(text)]
+    devices = [word for text in machine.devices for word in shlex.split(text)]
+    return arguments + list(iommu) + devices

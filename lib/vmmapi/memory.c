@@ -121,10 +121,12 @@ int vm_mmap_getnext(struct vmctx *ctx, vm_paddr_t *gpa, int *segid, vm_ooffset_t
 	return 0;
 }
 
-static bool same_mapping(const struct vm_memmap *a, const struct vm_memmap *b)
+/* What is there may be wired unasked: a device of the host that the guest has asks for it. */
+static bool is_as_wanted(const struct vm_memmap *existing, const struct vm_memmap *wanted)
 {
-	return a->gpa == b->gpa && a->segid == b->segid && a->segoff == b->segoff &&
-	       a->len == b->len && a->prot == b->prot && a->flags == b->flags;
+	return existing->gpa == wanted->gpa && existing->segid == wanted->segid &&
+	       existing->segoff == wanted->segoff && existing->len == wanted->len &&
+	       existing->prot == wanted->prot && !(wanted->flags & ~existing->flags);
 }
 
 int vm_mmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, int segid, vm_ooffset_t segoff, size_t len,
@@ -142,7 +144,7 @@ int vm_mmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, int segid, vm_ooffset_t se
 
 	/* bhyveload has mapped what bhyve maps again. */
 	if (ioctl(ctx->fd, VM_MMAP_GETNEXT, &existing) == 0 && existing.gpa == gpa) {
-		if (same_mapping(&wanted, &existing))
+		if (is_as_wanted(&existing, &wanted))
 			return 0;
 		errno = EEXIST;
 		return -1;

@@ -401,6 +401,43 @@ int vm_rtc_read(struct vmctx *ctx, int offset, uint8_t *value);
 int vm_rtc_settime(struct vmctx *ctx, time_t secs);
 int vm_rtc_gettime(struct vmctx *ctx, time_t *secs);
 
+/*
+ * Passthrough. A device of the host is named by its bus, slot and function; one in a
+ * PCI domain other than 0 by bus 256 * domain + bus. Assigning resets it and wires the
+ * guest's memory: ENOENT it is not reserved; EBUSY another VM, or the host, has it or
+ * part of its IOMMU group; EXDEV part of its group is not reserved; EOPNOTSUPP there
+ * is no IOMMU; EACCES its interrupts are not isolated; EPERM not root. The kernel's
+ * log has a sentence for each. The other calls: ENOENT the VM does not have it.
+ */
+int vm_assign_pptdev(struct vmctx *ctx, int bus, int slot, int func);
+int vm_unassign_pptdev(struct vmctx *ctx, int bus, int slot, int func);
+
+/*
+ * Show whole pages of a memory BAR, from physical address 'hpa' on, to the guest.
+ * EINVAL: not such pages, or the MSI-X table is in them; EEXIST: something is at 'gpa'.
+ */
+int vm_map_pptdev_mmio(struct vmctx *ctx, int bus, int slot, int func, vm_paddr_t gpa, size_t len,
+		       vm_paddr_t hpa);
+int vm_unmap_pptdev_mmio(struct vmctx *ctx, int bus, int slot, int func, vm_paddr_t gpa,
+			 size_t len);
+
+/*
+ * Where the device's interrupts go, as the guest has programmed it: 'numvec' MSI
+ * messages (0: none); one entry of the MSI-X table; an I/O APIC pin for its line (-1:
+ * none). One of the three is on at a time: the last one set. How many it has at most.
+ */
+int vm_setup_pptdev_msi(struct vmctx *ctx, int bus, int slot, int func, uint64_t addr, uint64_t msg,
+			int numvec);
+int vm_setup_pptdev_msix(struct vmctx *ctx, int bus, int slot, int func, int idx, uint64_t addr,
+			 uint64_t msg, uint32_t vector_control);
+int vm_disable_pptdev_msix(struct vmctx *ctx, int bus, int slot, int func);
+int vm_setup_pptdev_intx(struct vmctx *ctx, int bus, int slot, int func, int ioapic_irq);
+int vm_get_pptdev_limits(struct vmctx *ctx, int bus, int slot, int func, int *msi_limit,
+			 int *msix_limit);
+
+/* The guest resets the device: interrupts are off, what is mapped stays. */
+int vm_reset_pptdev(struct vmctx *ctx, int bus, int slot, int func);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #include "core/host.h"
 
 #include "core/private.h"
+#include "ppt/ppt.h"
 #include "x86/context.h"
 
 const struct vmm_backend *backend;
@@ -205,6 +206,7 @@ int vmm_init(const struct vmm_backend *const *candidates)
 		return error;
 	os_mutex_init(&host.lock);
 	os_waitq_init(&host.waitq);
+	ppt_init();
 	host.enabled = os_alloc(os_cpu_possible() * sizeof(host.enabled[0]));
 	if (!host.enabled)
 		return -ENOMEM;

@@ -13,6 +13,7 @@
 #include "dev/lapic.h"
 #include "dev/pic.h"
 #include "dev/rtc.h"
+#include "ppt/ppt.h"
 #include "x86/cpuid.h"
 #include "x86/regs.h"
 #include "x86/walk.h"
@@ -837,6 +838,17 @@ static const struct ioctl_row rows[256] = {
 	ROW(VM_GET_CPUS, NONE, ioctl_get_cpus),
 	ROW(VM_SET_TOPOLOGY, ALL, ioctl_set_topology),
 	ROW(VM_GET_TOPOLOGY, VM, ioctl_get_topology),
+
+	ROW(VM_BIND_PPTDEV, ALL, ppt_ioctl_bind),
+	ROW(VM_UNBIND_PPTDEV, ALL, ppt_ioctl_unbind),
+	ROW(VM_MAP_PPTDEV_MMIO, ALL, ppt_ioctl_map_mmio),
+	ROW(VM_UNMAP_PPTDEV_MMIO, ALL, ppt_ioctl_unmap_mmio),
+	ROW(VM_PPTDEV_MSI, VM, ppt_ioctl_msi),
+	ROW(VM_PPTDEV_MSIX, VM, ppt_ioctl_msix),
+	ROW(VM_PPTDEV_DISABLE_MSIX, VM, ppt_ioctl_disable_msix),
+	ROW(VM_PPTDEV_INTX, VM, ppt_ioctl_intx),
+	ROW(VM_PPTDEV_RESET, VM, ppt_ioctl_reset),
+	ROW(VM_PPTDEV_LIMITS, VM, ppt_ioctl_limits),
 
 	ROW(VM_STATS, NONE, ioctl_stats),
 	ROW(VM_STAT_DESC, NONE, ioctl_stat_desc),

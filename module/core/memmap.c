@@ -2,12 +2,10 @@
 /* The guest-physical map: which piece of which segment is where, and faults on it. */
 #include "core/memory.h"
 
+#include "core/dma.h"
 #include "core/segment.h"
 #include "core/vm.h"
 #include "x86/npt.h"
-
-/* Four levels of nested paging reach this far. */
-#define MEMMAP_GPA_LIMIT (1ull << 47)
 
 static bool entry_contains(const struct memmap_entry *entry, uint64_t gpa)
 {
@@ -23,11 +21,6 @@ const struct memmap_entry *memory_lookup(struct vm *vm, uint64_t gpa)
 			return &memory->map[i];
 	}
 	return NULL;
-}
-
-static uint64_t entry_offset(const struct memmap_entry *entry, uint64_t gpa)
-{
-	return entry->segoff + (gpa - entry->gpa);
 }
 
 void *memory_hva(struct vm *vm, uint64_t gpa, int prot)
@@ -105,7 +98,7 @@ int memory_fault_slow(struct vcpu *vcpu, uint64_t gpa, int prot)
 
 /* --- changing the map: vm->lock held, all vCPUs frozen ------------------- */
 
-static void flush_all(struct vm *vm)
+void memory_flush(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
 		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
@@ -136,19 +129,27 @@ static int map_check(struct vm *vm, const struct vm_memmap *map)
 	return 0;
 }
 
-/* Where a new piece goes: -EEXIST when it overlaps one that is there. */
-static int map_position(const struct memory *memory, const struct vm_memmap *map)
+bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len)
 {
-	unsigned int i;
-
-	for (i = 0; i < memory->map_count; i++) {
+	for (unsigned int i = 0; i < memory->map_count; i++) {
 		const struct memmap_entry *entry = &memory->map[i];
 
-		if (map->gpa < entry->gpa + entry->len && entry->gpa < map->gpa + map->len)
-			return -EEXIST;
-		if (entry->gpa > map->gpa)
-			break;
+		if (gpa < entry->gpa + entry->len && entry->gpa < gpa + len)
+			return true;
 	}
+	return false;
+}
+
+/* Where a new piece goes: -EEXIST when it overlaps what is there. */
+static int map_position(const struct memory *memory, const struct vm_memmap *map)
+{
+	unsigned int i = 0;
+
+	if (memory_overlaps(memory, map->gpa, map->len) ||
+	    devmap_overlaps(memory, map->gpa, map->len))
+		return -EEXIST;
+	while (i < memory->map_count && memory->map[i].gpa < map->gpa)
+		i++;
 	return (int)i;
 }
 
@@ -165,7 +166,7 @@ static void map_insert(struct vm *vm, unsigned int position, const struct vm_mem
 		.seg = memory_segment(vm, map->segid),
 		.segid = map->segid,
 		.prot = map->prot,
-		.flags = map->flags,
+		.flags = map->flags & ~VM_MEMMAP_F_IOMMU,
 	};
 	memory->map_count++;
 	memory->generation++;
@@ -176,11 +177,12 @@ static void map_remove(struct vm *vm, unsigned int position)
 	struct memory *memory = &vm->memory;
 	struct memmap_entry *entry = &memory->map[position];
 
+	dma_unmap(vm, entry);
 	npt_unmap(&vm->npt, entry->gpa, entry->len);
 	memory->generation++;
 	memory->map_count--;
 	memmove(entry, entry + 1, (memory->map_count - position) * sizeof(*entry));
-	flush_all(vm);
+	memory_flush(vm);
 }
 
 /* The step to the next page that entry_map_page has not covered yet. */
@@ -215,6 +217,40 @@ static int map_wire(struct vm *vm, const struct memmap_entry *entry)
 	return error;
 }
 
+static bool is_wired(const struct memmap_entry *entry)
+{
+	return entry->flags & VM_MEMMAP_F_WIRED;
+}
+
+int memory_wire(struct vm *vm)
+{
+	struct memory *memory = &vm->memory;
+	int error = 0;
+
+	for (unsigned int i = 0; i < memory->map_count && !error; i++) {
+		struct memmap_entry *entry = &memory->map[i];
+
+		if (is_wired(entry) || !dma_covers(entry))
+			continue;
+		error = map_wire(vm, entry);
+		if (!error)
+			entry->flags |= VM_MEMMAP_F_WIRED;
+	}
+	return error;
+}
+
+/* Once a device of the guest may reach memory, new memory is wired like the old. */
+static int map_populate(struct vm *vm, struct memmap_entry *entry)
+{
+	int error = 0;
+
+	if (memory_has_dma(vm) && dma_covers(entry))
+		entry->flags |= VM_MEMMAP_F_WIRED;
+	if (is_wired(entry))
+		error = map_wire(vm, entry);
+	return error ? error : dma_map(vm, entry);
+}
+
 int memory_map(struct vm *vm, const struct vm_memmap *map)
 {
 	struct memory *memory = &vm->memory;
@@ -229,9 +265,7 @@ int memory_map(struct vm *vm, const struct vm_memmap *map)
 	if (position < 0)
 		return position;
 	map_insert(vm, (unsigned int)position, map);
-	if (!(map->flags & VM_MEMMAP_F_WIRED))
-		return 0;
-	error = map_wire(vm, &memory->map[position]);
+	error = map_populate(vm, &memory->map[position]);
 	if (error)
 		map_remove(vm, (unsigned int)position);
 	return error;

@@ -35,12 +35,22 @@ struct memmap_entry {
 	int flags; /* VM_MEMMAP_F_* */
 };
 
+/* Registers of a device that the guest reaches without an exit. */
+#define DEVMAP_MAX 128
+struct devmap_entry {
+	uint64_t gpa;
+	uint64_t len;
+};
+
 struct memory {
-	struct os_mutex lock;		     /* innermost: seg[] and the giving of backing */
-	struct memseg *seg[MEMSEG_MAX];	     /* (f) and memory.lock; by segid */
-	struct memmap_entry map[MEMMAP_MAX]; /* (f) sorted by gpa */
-	unsigned int map_count;		     /* (f) */
-	uint64_t generation;		     /* (f) another one after each change of the map */
+	struct os_mutex lock;			/* innermost: seg[] and the giving of backing */
+	struct memseg *seg[MEMSEG_MAX];		/* (f) and memory.lock; by segid */
+	struct memmap_entry map[MEMMAP_MAX];	/* (f) sorted by gpa */
+	unsigned int map_count;			/* (f) */
+	uint64_t generation;			/* (f) another one after each change of the map */
+	struct devmap_entry device[DEVMAP_MAX]; /* (f) in no order */
+	unsigned int device_count;		/* (f) */
+	struct dma_space *dma; /* (f) what devices of the guest reach, core/dma.h */
 };
 
 /* Life of an empty memory; the VM is not visible yet, or not any more. */
@@ -50,6 +60,16 @@ void memory_init(struct vm *vm);
 int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *name);
 int memory_map(struct vm *vm, const struct vm_memmap *map);
 int memory_unmap(struct vm *vm, uint64_t gpa, uint64_t len);
+/*
+ * Show [hpa, hpa+len) of a device at gpa, whole pages, with an NPT_MEMORY_* type; and
+ * take away what has been shown. -EINVAL, -EEXIST (overlaps memory, another device or a
+ * local APIC's kind of address), -ENOSPC, -ENOMEM. VM frozen.
+ */
+int memory_map_device(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t len, int memory_type);
+int memory_unmap_device(struct vm *vm, uint64_t gpa, uint64_t len);
+/* Give all system memory its backing and map it. 0, -ENOMEM, -EINTR. VM frozen. */
+int memory_wire(struct vm *vm);
+
 /* The first piece at or after map->gpa. -ENOENT when there is none. */
 int memory_getnext(struct vm *vm, struct vm_memmap *map);
 /* Unmap and free everything. VM frozen. */

@@ -11,8 +11,6 @@ void vcpu_free(struct vcpu *vcpu);
 void vcpu_lock_always(struct vcpu *vcpu);
 /* The owner lets everybody who waits for the vCPU have it first. sleep */
 void vcpu_let_pass(struct vcpu *vcpu);
-/* vm_freeze that cannot be interrupted; vm->lock held. sleep */
-void vm_freeze_always(struct vm *vm);
 
 /*
  * Choose the next event and give it to the back end, or ask for a window.

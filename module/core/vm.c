@@ -5,6 +5,7 @@
 #include "core/private.h"
 #include "dev/device.h"
 #include "dev/lapic.h"
+#include "ppt/ppt.h"
 #include "x86/cpuid.h"
 
 /* --- parts, made in this order and freed in reverse ----------------------------- */
@@ -213,6 +214,7 @@ void vm_destroy(struct vm *vm)
 	stop_for_good(vm);
 	device_stop_all(vm);
 	stop_timers(vm);
+	ppt_release_all(vm);
 	os_vm_unmap_programs(vm);
 	npt_unmap(&vm->npt, 0, 1ull << 47);
 	memory_free(vm);
@@ -240,6 +242,7 @@ int vm_reinit(struct vm *vm)
 
 	if (is_running(vm))
 		return -EBUSY;
+	ppt_reset_all(vm);
 	device_reset_all(vm);
 	vm->tsc_offset = -os_rdtsc();
 	memset(vm->active, 0, 4 * words * sizeof(vm->active[0]));

@@ -31,6 +31,7 @@ struct lapic;
 struct pic;
 struct pit;
 struct pmtimer;
+struct ppt_device;
 struct rtc;
 
 /* General registers in the processors' encoding order: vcpu->gpr[GPR_RCX]. */
@@ -175,6 +176,8 @@ struct vm {
 	struct memory memory; /* segments and the guest-physical map, core/memory.h */
 	struct npt npt;	      /* (a) entries appear by compare-and-swap; removal is (f) */
 
+	struct ppt_device *ppt; /* (f) devices it has; their interrupts are (v), ppt/device.h */
+
 	struct cpuid_table *cpuid; /* (f) what CPUID answers, x86/cpuid.h */
 	uint64_t tsc_offset;	   /* (c) of every vCPU at reset, so that all agree */
 
@@ -243,6 +246,8 @@ int vcpu_lock(struct vcpu *vcpu);
 void vcpu_unlock(struct vcpu *vcpu);
 /* Own all existing vCPUs, in order; vm->lock held. 0 or -EINTR with none owned. */
 int vm_freeze(struct vm *vm);
+/* The same, whatever comes. sleep */
+void vm_freeze_always(struct vm *vm);
 void vm_thaw(struct vm *vm);
 
 /* Set request bits and make the owner notice them. any */

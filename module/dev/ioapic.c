@@ -35,6 +35,7 @@ struct ioapic {
 	uint32_t asserts[IOAPIC_PINS]; /* lock; how many sources drive the pin */
 	uint32_t select;	       /* lock; IOREGSEL */
 	uint32_t id;		       /* lock */
+	struct ioapic_source *sources; /* lock */
 };
 
 int ioapic_create(struct vm *vm)
@@ -56,6 +57,14 @@ void ioapic_destroy(struct vm *vm)
 	vm->ioapic = NULL;
 }
 
+/* A source whose asserts have been forgotten may ask again. */
+static void silence(struct ioapic_source *source)
+{
+	if (source->high)
+		(void)source->served(source);
+	source->high = false;
+}
+
 static void set_entry(struct ioapic *ioapic, unsigned int pin, uint64_t entry)
 {
 	__atomic_store_n(&ioapic->entry[pin], entry, __ATOMIC_RELAXED);
@@ -71,6 +80,8 @@ void ioapic_reset(struct vm *vm)
 	memset(ioapic->asserts, 0, sizeof(ioapic->asserts));
 	ioapic->select = 0;
 	ioapic->id = 0;
+	for (struct ioapic_source *source = ioapic->sources; source; source = source->next)
+		silence(source);
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
@@ -187,6 +198,16 @@ int ioapic_pulse(struct vm *vm, int pin)
 	return 0;
 }
 
+static void ask_sources(struct ioapic *ioapic, unsigned int pin)
+{
+	for (struct ioapic_source *source = ioapic->sources; source; source = source->next) {
+		if (source->pin != (int)pin || !source->high || !source->served(source))
+			continue;
+		source->high = false;
+		lower_pin(ioapic, pin);
+	}
+}
+
 static void end_of_interrupt(struct ioapic *ioapic, uint8_t vector)
 {
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
@@ -195,6 +216,7 @@ static void end_of_interrupt(struct ioapic *ioapic, uint8_t vector)
 		if (!(entry & ENTRY_REMOTE_IRR) || (entry & ENTRY_VECTOR) != vector)
 			continue;
 		set_entry(ioapic, pin, entry & ~ENTRY_REMOTE_IRR);
+		ask_sources(ioapic, pin);
 		(void)update_level(ioapic, pin);
 	}
 }
@@ -207,6 +229,55 @@ void ioapic_eoi(struct vm *vm, uint8_t vector)
 	end_of_interrupt(ioapic, vector);
 	os_spin_unlock(&ioapic->lock, flags);
 }
+
+/* --- sources ------------------------------------------------------------------- */
+
+int ioapic_source_add(struct vm *vm, struct ioapic_source *source, int pin)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags;
+
+	if (pin < 0 || pin >= IOAPIC_PINS)
+		return -EINVAL;
+	flags = os_spin_lock(&ioapic->lock);
+	source->pin = pin;
+	source->high = false;
+	source->next = ioapic->sources;
+	ioapic->sources = source;
+	os_spin_unlock(&ioapic->lock, flags);
+	return 0;
+}
+
+void ioapic_source_remove(struct vm *vm, struct ioapic_source *source)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags = os_spin_lock(&ioapic->lock);
+	struct ioapic_source **link = &ioapic->sources;
+
+	while (*link && *link != source)
+		link = &(*link)->next;
+	if (*link)
+		*link = source->next;
+	if (source->high)
+		lower_pin(ioapic, (unsigned int)source->pin);
+	source->high = false;
+	os_spin_unlock(&ioapic->lock, flags);
+}
+
+/* On an edge-triggered pin, which nobody promises for such a source, it asks once. */
+void ioapic_source_raise(struct vm *vm, struct ioapic_source *source)
+{
+	struct ioapic *ioapic = vm->ioapic;
+	unsigned long flags = os_spin_lock(&ioapic->lock);
+
+	if (!source->high) {
+		source->high = true;
+		(void)raise_pin(ioapic, (unsigned int)source->pin);
+	}
+	os_spin_unlock(&ioapic->lock, flags);
+}
+
+/* --- for others ---------------------------------------------------------------- */
 
 bool ioapic_extint_routed(struct vcpu *vcpu)
 {

@@ -34,6 +34,25 @@ int ioapic_pulse(struct vm *vm, int pin);
 /* A pulse for a source that wants to know what became of it. */
 enum irq_outcome ioapic_tick(struct vm *vm, int pin);
 
+/*
+ * A source that asks until the guest has served it: a device's own interrupt line.
+ * 'served' is called with the I/O APIC's lock held, in any context, when the guest
+ * has finished an interrupt of the pin; it says whether the source has let go. If
+ * not, the pin stays asserted and the interrupt comes again.
+ */
+struct ioapic_source {
+	bool (*served)(struct ioapic_source *source);
+	struct ioapic_source *next; /* the lock, like the rest */
+	int pin;
+	bool high;
+};
+/* 0; -EINVAL: no such pin. any */
+int ioapic_source_add(struct vm *vm, struct ioapic_source *source, int pin);
+/* Lets go of the pin as well. 'served' is not called any more. any */
+void ioapic_source_remove(struct vm *vm, struct ioapic_source *source);
+/* The source asks; nothing new if it does already. any */
+void ioapic_source_raise(struct vm *vm, struct ioapic_source *source);
+
 /* A local APIC has finished a level-triggered interrupt: remote IRR, and the next one. */
 void ioapic_eoi(struct vm *vm, uint8_t vector);
 /* Pin 0, which the 8259 pair's output drives, passes ExtINT to this vCPU. Lock-free. */

@@ -157,6 +157,105 @@ struct os_mitigations {
 };
 const struct os_mitigations *os_mitigations(void);
 
+/* --- PCI devices for guests, and what their DMA reaches --------------------- */
+
+/* A function of a device that the host keeps its own drivers away from. */
+struct os_pci;
+/* What DMA of devices sees: guest-physical addresses, and nothing outside them. */
+struct os_iommu;
+
+struct os_pci_address {
+	uint16_t domain;
+	uint8_t bus;
+	uint8_t slot;
+	uint8_t function;
+};
+
+#define OS_PCI_BARS 6
+struct os_pci_bar {
+	uint64_t base; /* physical address, or port */
+	uint64_t size; /* 0: there is none */
+	bool io;
+	bool prefetchable;
+};
+
+/* What a device is, constant while it is reserved. */
+struct os_pci_info {
+	struct os_pci_address address;
+	struct os_pci_bar bar[OS_PCI_BARS];
+	int group;		     /* number of its IOMMU group; -1: no IOMMU */
+	unsigned int msi_vectors;    /* 0: it has no MSI */
+	unsigned int msix_vectors;   /* 0: it has no MSI-X */
+	unsigned int msix_table_bar; /* where the MSI-X table is ... */
+	unsigned int msix_pba_bar;   /* ... and the array of pending bits */
+	uint32_t msix_table_offset;
+	uint32_t msix_pba_offset;
+	bool intx; /* it has an interrupt pin that can be masked */
+};
+
+/*
+ * Have the host give the function at an address to us, if no driver has it. 0, also
+ * when it is ours already; -ENODEV nothing is there; -ENOTSUP it is a bridge; -EBUSY
+ * a driver has it, whose name is put into 'holder'. ppt_add() has run when it
+ * returns 0. sleep
+ */
+int os_pci_reserve(const struct os_pci_address *address, char *holder, size_t size);
+/* May the calling program give devices to guests? */
+bool os_pci_allowed(void);
+
+/*
+ * Put a device into the state after power on: no DMA, no interrupts, registers as
+ * they were when it was reserved. 0; -ENOTTY: only that was possible, for it has no
+ * reset; -EAGAIN: somebody holds it for long; -EIO. sleep
+ */
+int os_pci_reset(struct os_pci *pci);
+
+/* One member of an IOMMU group. */
+struct os_pci_peer {
+	char name[32];	 /* its address, or what else it is called */
+	char driver[32]; /* of the host; "" if none */
+	bool bridge;
+	bool ours; /* reserved */
+};
+/* Look at all members; the first result that is not 0 ends it. sleep */
+int os_pci_each_peer(struct os_pci *pci, int (*look)(const struct os_pci_peer *peer, void *arg),
+		     void *arg);
+/* Can a device only send the interrupts it was given? */
+bool os_pci_interrupts_isolated(struct os_pci *pci);
+/* The administrator has said to go on where it can send any. */
+bool os_pci_unsafe_interrupts(void);
+
+/*
+ * Interrupts of a device: one kind at a time. _begin: how many vectors there are
+ * now, up to 'wanted', or a negative errno. A vector that is on calls fn(arg) in
+ * interrupt context. A line (OS_PCI_INTX) is masked then, until
+ * os_pci_line_open() finds it silent. _off and _end wait for the last call. sleep
+ */
+enum os_pci_interrupt { OS_PCI_NONE, OS_PCI_INTX, OS_PCI_MSI, OS_PCI_MSIX };
+int os_pci_interrupts_begin(struct os_pci *pci, enum os_pci_interrupt kind, unsigned int wanted);
+void os_pci_interrupts_end(struct os_pci *pci);
+int os_pci_vector_on(struct os_pci *pci, unsigned int vector, void (*fn)(void *arg), void *arg);
+void os_pci_vector_off(struct os_pci *pci, unsigned int vector);
+/* Have it arrive on this physical CPU, if that can be. any */
+void os_pci_vector_move(struct os_pci *pci, unsigned int vector, int cpu);
+/* Unmask the line: false when the device still asks, and it stays masked. any */
+bool os_pci_line_open(struct os_pci *pci);
+
+/* An empty space of DMA addresses, fit for this device. NULL: no memory. sleep */
+struct os_iommu *os_iommu_create(struct os_pci *pci);
+void os_iommu_destroy(struct os_iommu *iommu);
+/* [gpa, gpa+len) is [hpa, hpa+len): whole pages. 0 or a negative errno. sleep */
+int os_iommu_map(struct os_iommu *iommu, uint64_t gpa, vm_paddr_t hpa, uint64_t len, bool writable);
+/* All of it has been mapped. DMA does not reach it when this returns. sleep */
+void os_iommu_unmap(struct os_iommu *iommu, uint64_t gpa, uint64_t len);
+/*
+ * Let the DMA of the device (and of its group) go through it. -EINVAL: another kind
+ * of IOMMU, or the group uses another space; -EBUSY: the host uses the group. Once
+ * detached, DMA reaches nothing at all. sleep
+ */
+int os_iommu_attach(struct os_iommu *iommu, struct os_pci *pci);
+void os_iommu_detach(struct os_iommu *iommu, struct os_pci *pci);
+
 /* --- the rest ------------------------------------------------------------ */
 
 /* Kernel log: printf format, no newline, prefixed "vmm: ". any */

@@ -35,7 +35,7 @@ static void make_devices(void)
 	pci_add("3:1,amd_hostbridge");
 	pci_add("31,lpc");
 	fwcfg_add_option("opt/one,string=value");
-	pci_init();
+	pci_init(fake_ctx);
 	pm_init(fake_ctx);
 	reset_init(fake_ctx);
 	i8042_init(fake_ctx);

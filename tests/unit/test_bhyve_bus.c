@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* bhyve's tables of ports and of device memory, and PCI configuration space. */
+#include "fake_vmmapi.h"
 #include "inout.h"
 #include "mmio.h"
 #include "pci.h"
@@ -184,10 +185,11 @@ TEST(memory_conflicts)
 static void setup_pci(void)
 {
 	inout_reset();
+	mmio_reset();
 	pci_reset();
 	pci_add("0,hostbridge");
 	pci_add("31,lpc");
-	pci_init();
+	pci_init(fake_ctx);
 }
 
 static uint32_t config_read(uint32_t address, unsigned offset, unsigned bytes)
@@ -262,8 +264,24 @@ TEST(config_space_bounds)
 	setup_pci();
 	CHECK_EQ(pci_config_read(32, 0, 0, 4), 0xffffffff);
 	CHECK_EQ(pci_config_read(0, 8, 0, 4), 0xffffffff);
-	CHECK_EQ(pci_config_read(0, 0, 256, 1), 0xffffffff);
-	CHECK_EQ(pci_config_read(0, 0, 254, 4), 0xffffffff);
-	CHECK_EQ(pci_config_read(0, 0, 252, 4), 0);
-	pci_config_write(0, 0, 256, 4, 0);
+	CHECK_EQ(pci_config_read(0, 0, 4096, 1), 0xffffffff);
+	CHECK_EQ(pci_config_read(0, 0, 4094, 4), 0xffffffff);
+	CHECK_EQ(pci_config_read(0, 0, 4092, 4), 0);
+	pci_config_write(0, 0, 4096, 4, 0);
+}
+
+TEST(config_space_in_memory)
+{
+	setup_pci();
+	CHECK_EQ(mmio_read(0xe0000000, 4), 0x12751275);
+	CHECK_EQ(mmio_read(0xe0000000 + (31 << 15), 2), 0x8086);
+	CHECK_EQ(mmio_read(0xe0000000 + (31 << 15) + 8, 8), 0x06010000);
+	CHECK_EQ(mmio_read(0xe0000000 + (5 << 15), 4), 0xffffffff);
+	CHECK_EQ(mmio_read(0xe0000000 + (31 << 15) + (1 << 12), 4), 0xffffffff);
+	CHECK_EQ(mmio_read(0xe0000100, 4), 0); /* no extended capabilities */
+	CHECK_EQ(mmio_read(0xe0100000, 4), UINT64_MAX);
+	mmio_write(0xe0000000 + (31 << 15) + 4, 2, 0xffff);
+	CHECK_EQ(mmio_read(0xe0000000 + (31 << 15) + 4, 4), 7);
+	mmio_write(0xe0000000 + (31 << 15), 8, 0);
+	CHECK_EQ(mmio_read(0xe0000000 + (31 << 15), 8), 0x0000000070008086);
 }

@@ -35,7 +35,14 @@ static const struct acpi_machine two_cpus = {
 	.cpus = 2,
 	.com1 = true,
 	.lpc_slot = 31,
-	.pci_window = 0xc0000000,
+	.windows = {
+		.memory32 = 0xc0000000,
+		.memory32_end = 0xe0000000,
+		.memory64 = 0x800000000,
+		.memory64_end = 0x900000000,
+		.io = 0x2000,
+		.io_end = 0x10000,
+	},
 	.hpet_id = 0x8086a201,
 };
 
@@ -91,9 +98,9 @@ TEST(rsdt_and_xsdt_name_the_same_tables)
 	uint8_t *rsdt = fake.memory + get(rsdp + 16, 4);
 	uint8_t *xsdt = fake.memory + get(rsdp + 24, 8);
 
-	CHECK_EQ(get(rsdt + 4, 4), 36 + 3 * 4);
-	CHECK_EQ(get(xsdt + 4, 4), 36 + 3 * 8);
-	for (unsigned i = 0; i < 3; i++)
+	CHECK_EQ(get(rsdt + 4, 4), 36 + 4 * 4);
+	CHECK_EQ(get(xsdt + 4, 4), 36 + 4 * 8);
+	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(get(rsdt + 36 + 4 * i, 4), get(xsdt + 36 + 8 * i, 8));
 }
 
@@ -103,7 +110,19 @@ TEST(all_tables_check_out)
 	check_table(find_table("FACP"), "FACP");
 	check_table(find_table("APIC"), "APIC");
 	check_table(find_table("HPET"), "HPET");
+	check_table(find_table("MCFG"), "MCFG");
 	check_table(fake.memory + get(find_table("FACP") + 40, 4), "DSDT");
+}
+
+TEST(mcfg_names_bus_0)
+{
+	uint8_t *mcfg;
+
+	build(&two_cpus);
+	mcfg = find_table("MCFG");
+	CHECK_EQ(get(mcfg + 4, 4), 60);
+	CHECK_EQ(get(mcfg + 44, 8), 0xe0000000);
+	CHECK_EQ(get(mcfg + 52, 4), 0);
 }
 
 TEST(fadt_registers)

@@ -328,6 +328,21 @@ TEST(wired_memory_is_mapped_so)
 	vm_destroy(ctx);
 }
 
+/* A device of the host that the guest has wires memory: who comes next finds it so. */
+TEST(memory_may_be_wired_unasked)
+{
+	struct vmctx *ctx = start();
+
+	REQUIRE(vm_setup_memory(ctx, 8 * MI, VM_MMAP_NONE) == 0);
+	device.mappings[0].flags = VM_MEMMAP_F_WIRED | VM_MEMMAP_F_IOMMU;
+	CHECK_EQ(vm_mmap_memseg(ctx, 0, VM_SYSMEM, 0, 8 * MI, VM_PROT_ALL), 0);
+	device.mappings[0].flags = 0;
+	vm_set_memflags(ctx, VM_MEM_F_WIRED);
+	CHECK_EQ(vm_mmap_memseg(ctx, 0, VM_SYSMEM, 0, 8 * MI, VM_PROT_ALL), -1);
+	CHECK_EQ(errno, EEXIST);
+	vm_destroy(ctx);
+}
+
 TEST(mappings_may_be_asked_for_again_but_not_changed)
 {
 	struct vmctx *ctx = start();

@@ -9,7 +9,9 @@
 
 #include <linux/device.h>
 #include <linux/hrtimer.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/pci.h>
 #include <linux/sysctl.h>
 #include "vmm_probed.h"
 
@@ -52,5 +54,69 @@ static inline struct ctl_table_header *compat_register_sysctl(const char *path,
 	return register_sysctl(path, table);
 #endif
 }
+
+/* 6.11: a domain is made for a device, not for a bus. NULL: none. */
+static inline struct iommu_domain *compat_domain_alloc(struct device *dev)
+{
+#ifdef HAVE_IOMMU_PAGING_DOMAIN
+	struct iommu_domain *domain = iommu_paging_domain_alloc(dev);
+
+	return IS_ERR(domain) ? NULL : domain;
+#else
+	return iommu_domain_alloc(dev->bus);
+#endif
+}
+
+/* 6.3: with the kind of memory for its tables. */
+static inline int compat_iommu_map(struct iommu_domain *domain, unsigned long iova,
+				   phys_addr_t paddr, size_t size, int prot)
+{
+#ifdef HAVE_IOMMU_MAP_GFP
+	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
+#else
+	return iommu_map(domain, iova, paddr, size, prot);
+#endif
+}
+
+/* 6.3: the group is asked; before, the IOMMU of the device. */
+static inline bool compat_interrupts_isolated(struct device *dev, struct iommu_group *group)
+{
+#ifdef HAVE_GROUP_ISOLATED_MSI
+	return iommu_group_has_isolated_msi(group);
+#else
+	return device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP);
+#endif
+}
+
+/*
+ * A device for one driver only, by name; "" for any. 6.12's stable series moved that
+ * from each bus to the device itself.
+ */
+#ifdef HAVE_DEVICE_DRIVER_OVERRIDE
+static inline int compat_set_override(struct pci_dev *pdev, const char *name)
+{
+	return device_set_driver_override(&pdev->dev, name);
+}
+
+static inline bool compat_has_override(struct pci_dev *pdev, const struct device_driver *driver)
+{
+	return device_match_driver_override(&pdev->dev, driver) > 0;
+}
+#else
+static inline int compat_set_override(struct pci_dev *pdev, const char *name)
+{
+	return driver_set_override(&pdev->dev, &pdev->driver_override, name, strlen(name));
+}
+
+static inline bool compat_has_override(struct pci_dev *pdev, const struct device_driver *driver)
+{
+	bool has;
+
+	device_lock(&pdev->dev);
+	has = pdev->driver_override && strcmp(pdev->driver_override, driver->name) == 0;
+	device_unlock(&pdev->dev);
+	return has;
+}
+#endif
 
 #endif

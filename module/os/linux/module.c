@@ -96,7 +96,8 @@ static const struct part {
 	{ parameters_init, parameters_exit }, { hypervisor_init, vmm_fini },
 	{ mapping_init, mapping_exit },	      { vmnodes_init, vmnodes_exit },
 	{ hotplug_init, hotplug_exit },	      { power_init, power_exit },
-	{ sysctl_init, sysctl_exit },	      { control_init, control_exit },
+	{ sysctl_init, sysctl_exit },	      { ppt_devices_init, ppt_devices_exit },
+	{ control_init, control_exit },
 };
 
 static void parts_exit(size_t count)

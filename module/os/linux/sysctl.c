@@ -5,6 +5,7 @@
 #include "core/vm.h"
 #include "os/linux/compat.h"
 #include "os/linux/vmm_linux.h"
+#include "ppt/ppt.h"
 
 static unsigned int maxcpu;
 static char backend_name[16];
@@ -72,7 +73,18 @@ static struct ctl_table table[] = {
 	{}
 };
 
+/* Below hw.vmm.ppt. */
+static struct ctl_table ppt_table[] = { {
+						.procname = "devices", /* reserved for guests */
+						.data = &ppt_devices,
+						.maxlen = sizeof(ppt_devices),
+						.mode = 0444,
+						.proc_handler = proc_douintvec,
+					},
+					{} };
+
 static struct ctl_table_header *header;
+static struct ctl_table_header *ppt_header;
 
 int sysctl_init(void)
 {
@@ -80,10 +92,17 @@ int sysctl_init(void)
 	strscpy(backend_name, backend->name, sizeof(backend_name));
 	strscpy(backend_facts, vmm_facts(), sizeof(backend_facts));
 	header = compat_register_sysctl("hw/vmm", table, ARRAY_SIZE(table) - 1);
-	return header ? 0 : -ENOMEM;
+	if (!header)
+		return -ENOMEM;
+	ppt_header = compat_register_sysctl("hw/vmm/ppt", ppt_table, ARRAY_SIZE(ppt_table) - 1);
+	if (ppt_header)
+		return 0;
+	unregister_sysctl_table(header);
+	return -ENOMEM;
 }
 
 void sysctl_exit(void)
 {
+	unregister_sysctl_table(ppt_header);
 	unregister_sysctl_table(header);
 }

@@ -160,6 +160,9 @@ extern struct memory_held {
 unsigned int vmm_maxcpu(void);
 kgid_t vmm_control_gid(void);
 
+/* The driver ppt, and the devices that the parameters reserve: ppt_reserve.c. */
+int ppt_devices_init(void);
+void ppt_devices_exit(void);
 int sysctl_init(void);
 void sysctl_exit(void);
 int power_init(void);

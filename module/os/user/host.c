@@ -119,6 +119,7 @@ void os_user_reset(void)
 	os_user_sync_reset();
 	os_user_cpu_reset();
 	os_user_cpuid_reset();
+	os_user_pci_reset();
 	os_user_fail_publish(0);
 	__atomic_store_n(&published, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&unmaps, 0, __ATOMIC_SEQ_CST);

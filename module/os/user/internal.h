@@ -11,6 +11,7 @@ void os_user_clock_reset(void);
 void os_user_sync_reset(void);
 void os_user_cpu_reset(void);
 void os_user_cpuid_reset(void);
+void os_user_pci_reset(void);
 
 /* Jump to the next timer and run what expires then; false when none is armed. */
 bool os_user_clock_jump(void);

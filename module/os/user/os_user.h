@@ -80,6 +80,48 @@ void os_user_set_mitigations(const struct os_mitigations *mitigations);
 unsigned int os_user_host_nmis(void);
 unsigned int os_user_host_machine_checks(void);
 
+/* --- PCI devices --- */
+
+#define OS_USER_VECTORS 64
+#define OS_USER_PEERS	4
+
+/* A device of the simulated host; a test reads and changes it freely. */
+struct os_pci {
+	struct os_pci_info info;
+	bool bridge;
+	char holder[32];	   /* driver of the host that has it; "": none */
+	struct ppt_device *device; /* reserved */
+	struct os_pci_peer peer[OS_USER_PEERS];
+	unsigned int peers;
+	bool isolated;
+	int reset_error;
+	unsigned int resets;
+	enum os_pci_interrupt kind;
+	unsigned int vectors; /* at most this many are given, if not 0 */
+	struct {
+		void (*fn)(void *arg);
+		void *arg;
+		int cpu; /* where it was moved to; -1 */
+	} vector[OS_USER_VECTORS];
+	bool asks;   /* its line */
+	bool masked; /* its line */
+	struct os_iommu *iommu;
+	int attach_error;
+	struct os_pci *next;
+};
+
+/* A new device of the host, freed by os_user_reset(). Isolated, without driver. */
+struct os_pci *os_user_pci_add(const struct os_pci_info *info);
+/* A vector, or the line (0), fires: false if it is off, or masked. */
+bool os_user_pci_fire(struct os_pci *pci, unsigned int vector);
+/* What os_pci_allowed() and os_pci_unsafe_interrupts() say; true and false at first. */
+void os_user_pci_policy(bool allowed, bool unsafe_interrupts);
+/* Where a device's DMA to 'gpa' goes; 0: nowhere. */
+vm_paddr_t os_user_dma(const struct os_pci *pci, uint64_t gpa, bool write);
+/* Make the n-th os_iommu_map() from now fail (0: none). Spaces there are. */
+void os_user_fail_iommu_map(unsigned int n);
+unsigned int os_user_iommus(void);
+
 /* --- the rest --- */
 
 /* The last line logged, without a newline; "" if none. */

@@ -3,6 +3,8 @@
 #include "fake_vmmapi.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,4 +244,73 @@ int vm_rtc_settime(struct vmctx *ctx, time_t secs)
 	(void)ctx;
 	fake.rtc = secs;
 	return 0;
+}
+
+/* --- devices of the host ----------------------------------------------------------- */
+
+static int called(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int called(const char *format, ...)
+{
+	size_t used = strlen(fake.calls);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(fake.calls + used, sizeof(fake.calls) - used, format, args);
+	va_end(args);
+	return 0;
+}
+
+int vm_assign_pptdev(struct vmctx *ctx, int bus, int slot, int func)
+{
+	(void)ctx;
+	if (fake.assign_error)
+		return fail(fake.assign_error);
+	return called("assign %d/%d/%d; ", bus, slot, func);
+}
+
+int vm_map_pptdev_mmio(struct vmctx *ctx, int bus, int slot, int func, vm_paddr_t gpa, size_t len,
+		       vm_paddr_t hpa)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("map %llx+%zx=%llx; ", (unsigned long long)gpa, len, (unsigned long long)hpa);
+}
+
+int vm_unmap_pptdev_mmio(struct vmctx *ctx, int bus, int slot, int func, vm_paddr_t gpa, size_t len)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("unmap %llx+%zx; ", (unsigned long long)gpa, len);
+}
+
+int vm_setup_pptdev_msi(struct vmctx *ctx, int bus, int slot, int func, uint64_t addr, uint64_t msg,
+			int numvec)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("msi %llx %llx %d; ", (unsigned long long)addr, (unsigned long long)msg,
+		      numvec);
+}
+
+int vm_setup_pptdev_msix(struct vmctx *ctx, int bus, int slot, int func, int idx, uint64_t addr,
+			 uint64_t msg, uint32_t vector_control)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("msix %d %llx %llx %u; ", idx, (unsigned long long)addr,
+		      (unsigned long long)msg, vector_control);
+}
+
+int vm_disable_pptdev_msix(struct vmctx *ctx, int bus, int slot, int func)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("msix off; ");
+}
+
+int vm_setup_pptdev_intx(struct vmctx *ctx, int bus, int slot, int func, int ioapic_irq)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("intx %d; ", ioapic_irq);
+}
+
+int vm_reset_pptdev(struct vmctx *ctx, int bus, int slot, int func)
+{
+	(void)ctx, (void)bus, (void)slot, (void)func;
+	return called("reset; ");
 }

@@ -36,6 +36,10 @@ struct fake_vm {
 		uint64_t value;
 	} replies[64]; /* what each turn was called with */
 
+	/* Calls about passed-through devices, one after the other. */
+	char calls[1024];
+	int assign_error;
+
 	uint64_t registers[VM_REG_LAST];
 	int injected; /* vector of the last exception, -1 none */
 };

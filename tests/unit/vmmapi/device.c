@@ -227,6 +227,17 @@ static int access_device(struct vm_readwrite_kernemu_device *request, bool write
 	return 0;
 }
 
+static int about_pptdev(unsigned long request, void *argument)
+{
+	device.ppt_request = request;
+	memcpy(&device.ppt, argument, _IOC_SIZE(request));
+	if (request == VM_PPTDEV_LIMITS) {
+		((struct vm_pptdev_limits *)argument)->msi_limit = 4;
+		((struct vm_pptdev_limits *)argument)->msix_limit = 65;
+	}
+	return device.ppt.place.slot == 31 ? no(ENOENT) : 0;
+}
+
 static int control_ioctl(unsigned long request, void *argument)
 {
 	switch (request) {
@@ -275,6 +286,17 @@ static int vm_ioctl(unsigned long request, void *argument)
 	case VM_GET_KERNEMU_DEV:
 	case VM_SET_KERNEMU_DEV:
 		return access_device(argument, request == VM_SET_KERNEMU_DEV);
+	case VM_BIND_PPTDEV:
+	case VM_UNBIND_PPTDEV:
+	case VM_MAP_PPTDEV_MMIO:
+	case VM_UNMAP_PPTDEV_MMIO:
+	case VM_PPTDEV_MSI:
+	case VM_PPTDEV_MSIX:
+	case VM_PPTDEV_DISABLE_MSIX:
+	case VM_PPTDEV_INTX:
+	case VM_PPTDEV_RESET:
+	case VM_PPTDEV_LIMITS:
+		return about_pptdev(request, argument);
 	default:
 		return no(ENOTTY);
 	}

@@ -36,6 +36,15 @@ struct device {
 	int page_faults;			   /* how often it has */
 	struct vm_exception exception;		   /* the last one injected */
 	int exceptions;
+	unsigned long ppt_request; /* the last one about a device of the host */
+	union {
+		struct vm_pptdev place;
+		struct vm_pptdev_mmio mmio;
+		struct vm_pptdev_msi msi;
+		struct vm_pptdev_msix msix;
+		struct vm_pptdev_intx intx;
+		struct vm_pptdev_limits limits;
+	} ppt;
 };
 
 extern struct device device;

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Devices of the host; host_pci.h. */
+#include "host_pci.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Flags of the file "resource", the kernel's. */
+#define RESOURCE_IO	  0x100u
+#define RESOURCE_MEMORY	  0x200u
+#define RESOURCE_PREFETCH 0x2000u
+#define RESOURCE_64BIT	  0x100000u
+
+#define PAGE_MASK 0xfffu
+
+const char *host_pci_root = "/sys/bus/pci/devices";
+
+bool host_pci_parse(const char *text, size_t length, struct host_pci_place *place)
+{
+	unsigned long field[4] = { 0 };
+	unsigned count = 0;
+	const char *at = text;
+	char *end = NULL;
+
+	do {
+		if (count == 4 || *at < '0' || *at > '9')
+			return false;
+		field[count++] = strtoul(at, &end, 10);
+		at = end + 1;
+	} while (end < text + length && *end == '/');
+	if (end != text + length || count < 3)
+		return false;
+	if (count == 3) {
+		memmove(&field[1], &field[0], 3 * sizeof(field[0]));
+		field[0] = 0;
+	}
+	*place = (struct host_pci_place){ (unsigned)field[0], (unsigned)field[1],
+					  (unsigned)field[2], (unsigned)field[3] };
+	return field[0] <= 0xffff && field[1] <= 0xff && field[2] <= 31 && field[3] <= 7;
+}
+
+/* --- what it is ------------------------------------------------------------------- */
+
+static FILE *open_text(const struct host_pci *host, const char *name)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/%s", host->path, name);
+	return fopen(path, "re");
+}
+
+static uint16_t read_id(const struct host_pci *host, const char *name)
+{
+	FILE *file = open_text(host, name);
+	unsigned value = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%x", &value) != 1)
+		value = 0;
+	fclose(file);
+	return (uint16_t)value;
+}
+
+/* The kernel gives a number to lines only; virtual functions have none, whatever they say. */
+static bool has_line(const struct host_pci *host)
+{
+	FILE *file = open_text(host, "irq");
+	unsigned number = 0;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%u", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number != 0;
+}
+
+static void read_bar(FILE *file, struct host_pci_bar *bar)
+{
+	uint64_t start, end, flags;
+
+	if (fscanf(file, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3)
+		return;
+	if (end <= start || !(flags & (RESOURCE_IO | RESOURCE_MEMORY)))
+		return;
+	bar->base = start;
+	bar->size = end - start + 1;
+	bar->io = flags & RESOURCE_IO;
+	bar->prefetchable = flags & RESOURCE_PREFETCH;
+	bar->wide = flags & RESOURCE_64BIT;
+}
+
+static int read_bars(struct host_pci *host)
+{
+	FILE *file = open_text(host, "resource");
+
+	if (!file)
+		return -errno;
+	for (unsigned i = 0; i < HOST_PCI_BARS; i++)
+		read_bar(file, &host->bar[i]);
+	fclose(file);
+	return 0;
+}
+
+static int open_config(struct host_pci *host)
+{
+	char path[192];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/config", host->path);
+	host->config = open(path, O_RDWR | O_CLOEXEC);
+	if (host->config < 0)
+		return -errno;
+	host->config_length = 256;
+	if (fstat(host->config, &status) == 0 && status.st_size >= 4096)
+		host->config_length = 4096;
+	return 0;
+}
+
+int host_pci_open(struct host_pci *host, const struct host_pci_place *place)
+{
+	int error;
+
+	*host = (struct host_pci){ .config = -1 };
+	snprintf(host->path, sizeof(host->path), "%s/%04x:%02x:%02x.%u", host_pci_root,
+		 place->domain, place->bus, place->slot, place->function);
+	error = open_config(host);
+	if (!error)
+		error = read_bars(host);
+	if (error) {
+		host_pci_close(host);
+		return error;
+	}
+	/* From the kernel, for virtual functions do not have them in their registers. */
+	host->vendor = read_id(host, "vendor");
+	host->device = read_id(host, "device");
+	host->subvendor = read_id(host, "subsystem_vendor");
+	host->subdevice = read_id(host, "subsystem_device");
+	host->line = has_line(host);
+	return 0;
+}
+
+void host_pci_close(struct host_pci *host)
+{
+	if (host->config >= 0)
+		close(host->config);
+	host->config = -1;
+}
+
+/* --- its registers ------------------------------------------------------------------- */
+
+static uint32_t file_read(int file, unsigned offset, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	if (pread(file, &value, bytes, offset) != (ssize_t)bytes)
+		return UINT32_MAX;
+	return value;
+}
+
+uint32_t host_pci_read(const struct host_pci *host, unsigned offset, unsigned bytes)
+{
+	return file_read(host->config, offset, bytes);
+}
+
+void host_pci_write(const struct host_pci *host, unsigned offset, unsigned bytes, uint32_t value)
+{
+	/* A register that does not take it is the device's business. */
+	if (pwrite(host->config, &value, bytes, offset) < 0)
+		return;
+}
+
+static int open_resource(const struct host_pci *host, unsigned bar)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/resource%u", host->path, bar);
+	return open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+}
+
+volatile void *host_pci_map(const struct host_pci *host, unsigned bar, uint64_t offset,
+			    size_t length)
+{
+	/* A BAR of less than a page may begin anywhere in one. */
+	uint64_t within = (host->bar[bar].base + offset) & PAGE_MASK;
+	uint64_t start = host->bar[bar].base + offset - within;
+	uint64_t file_offset = start - (host->bar[bar].base & ~(uint64_t)PAGE_MASK);
+	int file = open_resource(host, bar);
+	char *memory;
+
+	if (file < 0)
+		return NULL;
+	memory = mmap(NULL, within + length, PROT_READ | PROT_WRITE, MAP_SHARED, file,
+		      (off_t)file_offset);
+	close(file);
+	return memory == MAP_FAILED ? NULL : memory + within;
+}
+
+int host_pci_open_ports(const struct host_pci *host, unsigned bar)
+{
+	return open_resource(host, bar);
+}
+
+uint32_t host_pci_port_read(int file, unsigned offset, unsigned bytes)
+{
+	return file_read(file, offset, bytes);
+}
+
+void host_pci_port_write(int file, unsigned offset, unsigned bytes, uint32_t value)
+{
+	if (pwrite(file, &value, bytes, offset) < 0)
+		return;
+}
