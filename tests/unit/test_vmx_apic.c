@@ -293,6 +293,7 @@ TEST(memory_of_the_program_goes_first)
 
 	REQUIRE(memory_alloc_segment(vmx_vm, 0, map.len, "") == 0);
 	REQUIRE(memory_map(vmx_vm, &map) == 0);
+	REQUIRE(npt_cache_fill(&vcpu->npt_cache) == 0);
 	CHECK_EQ(violate(vcpu, 0xfee00030, EPT_QUALIFICATION_READ), EXIT_OUTER);
 	CHECK_EQ(mapping(), 0);
 	vmx_stop();
