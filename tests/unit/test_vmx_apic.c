@@ -220,6 +220,39 @@ TEST(modes_switch_controls_and_bitmap)
 	vmx_stop();
 }
 
+/* It would take interrupts from itself that such an APIC does not take. */
+TEST(an_apic_off_by_software_is_played_by_software)
+{
+	struct vcpu *vcpu = start();
+
+	check_mode(vcpu, SECONDARY_VIRTUAL_APIC_ACCESS, false);
+	CHECK(delivers());
+	lapic_post(vcpu, 0x51, false);
+	CHECK_EQ(lapic_highest_request(vcpu), 0x51);
+	(void)vmx_requests(vcpu);
+	CHECK_EQ(lapic_mmio_write(vcpu, 0xf0, 4, 0xff), 0);
+	check_mode(vcpu, SECONDARY_VIRTUAL_APIC_ACCESS, false);
+	CHECK_EQ(seen(VMCS_SECONDARY_CONTROLS) &
+			 (SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT),
+		 0);
+	/* What it has accepted before is injected by the core. */
+	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, REG_RFLAGS_IF);
+	run(vcpu);
+	CHECK_EQ(seen(VMCS_ENTRY_INTR_INFO), INTINFO(VM_INTINFO_HWINTR, 0x51));
+	CHECK_EQ(lapic_mmio_write(vcpu, 0xf0, 4, 0x1ff), 0);
+	run(vcpu);
+	CHECK(delivers());
+	CHECK_EQ(seen(VMCS_GUEST_INTR_STATUS), 0x5100);
+
+	REQUIRE(lapic_set_x2apic_state(vcpu, X2APIC_ENABLED) == 0);
+	REQUIRE(lapic_set_base(vcpu, 0xfee00d00) == 0);
+	check_mode(vcpu, SECONDARY_VIRTUAL_X2APIC, true);
+	CHECK_EQ(lapic_wrmsr(vcpu, 0x80f, 0xff), 0);
+	check_mode(vcpu, 0, false);
+	CHECK(!delivers());
+	vmx_stop();
+}
+
 TEST(without_the_option_modes_change_nothing)
 {
 	struct vcpu *vcpu;
@@ -293,6 +326,7 @@ TEST(memory_of_the_program_goes_first)
 
 	REQUIRE(memory_alloc_segment(vmx_vm, 0, map.len, "") == 0);
 	REQUIRE(memory_map(vmx_vm, &map) == 0);
+	REQUIRE(npt_cache_fill(&vcpu->npt_cache) == 0);
 	CHECK_EQ(violate(vcpu, 0xfee00030, EPT_QUALIFICATION_READ), EXIT_OUTER);
 	CHECK_EQ(mapping(), 0);
 	vmx_stop();

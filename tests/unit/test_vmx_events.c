@@ -393,6 +393,47 @@ TEST_BOTH(int1_goes_on_behind_itself)
 	vmx_stop();
 }
 
+static void guest_steps(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
+	vmcs_write(VMCS_GUEST_RFLAGS, REG_RFLAGS_FIXED1 | REG_RFLAGS_TF);
+}
+
+static void guest_steps_in_shadow(struct vcpu *vcpu)
+{
+	guest_steps(vcpu);
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS);
+}
+
+/* The trap of TF comes behind an instruction, not before one that has done nothing yet. */
+TEST_BOTH(a_trap_before_its_instruction_is_none)
+{
+	static const struct {
+		uint32_t reason;
+		void (*guest)(struct vcpu *vcpu);
+		uint64_t pending;
+	} rows[] = {
+		{ VMX_EXIT_MOV_DR, guest_steps, 0 },
+		{ VMX_EXIT_MOV_DR, guest_steps_in_shadow, PENDING_DEBUG_BS },
+		{ VMX_EXIT_EXTERNAL_INTERRUPT, guest_steps, PENDING_DEBUG_BS },
+	};
+	struct vcpu *vcpu = vmx_start();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		vcpu_reset(vcpu, false);
+		vmx_begin(vcpu);
+		processor.reason = rows[i].reason;
+		processor.guest = rows[i].guest;
+		CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_RESUME);
+		processor.guest = NULL;
+		vmx_entry(vcpu);
+		CHECK_EQ_AT(seen(VMCS_GUEST_PENDING_DEBUG), rows[i].pending, "row %zu", i);
+		vmx_end(vcpu);
+	}
+	vmx_stop();
+}
+
 /* --- capabilities ------------------------------------------------------------------------------------ */
 
 static bool traps(struct vcpu *vcpu)
