@@ -88,8 +88,8 @@ struct vmm_backend {
 	enum exit_action (*exit)(struct vcpu *vcpu);
 
 	/*
-	 * State that is not in struct vcpu: CR0, CR3, CR4, EFER, DRs, selectors
-	 * and descriptors, FS/GS/KERNEL_GS base, PDPTEs, TPR (CR8: 0..15). As the guest
+	 * State that is not in struct vcpu: CR0, CR3, CR4, EFER, DR6, DR7, selectors
+	 * and descriptors, PDPTEs, TPR (CR8: 0..15). As the guest
 	 * sees it. The core has checked 'reg'; a back end checks what its
 	 * hardware forbids: -EINVAL. vCPU locked or owner.
 	 */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Registers by bhyve's names. */
 #include "core/vm.h"
-#include "x86/exits.h"
+#include "x86/context.h"
+#include "x86/cpuid.h"
 #include "x86/regs.h"
 
 /* Place in gpr[], plus one so that zero means "not a general register". */
@@ -18,6 +19,49 @@ static const uint8_t gpr_index[VM_REG_LAST] = {
 
 /* Reserved bits of RFLAGS: 3, 5, 15 and everything from 22 up (APM vol. 2, 3.1.6). */
 #define RFLAGS_WRITABLE 0x003f7fd5ull
+
+/* The MSR that a base is by its other name; 0: it is none. */
+static uint32_t base_msr(int reg)
+{
+	switch (reg) {
+	case VM_REG_GUEST_FS_BASE:
+		return MSRN_FS_BASE;
+	case VM_REG_GUEST_GS_BASE:
+		return MSRN_GS_BASE;
+	case VM_REG_GUEST_KGS_BASE:
+		return MSRN_KERNEL_GS_BASE;
+	default:
+		return 0;
+	}
+}
+
+static bool is_debug_address(int reg)
+{
+	return reg >= VM_REG_GUEST_DR0 && reg <= VM_REG_GUEST_DR3;
+}
+
+static int get_elsewhere(struct vcpu *vcpu, int reg, uint64_t *value)
+{
+	if (base_msr(reg))
+		return backend->get_msr(vcpu, base_msr(reg), value);
+	if (!is_debug_address(reg))
+		return backend->get_reg(vcpu, reg, value);
+	*value = context_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0));
+	return 0;
+}
+
+/* A base that is not canonical would be a fault of ours, when the MSR is loaded. */
+static int set_elsewhere(struct vcpu *vcpu, int reg, uint64_t value)
+{
+	if (base_msr(reg))
+		return cpuid_canonical(vcpu->vm, value) ?
+			       backend->set_msr(vcpu, base_msr(reg), value) :
+			       -EINVAL;
+	if (!is_debug_address(reg))
+		return backend->set_reg(vcpu, reg, value);
+	context_set_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0), value);
+	return 0;
+}
 
 int vcpu_get_register(struct vcpu *vcpu, int reg, uint64_t *value)
 {
@@ -44,7 +88,7 @@ int vcpu_get_register(struct vcpu *vcpu, int reg, uint64_t *value)
 		*value = vcpu->next_rip ? vcpu->next_rip - vcpu->rip : 0;
 		return 0;
 	default:
-		return backend->get_reg(vcpu, reg, value);
+		return get_elsewhere(vcpu, reg, value);
 	}
 }
 
@@ -85,6 +129,6 @@ int vcpu_set_register(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_ENTRY_INST_LENGTH:
 		return -EINVAL;
 	default:
-		return backend->set_reg(vcpu, reg, value);
+		return set_elsewhere(vcpu, reg, value);
 	}
 }

@@ -143,20 +143,6 @@ int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-static int get_msr_reg(struct vcpu *vcpu, int reg, uint64_t *value)
-{
-	switch (reg) {
-	case VM_REG_GUEST_FS_BASE:
-		return svm_get_msr(vcpu, MSRN_FS_BASE, value);
-	case VM_REG_GUEST_GS_BASE:
-		return svm_get_msr(vcpu, MSRN_GS_BASE, value);
-	case VM_REG_GUEST_KGS_BASE:
-		return svm_get_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
-	default:
-		return -EINVAL;
-	}
-}
-
 /* PDPTEs are not state here: the processor reads them from memory (15.25.10). */
 int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 {
@@ -185,20 +171,13 @@ int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	case VM_REG_GUEST_TPR:
 		*value = vmcb->control.vintr & REG_CR8_TPR;
 		return 0;
-	case VM_REG_GUEST_DR0:
-	case VM_REG_GUEST_DR1:
-	case VM_REG_GUEST_DR2:
-	case VM_REG_GUEST_DR3:
-		*value = context_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0));
-		return 0;
 	default:
 		break;
 	}
-	if (!is_table(reg) && segment(svm, reg)) {
-		*value = segment(svm, reg)->selector;
-		return 0;
-	}
-	return get_msr_reg(vcpu, reg, value);
+	if (is_table(reg) || !segment(svm, reg))
+		return -EINVAL;
+	*value = segment(svm, reg)->selector;
+	return 0;
 }
 
 void svm_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
@@ -293,20 +272,6 @@ static int set_selector(struct svm_vcpu *svm, int reg, uint64_t value)
 	return 0;
 }
 
-static int set_msr_reg(struct vcpu *vcpu, int reg, uint64_t value)
-{
-	switch (reg) {
-	case VM_REG_GUEST_FS_BASE:
-		return svm_set_msr(vcpu, MSRN_FS_BASE, value);
-	case VM_REG_GUEST_GS_BASE:
-		return svm_set_msr(vcpu, MSRN_GS_BASE, value);
-	case VM_REG_GUEST_KGS_BASE:
-		return svm_set_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
-	default:
-		return set_selector(svm_vcpu(vcpu), reg, value);
-	}
-}
-
 int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -322,14 +287,8 @@ int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 		return set_debug_register(svm, reg, value);
 	case VM_REG_GUEST_TPR:
 		return set_tpr(svm, value);
-	case VM_REG_GUEST_DR0:
-	case VM_REG_GUEST_DR1:
-	case VM_REG_GUEST_DR2:
-	case VM_REG_GUEST_DR3:
-		context_set_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0), value);
-		return 0;
 	default:
-		return set_msr_reg(vcpu, reg, value);
+		return set_selector(svm, reg, value);
 	}
 }
 

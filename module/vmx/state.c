@@ -267,18 +267,6 @@ static int get_other(struct vcpu *vcpu, int reg, uint64_t *value)
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
 	switch (reg) {
-	case VM_REG_GUEST_FS_BASE:
-		return vmx_get_msr(vcpu, MSRN_FS_BASE, value);
-	case VM_REG_GUEST_GS_BASE:
-		return vmx_get_msr(vcpu, MSRN_GS_BASE, value);
-	case VM_REG_GUEST_KGS_BASE:
-		return vmx_get_msr(vcpu, MSRN_KERNEL_GS_BASE, value);
-	case VM_REG_GUEST_DR0:
-	case VM_REG_GUEST_DR1:
-	case VM_REG_GUEST_DR2:
-	case VM_REG_GUEST_DR3:
-		*value = context_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0));
-		return 0;
 	case VM_REG_GUEST_PDPTE0:
 	case VM_REG_GUEST_PDPTE1:
 	case VM_REG_GUEST_PDPTE2:
@@ -324,29 +312,11 @@ int vmx_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	}
 }
 
-/* One that is not canonical would be a fault of ours, when the MSR is loaded. */
-static int set_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	return cpuid_canonical(vcpu->vm, value) ? vmx_set_msr(vcpu, msr, value) : -EINVAL;
-}
-
 static int set_other(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
 	switch (reg) {
-	case VM_REG_GUEST_FS_BASE:
-		return set_base(vcpu, MSRN_FS_BASE, value);
-	case VM_REG_GUEST_GS_BASE:
-		return set_base(vcpu, MSRN_GS_BASE, value);
-	case VM_REG_GUEST_KGS_BASE:
-		return set_base(vcpu, MSRN_KERNEL_GS_BASE, value);
-	case VM_REG_GUEST_DR0:
-	case VM_REG_GUEST_DR1:
-	case VM_REG_GUEST_DR2:
-	case VM_REG_GUEST_DR3:
-		context_set_dr(vcpu, (unsigned int)(reg - VM_REG_GUEST_DR0), value);
-		return 0;
 	case VM_REG_GUEST_PDPTE0:
 	case VM_REG_GUEST_PDPTE1:
 	case VM_REG_GUEST_PDPTE2:

@@ -95,30 +95,6 @@ static int write_sfmask(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return write_backend(vcpu, msr, value & 0xffffffff);
 }
 
-static int base_register(uint32_t msr)
-{
-	switch (msr) {
-	case MSRN_FS_BASE:
-		return VM_REG_GUEST_FS_BASE;
-	case MSRN_GS_BASE:
-		return VM_REG_GUEST_GS_BASE;
-	default:
-		return VM_REG_GUEST_KGS_BASE;
-	}
-}
-
-static int read_base(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	return backend->get_reg(vcpu, base_register(msr), value) ? -EINVAL : 0;
-}
-
-static int write_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	if (!cpuid_canonical(vcpu->vm, value))
-		return -EINVAL;
-	return backend->set_reg(vcpu, base_register(msr), value) ? -EINVAL : 0;
-}
-
 static int read_efer(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
@@ -605,7 +581,7 @@ const struct msr_row msr_rows[] = {
 	NEEDS(MSRN_LSTAR, CPU_LM, read_backend, write_address),
 	NEEDS(MSRN_CSTAR, CPU_LM, read_backend, write_address),
 	NEEDS(MSRN_SFMASK, CPU_LM, read_backend, write_sfmask),
-	NEEDS_RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE, CPU_LM, read_base, write_base),
+	NEEDS_RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE, CPU_LM, read_backend, write_address),
 	ONE(MSRN_TSC_AUX, read_tsc_aux, write_tsc_aux),
 	REFUSED(MSRN_TSC_RATIO, MSRN_TSC_RATIO),
 	REFUSED(MSRN_MC4_MISC_FIRST, MSRN_MC4_MISC_FIRST + 8),

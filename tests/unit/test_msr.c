@@ -273,11 +273,17 @@ TEST(addresses_must_be_canonical)
 	end();
 }
 
-TEST(bases_are_the_segments)
+TEST(bases_are_registers_by_another_name)
 {
+	uint64_t value = 0;
+
 	begin();
 	CHECK_EQ(msr_write(vcpu, MSRN_GS_BASE, 0x1234000), 0);
-	CHECK_EQ(fake_vcpu(vcpu)->reg[VM_REG_GUEST_GS_BASE], 0x1234000);
+	CHECK_EQ(vcpu_get_register(vcpu, VM_REG_GUEST_GS_BASE, &value), 0);
+	CHECK_EQ(value, 0x1234000);
+	CHECK_EQ(vcpu_set_register(vcpu, VM_REG_GUEST_KGS_BASE, 0x5678000), 0);
+	CHECK_EQ(read_msr(MSRN_KERNEL_GS_BASE), 0x5678000);
+	CHECK_EQ(vcpu_set_register(vcpu, VM_REG_GUEST_FS_BASE, NOT_CANONICAL), -EINVAL);
 	end();
 }
 

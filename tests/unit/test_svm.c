@@ -590,13 +590,13 @@ TEST(init_keeps_what_it_must)
 	vcpu = make_vcpu(0);
 	CHECK_EQ(svm_backend.set_msr(vcpu, MSRN_LSTAR, 0x1234), 0);
 	CHECK_EQ(svm_backend.set_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_PE), 0);
-	CHECK_EQ(svm_backend.set_reg(vcpu, VM_REG_GUEST_FS_BASE, 0x5678), 0);
+	CHECK_EQ(svm_backend.set_msr(vcpu, MSRN_FS_BASE, 0x5678), 0);
 	svm_backend.vcpu_reset(vcpu, true);
 	CHECK_EQ(svm_backend.get_msr(vcpu, MSRN_LSTAR, &value), 0);
 	CHECK_EQ(value, 0x1234);
 	CHECK_EQ(svm_backend.get_reg(vcpu, VM_REG_GUEST_CR0, &value), 0);
 	CHECK_EQ(value, REG_CR0_ET);
-	CHECK_EQ(svm_backend.get_reg(vcpu, VM_REG_GUEST_FS_BASE, &value), 0);
+	CHECK_EQ(svm_backend.get_msr(vcpu, MSRN_FS_BASE, &value), 0);
 	CHECK_EQ(value, 0);
 	svm_backend.vcpu_reset(vcpu, false);
 	CHECK_EQ(svm_backend.get_msr(vcpu, MSRN_LSTAR, &value), 0);

@@ -14,9 +14,10 @@ static struct {
 	uint32_t number;
 	uint64_t value;
 } msrs[] = {
-	{ MSRN_STAR, 0 },	  { MSRN_LSTAR, 0 },	   { MSRN_CSTAR, 0 },
-	{ MSRN_SFMASK, 0 },	  { MSRN_SYSENTER_CS, 0 }, { MSRN_SYSENTER_ESP, 0 },
-	{ MSRN_SYSENTER_EIP, 0 },
+	{ MSRN_STAR, 0 },	    { MSRN_LSTAR, 0 },	     { MSRN_CSTAR, 0 },
+	{ MSRN_SFMASK, 0 },	    { MSRN_SYSENTER_CS, 0 }, { MSRN_SYSENTER_ESP, 0 },
+	{ MSRN_SYSENTER_EIP, 0 },   { MSRN_FS_BASE, 0 },     { MSRN_GS_BASE, 0 },
+	{ MSRN_KERNEL_GS_BASE, 0 },
 };
 static bool has_pdptes;
 static struct vmm_backend extended; /* the scripted one, and what is here */
