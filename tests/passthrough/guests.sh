@@ -56,6 +56,18 @@ test_ivshmem() {
 
 # --- Linux ---------------------------------------------------------------------------
 
+# The disk of an NVMe controller that the host's driver has, once it is there.
+disk_of() {
+	for i in $(seq 100); do
+		for controller in /sys/bus/pci/devices/"$1"/nvme/nvme*; do
+			disk=/dev/$(basename "$controller")n1
+			[ -b "$disk" ] && echo "$disk" && return
+		done
+		sleep 0.2
+	done
+	return 1
+}
+
 # Killed while it writes: the disk works for the host afterwards.
 test_nvme_killed() {
 	linux_guest nvme '
@@ -69,11 +81,12 @@ while :; do dd if=/dev/zero of=/dev/nvme0n1 bs=1M seek=4 count=8 conv=fsync 2>/d
 	is "$kind.nvme-killed-busy" "$(owner "$NVME_NAME")" $vm
 	kill -9 $(pidof bhyve)
 	wait
-	bhyvectl --ppt-detach="$NVME" && wait_for /dev/nvme0n1
+	bhyvectl --ppt-detach="$NVME"
+	disk=$(disk_of "$NVME_NAME")
 	yes "after the guest" | head -c 65536 >"$scratch/pattern"
-	dd if="$scratch/pattern" of=/dev/nvme0n1 bs=64k conv=fsync 2>/dev/null
+	dd if="$scratch/pattern" of="$disk" bs=64k conv=fsync 2>/dev/null
 	echo 3 >/proc/sys/vm/drop_caches
-	is "$kind.nvme-killed-host-uses-it" "$(dd if=/dev/nvme0n1 bs=64k count=1 2>/dev/null | md5sum)" \
+	is "$kind.nvme-killed-host-uses-it" "$(dd if="$disk" bs=64k count=1 2>/dev/null | md5sum)" \
 		"$(md5sum <"$scratch/pattern")"
 	bhyvectl --ppt-attach="$NVME"
 }
@@ -85,9 +98,10 @@ interrupts_of_ppt() {
 
 # The host has put a pattern on the disk, and finds what the guest has.
 test_nvme() {
-	bhyvectl --ppt-detach="$NVME" && wait_for /dev/nvme0n1
+	bhyvectl --ppt-detach="$NVME"
+	disk=$(disk_of "$NVME_NAME")
 	yes "from the host" | head -c 1048576 >"$scratch/pattern"
-	dd if="$scratch/pattern" of=/dev/nvme0n1 bs=64k conv=fsync 2>/dev/null
+	dd if="$scratch/pattern" of="$disk" bs=64k conv=fsync 2>/dev/null
 	bhyvectl --ppt-attach="$NVME"
 	is "$kind.nvme-taken-from-its-driver" "$(driver "$NVME_NAME")" ppt
 
@@ -106,21 +120,14 @@ echo kind=$(kind_of_interrupt nvme0q)
 	check "$kind.nvme-msix" "$(printed kind)" sh -c 'case $1 in PCI-MSI*) ;; *) exit 1 ;; esac' - \
 		"$(printed kind)"
 
-	bhyvectl --ppt-detach="$NVME" && wait_for /dev/nvme0n1
+	bhyvectl --ppt-detach="$NVME"
+	disk=$(disk_of "$NVME_NAME")
 	is "$kind.nvme-back-with-its-driver" "$(driver "$NVME_NAME")" nvme
 	yes "from the guest" | head -c 1048576 >"$scratch/pattern"
 	is "$kind.nvme-host-reads" \
-		"$(dd if=/dev/nvme0n1 bs=64k skip=16 count=16 2>/dev/null | md5sum | cut -c1-32)" \
+		"$(dd if="$disk" bs=64k skip=16 count=16 2>/dev/null | md5sum | cut -c1-32)" \
 		"$(md5sum <"$scratch/pattern" | cut -c1-32)"
 	bhyvectl --ppt-attach="$NVME"
-}
-
-wait_for() {
-	for i in $(seq 50); do
-		[ -e "$1" ] && return
-		sleep 0.2
-	done
-	return 1
 }
 
 NETWORK='
@@ -168,7 +175,7 @@ echo kind=$(kind_of_interrupt virtio)
 
 # A virtual function: the module reserves it when it appears, for a parameter named it.
 test_virtual_function() {
-	controller=$(basename "$(ls -d /sys/bus/pci/devices/"$SRIOV_NAME"/nvme/nvme*)")
+	controller=$(basename "$(disk_of "$SRIOV_NAME")" n1)
 	yes "through the physical function" | head -c 65536 >"$scratch/pattern"
 	dd if="$scratch/pattern" of="/dev/${controller}n1" bs=64k conv=fsync 2>/dev/null
 	/with/nvme_virt "/dev/$controller" 0 1 1 0 && /with/nvme_virt "/dev/$controller" 0 0 1 0

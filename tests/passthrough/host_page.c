@@ -2,7 +2,7 @@
 /*
  * host_page COMMAND...: runs COMMAND with the variable PAGE set to the physical
  * address of a page of this process, in hexadecimal, and says whether the page is
- * what it was before. It lies above 256 MiB, where small guests have no memory. Exit status: COMMAND's; 99 if the page has changed.
+ * what it was before. It lies above 64 MiB, where small guests have no memory. Exit status: COMMAND's; 99 if the page has changed.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define PAGE	4096
-#define PAGES	32768
-#define LOWEST	(256u << 20)
+#define PAGES	65536
+#define LOWEST	(64u << 20)
 #define FILLING 0xa5
 
 #define PAGEMAP_ADDRESS ((UINT64_C(1) << 55) - 1)

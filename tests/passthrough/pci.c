@@ -95,18 +95,26 @@ void route_line(unsigned int slot, uint8_t vector)
 	write32(IOAPIC + 0x10, LEVEL | vector);
 }
 
-/* The PM timer's 3.58 MHz, of which there are 24 bits at least. */
-static uint32_t ticks_since(uint32_t start)
-{
-	return (inl(0x408) - start) & 0xffffff;
-}
+/* The PM timer counts 32 bits at this frequency. */
+#define PM_TIMER_HZ  3579545u
+#define LONG_SECONDS 30u
 
 void await_interrupts(uint8_t vector, unsigned int count)
 {
 	uint32_t start = inl(0x408);
 
 	interrupts_on();
-	while (taken[vector] < count && ticks_since(start) < 3579545)
+	while (taken[vector] < count && inl(0x408) - start < LONG_SECONDS * PM_TIMER_HZ)
+		pause();
+	interrupts_off();
+}
+
+void await_none(void)
+{
+	uint32_t start = inl(0x408);
+
+	interrupts_on();
+	while (inl(0x408) - start < PM_TIMER_HZ)
 		pause();
 	interrupts_off();
 }

@@ -24,8 +24,10 @@ void enable_msi(unsigned int slot, uint8_t vector);
 /* The I/O APIC input of a slot's first pin, and its redirection entry: level, this vector. */
 void route_line(unsigned int slot, uint8_t vector);
 
-/* Until taken[vector] reaches 'count' or a second has passed, interrupts on. */
+/* Interrupts on until taken[vector] reaches 'count', or for long on a busy host. */
 void await_interrupts(uint8_t vector, unsigned int count);
+/* Interrupts on for a second: for those that must not come. */
+void await_none(void);
 /* A number of the command line, hexadecimal; the test fails without one. */
 uint64_t argument(void);
 

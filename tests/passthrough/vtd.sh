@@ -21,6 +21,8 @@ dmesg >"$scratch/dmesg"
 said() {
 	check "$kind.$1" "not in the log: $2" grep -qF -e "$2" "$scratch/dmesg"
 }
+# Some kernels have this driver built in, so that it was first.
+bhyvectl --ppt-attach=$VIRTIO
 is $kind.sysctl-counts "$(cat /proc/sys/hw/vmm/ppt/devices)" 6
 is $kind.maxcpu "$(cat /proc/sys/hw/vmm/maxcpu)" 4
 said held-device-stays "pptdevs: 1/0/0: 0000:01:00.0 stays with its driver nvme"
