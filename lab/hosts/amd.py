@@ -20,20 +20,22 @@ a tenth of a second before the one it waits for.
 import shlex
 
 DESCRIPTION = "AMD EPYC under QEMU"
-KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.spare_cpu=0"
+# Whatever the number of processors.
+COMMON_KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off"
+KERNEL_LINE = COMMON_KERNEL_LINE + " lab.spare_cpu=0"
 
 # Features of an EPYC that QEMU would warn about, since it does not emulate them.
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
 
 
-def command(machine):
-    """Returns the emulator's command line for a labkit.machine.Machine."""
+def qemu(machine, acceleration, processors):
+    """Returns the command line for a labkit.machine.Machine with so many processors."""
     arguments = [
         "qemu-system-x86_64",
-        "-accel", "tcg,thread=multi",
+        *acceleration,
         "-machine", "q35",
         "-cpu", "EPYC,+svm,+npt," + NOT_EMULATED,
-        "-smp", str(machine.smp + 1),
+        "-smp", str(processors),
         "-m", str(machine.mem),
         "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
         "-no-reboot",
@@ -45,3 +47,8 @@ def command(machine):
         arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
         arguments += ["-serial", f"chardev:port{number}"]
     return arguments + [word for text in machine.devices for word in shlex.split(text)]
+
+
+def command(machine):
+    """Returns the emulator's command line for a labkit.machine.Machine."""
+    return qemu(machine, ["-accel", "tcg,thread=multi"], machine.smp + 1)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * bench kvm|vmm IMAGE [TIMES]: measures one of the two, in an emulated host. Every row
+ * comes TIMES times (3), each time from a VM of its own, as "HYPERVISOR ROW VALUE".
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner.h"
+
+void die(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	fputs("bench: ", stdout);
+	vprintf(format, list);
+	putchar('\n');
+	va_end(list);
+	exit(1);
+}
+
+void print_row(const struct hypervisor *hypervisor, const char *row, uint64_t value)
+{
+	printf("%s %s %llu\n", hypervisor->name, row, (unsigned long long)value);
+}
+
+int main(int argc, char **argv)
+{
+	const struct hypervisor *hypervisor = argc > 1 && strcmp(argv[1], "kvm") == 0 ? &kvm : &vmm;
+	unsigned int times = argc > 3 ? (unsigned int)atoi(argv[3]) : 3;
+
+	if (argc < 3)
+		die("usage: bench kvm|vmm IMAGE [TIMES]");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (unsigned int i = 0; i < times; i++) {
+		run_payload(hypervisor, argv[2], "one", 1);
+		run_payload(hypervisor, argv[2], "two", 2);
+		measure_host(hypervisor);
+	}
+	return 0;
+}
