@@ -16,7 +16,10 @@
 
 #define VECTOR 0x51 /* of every interrupt here */
 
-/* Instructions that one 'op' takes, printed as "ROW N". */
+/*
+ * Instructions that one 'op' takes, printed as "ROW N". Where the command line names a row,
+ * that one's operation runs for ever instead, for bench/profile, and the others not at all.
+ */
 void measure(const char *row, void (*op)(void));
 void report(const char *row, uint64_t instructions);
 /* What an empty loop takes; says whether the TSC counts instructions. */

@@ -2,6 +2,8 @@
 /*
  * bench kvm|vmm IMAGE [TIMES]: measures one of the two, in an emulated host. Every row
  * comes TIMES times (3), each time from a VM of its own, as "HYPERVISOR ROW VALUE".
+ *
+ * bench kvm|vmm IMAGE for-ever TEST ROW: one operation of the payload's TEST, for ever.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,11 +32,16 @@ void print_row(const struct hypervisor *hypervisor, const char *row, uint64_t va
 int main(int argc, char **argv)
 {
 	const struct hypervisor *hypervisor = argc > 1 && strcmp(argv[1], "kvm") == 0 ? &kvm : &vmm;
+	char line[64];
 	unsigned int times = argc > 3 ? (unsigned int)atoi(argv[3]) : 3;
 
 	if (argc < 3)
 		die("usage: bench kvm|vmm IMAGE [TIMES]");
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 6) {
+		snprintf(line, sizeof(line), "%s %s", argv[4], argv[5]);
+		run_payload(hypervisor, argv[2], line, strcmp(argv[4], "two") == 0 ? 2 : 1);
+	}
 	for (unsigned int i = 0; i < times; i++) {
 		run_payload(hypervisor, argv[2], "one", 1);
 		run_payload(hypervisor, argv[2], "two", 2);
