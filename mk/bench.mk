@@ -2,8 +2,10 @@
 #
 # Measurements beside KVM. The payload is what the guest tests boot, with rows for tests.
 
-BENCH_PAYLOAD_SRCS := $(wildcard tests/guest/payload/*.S tests/guest/payload/*.c \
-	bench/payload/*.S bench/payload/*.c)
+# The first object's boot code is the image's beginning.
+BENCH_PAYLOAD_SRCS := bench/payload/entry.S \
+	$(filter-out %/entry.S,$(wildcard bench/payload/*.S bench/payload/*.c \
+		tests/guest/payload/*.S tests/guest/payload/*.c))
 BENCH_PAYLOAD_OBJS := $(addsuffix .o,$(basename $(BENCH_PAYLOAD_SRCS:%=$(O)/guest/%)))
 
 $(O)/bench/payload.bin: $(BENCH_PAYLOAD_OBJS) tests/guest/payload/link.ld

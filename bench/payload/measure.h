@@ -34,10 +34,10 @@ void set_gate(unsigned int vector, void (*entry)(void));
 
 /* gates.S: each counts in gate_count and, for interrupts, gives the EOI. */
 extern volatile uint64_t gate_count, gate_time;
-void gate_skip3(void);	  /* exception: skips an instruction of three bytes */
-void gate_xapic(void);	  /* interrupt; gate_time is the TSC at its begin */
+void gate_skip3(void); /* exception: skips an instruction of three bytes */
+void gate_xapic(void); /* interrupt; gate_time is the TSC at its begin */
 void gate_x2apic(void);
-void gate_map(void);	  /* page fault: *gate_entry = gate_value */
+void gate_map(void); /* page fault: *gate_entry = gate_value */
 extern volatile uint64_t *gate_entry;
 extern uint64_t gate_value;
 

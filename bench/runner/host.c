@@ -149,7 +149,8 @@ static long free_memory(void)
 		settle("/proc/sys/vm/stat_refresh", "1");
 		usleep(50000); /* what waits for RCU */
 	}
-	return sum_of("/proc/meminfo", "MemFree: %ld") + sum_of("/proc/zoneinfo", " count: %ld") * 4;
+	return sum_of("/proc/meminfo", "MemFree: %ld") +
+	       sum_of("/proc/zoneinfo", " count: %ld") * 4;
 }
 
 /* The second batch: what the first has left half used in the allocator is full by then. */

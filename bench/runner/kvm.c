@@ -96,11 +96,16 @@ static void set_cpuid(const struct machine *machine, unsigned int vcpu)
 	free(cpuid);
 }
 
-static void set_entry(struct machine *machine, uint32_t entry, uint32_t ebx)
+static void set_entry(struct machine *machine)
 {
-	struct kvm_segment data = { .limit = 0xffffffff, .selector = 0x10, .type = 3, .present = 1,
-				    .db = 1, .s = 1, .g = 1 };
-	struct kvm_regs regs = { .rip = entry, .rbx = ebx, .rflags = 2 };
+	struct kvm_segment data = { .limit = 0xffffffff,
+				    .selector = 0x10,
+				    .type = 3,
+				    .present = 1,
+				    .db = 1,
+				    .s = 1,
+				    .g = 1 };
+	struct kvm_regs regs = { .rip = BENCH_IMAGE, .rdi = BENCH_START_INFO, .rflags = 2 };
 	struct kvm_sregs sregs;
 
 	for (unsigned int i = 0; i < machine->vcpus; i++)
@@ -109,7 +114,12 @@ static void set_entry(struct machine *machine, uint32_t entry, uint32_t ebx)
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.cs = data;
 	sregs.cs.selector = 8;
 	sregs.cs.type = 0xb;
-	sregs.cr0 = 0x11;
+	sregs.cs.db = 0;
+	sregs.cs.l = 1;
+	sregs.cr0 = BENCH_CR0;
+	sregs.cr3 = BENCH_TABLES;
+	sregs.cr4 = BENCH_CR4;
+	sregs.efer = BENCH_EFER;
 	NEED(ioctl(machine->vcpu[0], KVM_SET_SREGS, &sregs) == 0);
 	NEED(ioctl(machine->vcpu[0], KVM_SET_REGS, &regs) == 0);
 }
@@ -144,6 +154,19 @@ static void answer(struct kvm_run *run, const struct access *access)
 	memcpy(to, &access->value, access->size);
 }
 
+/* Says where the guest was; never returns. */
+static void unexpected(struct machine *machine, unsigned int vcpu)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	NEED(ioctl(machine->vcpu[vcpu], KVM_GET_SREGS, &sregs) == 0);
+	NEED(ioctl(machine->vcpu[vcpu], KVM_GET_REGS, &regs) == 0);
+	die("KVM: exit %u at rip %#llx, rsp %#llx, cr0 %#llx, cr2 %#llx, cr4 %#llx, efer %#llx",
+	    machine->run[vcpu]->exit_reason, regs.rip, regs.rsp, sregs.cr0, sregs.cr2, sregs.cr4,
+	    sregs.efer);
+}
+
 static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *access)
 {
 	struct kvm_run *run = machine->run[vcpu];
@@ -163,7 +186,7 @@ static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *
 			take_mmio(run, access);
 			return;
 		default:
-			die("KVM: exit %u", run->exit_reason);
+			unexpected(machine, vcpu);
 		}
 	}
 }

@@ -43,6 +43,17 @@ static void load(char *memory, const char *path, const char *command_line)
 	strcpy(memory + BENCH_COMMAND_LINE, command_line);
 }
 
+/* The first GiB, in pages of 2 MiB. */
+static void make_tables(char *memory)
+{
+	uint64_t *tables = (uint64_t *)(memory + BENCH_TABLES);
+
+	tables[0] = (BENCH_TABLES + 0x1000) | 3;
+	tables[512] = (BENCH_TABLES + 0x2000) | 3;
+	for (unsigned long i = 0; i < 512; i++)
+		tables[1024 + i] = i * BENCH_PAGE | 0x83;
+}
+
 static void touch(char *memory)
 {
 	for (unsigned long page = 0; page < BENCH_PAGES; page++)
@@ -99,8 +110,9 @@ void run_payload(const struct hypervisor *hypervisor, const char *path, const ch
 	struct runner runners[MOST_VCPUS] = { 0 };
 
 	load(memory, path, name);
+	make_tables(memory);
 	touch(memory);
-	hypervisor->set_entry(machine, BENCH_IMAGE, BENCH_START_INFO);
+	hypervisor->set_entry(machine);
 	for (unsigned int i = 0; i < vcpus; i++) {
 		runners[i] = (struct runner){ hypervisor, machine, i, .length = 0 };
 		NEED(pthread_create(&runners[i].thread, NULL, run, &runners[i]) == 0);

@@ -29,8 +29,8 @@ struct hypervisor {
 	void (*destroy)(struct machine *machine);
 	/* BENCH_MEMORY bytes at guest-physical 0; where the program sees them. */
 	char *(*add_memory)(struct machine *machine);
-	/* vCPU 0 at 'entry' as PVH wants it: 32 bits, no paging, EBX as given. */
-	void (*set_entry)(struct machine *machine, uint32_t entry, uint32_t ebx);
+	/* vCPU 0 at the image's entry: see layout.h. */
+	void (*set_entry)(struct machine *machine);
 	/* Run to the next access. If the last one was a read, access->value answers it. */
 	void (*run)(struct machine *machine, unsigned int vcpu, struct access *access);
 	/* A call of "run" that comes back without entering the guest. */
@@ -43,9 +43,9 @@ struct hypervisor {
 extern const struct hypervisor kvm, vmm;
 
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
-#define NEED(condition)                                                                   \
-	do {                                                                              \
-		if (!(condition))                                                         \
+#define NEED(condition)                                                                        \
+	do {                                                                                   \
+		if (!(condition))                                                              \
 			die("%s:%d: %s: %s", __FILE__, __LINE__, #condition, strerror(errno)); \
 	} while (0)
 

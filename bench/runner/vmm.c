@@ -10,8 +10,8 @@
 
 #include "runner.h"
 
-/* Flat segments of a kernel: present, accessed, 32 bits, in pages; and a busy TSS. */
-#define ACCESS_CODE 0xc09b
+/* Flat segments of a kernel: 64-bit code, data; and a busy TSS. */
+#define ACCESS_CODE 0xa09b
 #define ACCESS_DATA 0xc093
 #define ACCESS_TSS  0x8b
 
@@ -60,13 +60,16 @@ static void set_segment(struct vcpu *vcpu, int reg, uint16_t selector, uint32_t 
 	NEED(vm_set_register(vcpu, reg, selector) == 0);
 }
 
-static void set_entry(struct machine *machine, uint32_t entry, uint32_t ebx)
+static void set_entry(struct machine *machine)
 {
 	struct vcpu *vcpu = machine->vcpu[0];
 
 	for (unsigned int i = 0; i < machine->vcpus; i++)
 		NEED(vm_set_x2apic_state(machine->vcpu[i], X2APIC_ENABLED) == 0);
-	NEED(vm_set_register(vcpu, VM_REG_GUEST_CR0, 0x31) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_EFER, BENCH_EFER) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_CR4, BENCH_CR4) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_CR3, BENCH_TABLES) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_CR0, BENCH_CR0) == 0);
 	set_segment(vcpu, VM_REG_GUEST_CS, 0x08, ACCESS_CODE);
 	set_segment(vcpu, VM_REG_GUEST_DS, 0x10, ACCESS_DATA);
 	set_segment(vcpu, VM_REG_GUEST_ES, 0x10, ACCESS_DATA);
@@ -74,8 +77,8 @@ static void set_entry(struct machine *machine, uint32_t entry, uint32_t ebx)
 	set_segment(vcpu, VM_REG_GUEST_GS, 0x10, ACCESS_DATA);
 	set_segment(vcpu, VM_REG_GUEST_SS, 0x10, ACCESS_DATA);
 	NEED(vm_set_desc(vcpu, VM_REG_GUEST_TR, 0, 0x67, ACCESS_TSS) == 0);
-	NEED(vm_set_register(vcpu, VM_REG_GUEST_RBX, ebx) == 0);
-	NEED(vm_set_register(vcpu, VM_REG_GUEST_RIP, entry) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_RDI, BENCH_START_INFO) == 0);
+	NEED(vm_set_register(vcpu, VM_REG_GUEST_RIP, BENCH_IMAGE) == 0);
 }
 
 /* False: nothing that concerns the program. */
