@@ -19,6 +19,8 @@ void vm_freeze_always(struct vm *vm);
  * Interrupts off, entry follows. EXIT_RESUME; EXIT_OUTER when the guest shut down.
  */
 enum exit_action event_inject(struct vcpu *vcpu);
+/* The same where nothing but an exception has come. */
+enum exit_action event_inject_exception(struct vcpu *vcpu);
 /* Would an event wake the vCPU from HLT? Owner. */
 bool event_pending(struct vcpu *vcpu);
 
