@@ -178,7 +178,11 @@ void os_memseg_withdraw(struct vm *vm, struct memseg *seg);
 /* Take every process's mapping of the VM's memory away; later touches are SIGBUS. sleep */
 void os_vm_unmap_programs(struct vm *vm);
 
-/* One exit happened: for the tracepoint. Costs a no-op while tracing is off. [inline] */
+/*
+ * One exit happened: for the tracepoint. Costs a no-op while tracing is off; so does the
+ * question whether it is on, for who has to ask the processor what to tell. [inline]
+ */
+static inline bool os_traces_exits(void);
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2);
 

@@ -333,6 +333,11 @@ DECLARE_TRACEPOINT(vmm_exit);
 void os_linux_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip, uint64_t info1,
 			 uint64_t info2);
 
+static inline bool os_traces_exits(void)
+{
+	return tracepoint_enabled(vmm_exit);
+}
+
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)
 {

@@ -270,6 +270,11 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 
 struct vm;
 
+static inline bool os_traces_exits(void)
+{
+	return true;
+}
+
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)
 {
