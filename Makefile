@@ -38,6 +38,7 @@ include mk/user.mk
 include mk/module.mk
 include mk/install.mk
 include mk/tests.mk
+include mk/bench.mk
 
 # Order-only prerequisites of what needs them: they cost little when all is there.
 .PHONY: setup-build setup-lab setup-check

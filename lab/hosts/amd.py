@@ -22,26 +22,25 @@ import shlex
 from labkit import tsc
 
 DESCRIPTION = "AMD EPYC under QEMU"
-KERNEL_LINE = (
-    "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off lab.spare_cpu=0"
-    + tsc.kernel_parameter()
-)
+# Whatever the number of processors, and whatever the TSC counts.
+COMMON_KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off"
+KERNEL_LINE = COMMON_KERNEL_LINE + " lab.spare_cpu=0" + tsc.kernel_parameter()
 
 # Features of an EPYC that QEMU would warn about, since it does not emulate them.
 NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
 
 
-def command(machine, iommu=()):
-    """Returns the emulator's command line for a labkit.machine.Machine.
+def qemu(machine, acceleration, processors, iommu=()):
+    """Returns the command line for a labkit.machine.Machine with so many processors.
 
     IOMMU is the arguments for one, which must come before the devices it is for.
     """
     arguments = [
         "qemu-system-x86_64",
-        "-accel", "tcg,thread=multi",
+        *acceleration,
         "-machine", "q35",
         "-cpu", "EPYC,+svm,+npt," + NOT_EMULATED,
-        "-smp", str(machine.smp + 1),
+        "-smp", str(processors),
         "-m", str(machine.mem),
         "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
         "-no-reboot",
@@ -54,3 +53,8 @@ def command(machine, iommu=()):
         arguments += ["-serial", f"chardev:port{number}"]
     devices = [word for text in machine.devices for word in shlex.split(text)]
     return arguments + list(iommu) + devices
+
+
+def command(machine, iommu=()):
+    """Returns the emulator's command line for a labkit.machine.Machine."""
+    return qemu(machine, ["-accel", "tcg,thread=multi"], machine.smp + 1, iommu)

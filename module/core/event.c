@@ -59,7 +59,7 @@ static void raise(struct vcpu *vcpu, uint64_t intinfo)
 	if (intinfo == INTINFO_SHUTDOWN)
 		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
 	vcpu->exception = intinfo;
-	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
 }
 
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
@@ -209,6 +209,18 @@ static void inject_lapic(struct vcpu *vcpu, bool busy)
 	vector = lapic_pending(vcpu);
 	if (vector >= 0)
 		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
+}
+
+/*
+ * The common case of an exception that an exit has raised: whatever else waits, waits for a
+ * window or another request, and goes on waiting.
+ */
+enum exit_action event_inject_exception(struct vcpu *vcpu)
+{
+	enum exit_action action = EXIT_RESUME;
+
+	(void)inject_exception(vcpu, &action);
+	return action;
 }
 
 enum exit_action event_inject(struct vcpu *vcpu)

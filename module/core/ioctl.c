@@ -81,10 +81,38 @@ static int ioctl_run_vcpu(struct vm *vm, struct vcpu *vcpu, void *arg)
 	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 
+/* What the exit of a device access fills in: more of it says nothing to the program. */
+#define ACCESS_EXIT_WORDS \
+	((offsetof(struct vm_exit, u) + sizeof(struct vm_mmio)) / sizeof(uint64_t))
+_Static_assert(sizeof(struct vm_inout) <= sizeof(struct vm_mmio), "an exit's words");
+_Static_assert(sizeof(struct vm_mmio) % sizeof(uint64_t) == 0, "an exit's words");
+
+static bool is_access(const struct vm_exit *exit)
+{
+	return exit->exitcode == VM_EXITCODE_INOUT || exit->exitcode == VM_EXITCODE_MMIO;
+}
+
+/* Both give the vCPU up before they touch the program's memory. */
+static int give_access(struct vcpu *vcpu, struct vm_exit *to)
+{
+	uint64_t words[ACCESS_EXIT_WORDS];
+
+	memcpy(words, &vcpu->exit, sizeof(words));
+	vcpu_unlock(vcpu);
+	return os_copyout_words(words, to, ACCESS_EXIT_WORDS);
+}
+
+static noinline int give_exit(struct vcpu *vcpu, struct vm_exit *to)
+{
+	struct vm_exit exit = vcpu->exit;
+
+	vcpu_unlock(vcpu);
+	return os_copyout(&exit, to, sizeof(exit));
+}
+
 static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
 	const struct vm_run_reply *run = arg;
-	struct vm_exit exit;
 	int error;
 
 	if (run->flags & ~VM_RUN_F_REPLY)
@@ -99,9 +127,12 @@ static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 			vcpu->access.data = run->reply;
 	}
 	error = vcpu_run(vcpu);
-	exit = vcpu->exit;
-	vcpu_unlock(vcpu);
-	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
+	if (unlikely(error)) {
+		vcpu_unlock(vcpu);
+		return error;
+	}
+	return likely(is_access(&vcpu->exit)) ? give_access(vcpu, run->vm_exit) :
+						give_exit(vcpu, run->vm_exit);
 }
 
 static int ioctl_suspend(struct vm *vm, struct vcpu *vcpu, void *arg)

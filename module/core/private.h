@@ -17,6 +17,8 @@ void vcpu_let_pass(struct vcpu *vcpu);
  * Interrupts off, entry follows. EXIT_RESUME; EXIT_OUTER when the guest shut down.
  */
 enum exit_action event_inject(struct vcpu *vcpu);
+/* The same where nothing but an exception has come. */
+enum exit_action event_inject_exception(struct vcpu *vcpu);
 /* Would an event wake the vCPU from HLT? Owner. */
 bool event_pending(struct vcpu *vcpu);
 

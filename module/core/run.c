@@ -16,7 +16,8 @@
 #include "x86/walk.h"
 
 /* What the inner loop can act on itself; anything else takes the outer one. */
-#define VCPU_REQ_INNER (VCPU_REQ_EVENT | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
+#define VCPU_REQ_EVENTS (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
+#define VCPU_REQ_INNER	(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
 
 /* Interrupt enable flag, and what starts of APs need: real mode at vector * 4 KiB. */
 #define SIPI_CS_ACCESS                                                                \
@@ -182,7 +183,7 @@ static void take_sipi(struct vcpu *vcpu)
 /* A halted vCPU wakes if one of the events may be taken now. */
 static void wake_from_halt(struct vcpu *vcpu)
 {
-	requests_clear(vcpu, VCPU_REQ_EVENT);
+	requests_clear(vcpu, VCPU_REQ_EVENTS);
 	if (!event_pending(vcpu))
 		return;
 	vcpu->halted = false;
@@ -219,7 +220,7 @@ static enum exit_action take_requests(struct vcpu *vcpu)
 		take_sipi(vcpu);
 	if (bits & VCPU_REQ_TIMER)
 		take_timer(vcpu);
-	if (vcpu->halted && !vcpu->wait_sipi && (requests(vcpu) & VCPU_REQ_EVENT))
+	if (vcpu->halted && !vcpu->wait_sipi && (requests(vcpu) & VCPU_REQ_EVENTS))
 		wake_from_halt(vcpu);
 	return vcpu->halted || vcpu->wait_sipi ? EXIT_OUTER : EXIT_RESUME;
 }
@@ -232,11 +233,11 @@ static uint32_t wake_mask(const struct vcpu *vcpu)
 	uint32_t mask = ~0u;
 
 	if (vcpu->wait_sipi)
-		mask &= ~(VCPU_REQ_EVENT | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);
+		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);
 	if (vcpu->halted)
 		mask &= ~VCPU_REQ_FLUSH;
 	if (vcpu->debug_reported)
-		mask &= ~(VCPU_REQ_EVENT | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI |
+		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI |
 			  VCPU_REQ_FLUSH | VCPU_REQ_DEBUG);
 	return mask;
 }
@@ -301,6 +302,8 @@ static enum exit_action take_inner_requests(struct vcpu *vcpu)
 	if (bits & ~VCPU_REQ_INNER)
 		return EXIT_OUTER;
 	requests_clear(vcpu, bits);
+	if (bits == VCPU_REQ_EXCEPTION)
+		return event_inject_exception(vcpu);
 	if (bits & VCPU_REQ_FLUSH)
 		backend->flush_nested(vcpu);
 	if (bits & VCPU_REQ_TIMER)

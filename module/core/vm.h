@@ -60,14 +60,15 @@ enum gpr {
  * the owner looks at the word once per entry, and acts on and clears the bits.
  * The bits marked (level) stay set for as long as their cause holds.
  */
-#define VCPU_REQ_EVENT	 0x01u /* look for an event to inject */
-#define VCPU_REQ_TIMER	 0x02u /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT	 0x04u /* INIT has arrived */
-#define VCPU_REQ_SIPI	 0x08u /* a start-up IPI has arrived */
-#define VCPU_REQ_FLUSH	 0x10u /* forget cached nested translations */
-#define VCPU_REQ_YIELD	 0x20u /* (level) another thread waits in vcpu_lock() */
-#define VCPU_REQ_SUSPEND 0x40u /* (level) the VM is suspended: vm->suspend says how */
-#define VCPU_REQ_DEBUG	 0x80u /* (level) VM_SUSPEND_CPU holds this vCPU */
+#define VCPU_REQ_EVENT	   0x01u  /* look for an event to inject */
+#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is one, and nothing else has changed */
+#define VCPU_REQ_TIMER	   0x02u  /* the local APIC's timer has expired */
+#define VCPU_REQ_INIT	   0x04u  /* INIT has arrived */
+#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI has arrived */
+#define VCPU_REQ_FLUSH	   0x10u  /* forget cached nested translations */
+#define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
+#define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
+#define VCPU_REQ_DEBUG	   0x80u  /* (level) VM_SUSPEND_CPU holds this vCPU */
 
 /* Where the owner is, for the sender of a request. */
 enum vcpu_mode {

@@ -53,6 +53,12 @@ static inline void *os_phys_to_virt(vm_paddr_t hpa);
 /* Between a program's memory and ours: 0 or -EFAULT. sleep */
 int os_copyin(const void *user, void *kernel, size_t len);
 int os_copyout(const void *kernel, void *user, size_t len);
+/*
+ * The same of a few words, whose number is a constant: each moved by itself, which is less than
+ * what the start of a longer copy takes. sleep [inline]
+ */
+static inline int os_copyin_words(const void *user, uint64_t *kernel, size_t words);
+static inline int os_copyout_words(const uint64_t *kernel, void *user, size_t words);
 
 /* --- locks -------------------------------------------------------------- */
 
@@ -271,7 +277,11 @@ void os_memseg_withdraw(struct vm *vm, struct memseg *seg);
 /* Take every process's mapping of the VM's memory away; later touches are SIGBUS. sleep */
 void os_vm_unmap_programs(struct vm *vm);
 
-/* One exit happened: for the tracepoint. Costs a no-op while tracing is off. [inline] */
+/*
+ * One exit happened: for the tracepoint. Costs a no-op while tracing is off; so does the
+ * question whether it is on, for who has to ask the processor what to tell. [inline]
+ */
+static inline bool os_traces_exits(void);
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2);
 

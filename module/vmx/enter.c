@@ -239,10 +239,10 @@ static void registers_in(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 static void registers_out(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vcpu->cr2 = os_read_cr2();
-	vcpu->gpr[GPR_RSP] = vmx_get(vmx, FIELD_RSP);
-	vcpu->rip = vmx_get(vmx, FIELD_RIP);
-	vcpu->rflags = vmx_get(vmx, FIELD_RFLAGS);
-	vcpu->intr_shadow = vmx_get(vmx, FIELD_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS);
+	vcpu->gpr[GPR_RSP] = vmx->field[FIELD_RSP];
+	vcpu->rip = vmx->field[FIELD_RIP];
+	vcpu->rflags = vmx->field[FIELD_RFLAGS];
+	vcpu->intr_shadow = vmx->field[FIELD_INTERRUPTIBILITY] & (BLOCKING_STI | BLOCKING_MOV_SS);
 	vcpu->next_rip = 0;
 }
 
@@ -323,7 +323,7 @@ void vmx_enter(struct vcpu *vcpu)
 		return;
 	}
 	vmx->launched = true;
-	vmx_fields_forget(vmx);
+	vmx_fields_take(vmx);
 	registers_out(vcpu, vmx);
 	if (vmx->reason == VMX_EXIT_EXCEPTION_OR_NMI)
 		serve_host(vmx);

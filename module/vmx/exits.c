@@ -336,6 +336,37 @@ static void drop_early_trap(struct vcpu *vcpu)
 		vmx_set_bits(vmx_vcpu(vcpu), FIELD_PENDING_DEBUG, PENDING_DEBUG_BS, false);
 }
 
+/*
+ * What the processor says beside the reason. The fields keep what an earlier exit has left
+ * where this one has nothing to say: such are given as 0.
+ */
+static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
+{
+	uint64_t info1 = 0, info2 = 0;
+
+	switch (EXIT_REASON_BASIC(reason)) {
+	case VMX_EXIT_EXCEPTION_OR_NMI:
+		info1 = vmx_vcpu(vcpu)->intr_info;
+		info2 = vmx_exit_field(VMCS_EXIT_QUALIFICATION);
+		break;
+	case VMX_EXIT_EPT_VIOLATION:
+	case VMX_EXIT_EPT_MISCONFIGURATION:
+		info2 = vmx_exit_field(VMCS_GUEST_PHYSICAL);
+		fallthrough;
+	case VMX_EXIT_TASK_SWITCH:
+	case VMX_EXIT_CR_ACCESS:
+	case VMX_EXIT_MOV_DR:
+	case VMX_EXIT_IO:
+	case VMX_EXIT_APIC_ACCESS:
+	case VMX_EXIT_VIRTUALIZED_EOI:
+	case VMX_EXIT_APIC_WRITE:
+	case VMX_EXIT_INVLPG:
+		info1 = vmx_exit_field(VMCS_EXIT_QUALIFICATION);
+		break;
+	}
+	os_trace_exit(vcpu->vm, vcpu->id, reason, vcpu->rip, info1, info2);
+}
+
 enum exit_action vmx_exit(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
@@ -347,6 +378,7 @@ enum exit_action vmx_exit(struct vcpu *vcpu)
 	if (unlikely(vcpu->rflags & REG_RFLAGS_TF) && row->fault)
 		drop_early_trap(vcpu);
 	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
-	os_trace_exit(vcpu->vm, vcpu->id, vmx->reason, vcpu->rip, 0, 0);
+	if (os_traces_exits())
+		trace_exit(vcpu, vmx->reason);
 	return row->handler(vcpu);
 }

@@ -172,10 +172,22 @@ static inline void vmx_set_bits(struct vmx_vcpu *vmx, unsigned int field, uint64
 	vmx_set(vmx, field, on ? value | bits : value & ~bits);
 }
 
-/* After an exit: what the guest may have changed is in the VMCS alone. */
-static inline void vmx_fields_forget(struct vmx_vcpu *vmx)
+#define FIELDS_OF_EVERY_EXIT                                               \
+	(BIT_ULL(FIELD_RSP) | BIT_ULL(FIELD_RIP) | BIT_ULL(FIELD_RFLAGS) | \
+	 BIT_ULL(FIELD_INTERRUPTIBILITY))
+
+/*
+ * After an exit: what the guest may have changed is in the VMCS alone, except what is
+ * wanted of every exit, which is read here.
+ */
+static inline void vmx_fields_take(struct vmx_vcpu *vmx)
 {
+	vmx->field[FIELD_RSP] = os_vmread(VMCS_GUEST_RSP);
+	vmx->field[FIELD_RIP] = os_vmread(VMCS_GUEST_RIP);
+	vmx->field[FIELD_RFLAGS] = os_vmread(VMCS_GUEST_RFLAGS);
+	vmx->field[FIELD_INTERRUPTIBILITY] = os_vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	vmx->cached &= ~(BIT_ULL(FIELD_GUEST_LAST + 1) - 1);
+	vmx->cached |= FIELDS_OF_EVERY_EXIT;
 }
 
 /* A field of the exit, which nobody changes. Loaded. */

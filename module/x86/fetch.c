@@ -184,13 +184,28 @@ static void slot_fill(struct fetch_slot *slot, const struct fetch *fetch, const 
 		slot->trace.valid = false;
 }
 
+static inline unsigned int set_of(const struct vcpu *vcpu)
+{
+	return (vcpu->rip ^ vcpu->rip >> 4) % FETCH_SETS;
+}
+
+/* The slot that may hold the instruction at RIP, else the one to be filled with it. */
 static inline struct fetch_slot *slot_of(struct vcpu *vcpu)
 {
-	return &vcpu->emulation->fetch.slot[(vcpu->rip ^ vcpu->rip >> 4) % FETCH_SLOTS];
+	struct fetch_cache *cache = &vcpu->emulation->fetch;
+	unsigned int set = set_of(vcpu);
+	struct fetch_slot *slot = cache->slot[set];
+
+	if (likely(slot[0].rip == vcpu->rip))
+		return &slot[0];
+	if (likely(slot[1].rip == vcpu->rip))
+		return &slot[1];
+	return &slot[cache->oldest[set]];
 }
 
 static int fetch_anew(struct vcpu *vcpu, const struct guest_mode *mode, struct fetch_slot *slot)
 {
+	struct fetch_cache *cache = &vcpu->emulation->fetch;
 	uint8_t bytes[16] = { 0 };
 	struct fetch fetch;
 	int count, error;
@@ -207,8 +222,10 @@ static int fetch_anew(struct vcpu *vcpu, const struct guest_mode *mode, struct f
 		vcpu_raise_error(vcpu, VECTOR_GP, 0);
 		return -EFAULT;
 	}
-	if (!error)
+	if (!error) {
+		cache->oldest[set_of(vcpu)] = slot == cache->slot[set_of(vcpu)];
 		slot_fill(slot, &fetch, bytes);
+	}
 	return error;
 }
 

@@ -29,10 +29,12 @@ struct fetch_slot {
 	struct instruction insn;
 };
 
-/* Of one vCPU, by RIP. (o) */
-#define FETCH_SLOTS 16
+/* Of one vCPU, by RIP: two in each set, so that two that meet in one do not drive each other out. (o) */
+#define FETCH_SETS 8
+#define FETCH_WAYS 2
 struct fetch_cache {
-	struct fetch_slot slot[FETCH_SLOTS];
+	struct fetch_slot slot[FETCH_SETS][FETCH_WAYS];
+	uint8_t oldest[FETCH_SETS]; /* the way that is filled next */
 };
 
 /*

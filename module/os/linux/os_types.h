@@ -24,6 +24,7 @@
 #include <linux/task_work.h>
 #include <linux/tracepoint-defs.h>
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <asm/msr.h>
 #include <asm/page.h>
@@ -99,6 +100,40 @@ static inline vm_paddr_t os_virt_to_phys(const void *ptr)
 static inline void *os_phys_to_virt(vm_paddr_t hpa)
 {
 	return __va(hpa);
+}
+
+static __always_inline int os_copyin_words(const void *user, uint64_t *kernel, size_t words)
+{
+	const u64 __user *from = (const u64 __user *)user;
+
+	might_fault();
+	if (!user_read_access_begin(from, words * sizeof(u64)))
+		return -EFAULT;
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++)
+		unsafe_get_user(kernel[i], from + i, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+static __always_inline int os_copyout_words(const uint64_t *kernel, void *user, size_t words)
+{
+	u64 __user *to = (u64 __user *)user;
+
+	might_fault();
+	if (!user_write_access_begin(to, words * sizeof(u64)))
+		return -EFAULT;
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++)
+		unsafe_put_user(kernel[i], to + i, fault);
+	user_write_access_end();
+	return 0;
+fault:
+	user_write_access_end();
+	return -EFAULT;
 }
 
 /* --- locks and waiting ---------------------------------------------------- */
@@ -297,6 +332,11 @@ struct vm;
 DECLARE_TRACEPOINT(vmm_exit);
 void os_linux_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip, uint64_t info1,
 			 uint64_t info2);
+
+static inline bool os_traces_exits(void)
+{
+	return tracepoint_enabled(vmm_exit);
+}
 
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)

@@ -223,7 +223,7 @@ int vmfile_release(struct inode *inode, struct file *file)
  * and which way it goes. What the program did not give reads as zero. VM_RUN's
  * own argument has nothing to bring back: the exit is copied by the core.
  */
-static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long arg)
+static noinline long any_ioctl(struct file *file, unsigned int command, unsigned long arg)
 {
 	const struct vmfile *vmfile = file->private_data;
 	const struct ioctl_row *row = ioctl_lookup(command);
@@ -244,6 +244,24 @@ static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long a
 	if (error || !(_IOC_DIR(command) & _IOC_READ) || command == VM_RUN)
 		return error;
 	return copy_to_user(user, buffer, size) ? -EFAULT : 0;
+}
+
+/* The command that programs live in: of it nothing is copied but what it has. */
+static long run_reply(struct file *file, unsigned long arg)
+{
+	const struct vmfile *vmfile = file->private_data;
+	uint64_t run[sizeof(struct vm_run_reply) / sizeof(uint64_t)];
+
+	if (os_copyin_words((const void *)arg, run, ARRAY_SIZE(run)))
+		return -EFAULT;
+	return ioctl_run(vmfile->vmdev->vm, ioctl_lookup(VM_RUN_REPLY), run);
+}
+
+static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long arg)
+{
+	if (likely(command == VM_RUN_REPLY))
+		return run_reply(file, arg);
+	return any_ioctl(file, command, arg);
 }
 
 const struct file_operations vmdev_fops = {

@@ -12,7 +12,9 @@
 
 /*
  * A guest has left: 'reason' is the processor's code (EXITCODE, or the VMX basic
- * exit reason), info1 and info2 are what it says about it. The name is copied by
+ * exit reason), info1 and info2 are what it says about it: EXITINFO1 and 2; under VMX the
+ * exit qualification, and the guest-physical address of a fault in the nested table (of an
+ * exception, what came and its qualification). The name is copied by
  * hand because __assign_str() has changed its number of arguments.
  */
 /* clang-format off */

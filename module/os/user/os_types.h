@@ -56,6 +56,7 @@ static inline ssize_t strscpy(char *to, const char *from, size_t size)
 #define min_t(type, a, b) min((type)(a), (type)(b))
 #define max_t(type, a, b) max((type)(a), (type)(b))
 #define fallthrough	  __attribute__((fallthrough))
+#define noinline	  __attribute__((noinline))
 #ifndef __packed
 #define __packed __attribute__((packed))
 #endif
@@ -125,6 +126,19 @@ bool os_user_should_leave(void);
 void os_user_count_exit(uint32_t reason);
 
 /* --- the inline part of os/os.h -------------------------------------------- */
+
+int os_copyin(const void *user, void *kernel, size_t len);
+int os_copyout(const void *kernel, void *user, size_t len);
+
+static inline int os_copyin_words(const void *user, uint64_t *kernel, size_t words)
+{
+	return os_copyin(user, kernel, words * sizeof(*kernel));
+}
+
+static inline int os_copyout_words(const uint64_t *kernel, void *user, size_t words)
+{
+	return os_copyout(kernel, user, words * sizeof(*kernel));
+}
 
 static inline vm_paddr_t os_virt_to_phys(const void *ptr)
 {
@@ -255,6 +269,11 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 }
 
 struct vm;
+
+static inline bool os_traces_exits(void)
+{
+	return true;
+}
 
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)
