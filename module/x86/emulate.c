@@ -154,7 +154,7 @@ static enum exit_action leave_or(struct vcpu *vcpu, enum exit_action action)
 	return EXIT_PROGRAM;
 }
 
-static enum exit_action complete(struct vcpu *vcpu)
+static enum exit_action finish_instruction(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 
@@ -266,7 +266,7 @@ static enum exit_action run(struct vcpu *vcpu)
 		emulation->log_next = 0;
 		result = emulate_instruction(&emulation->emulator);
 		if (likely(result == 0))
-			return complete(vcpu);
+			return finish_instruction(vcpu);
 		if (result != EMULATE_REPEAT)
 			return conclude(vcpu, result);
 	} while (next_iteration(vcpu, &iterations, &action));
@@ -375,7 +375,7 @@ static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 		emulate_set_reg(emulator, insn->reg, insn->operand_size, value);
 	emulation->leave = result == DEVICE_EXIT;
 	emulator->rip = vcpu->next_rip;
-	*action = complete(vcpu);
+	*action = finish_instruction(vcpu);
 	return true;
 }
 
