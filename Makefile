@@ -75,6 +75,8 @@ help:
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-config loader.conf, what is installed where, the initramfs, DKMS
 #: make check-style  formatting and static analysis
+#: make bench-quick  what each kind of exit costs under KVM and here, on the counting AMD host
+#: make bench        the same on the hosts under Bochs, too; writes docs/performance.md
 #: make native       build for the kernel of this machine (wants its headers)
 #: make install      install what "make native" built (DESTDIR, PREFIX)
 #: make install-dkms install what "make programs" built, and the module's source for DKMS
