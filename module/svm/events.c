@@ -130,6 +130,20 @@ static bool step_taken(struct vcpu *vcpu)
 	return true;
 }
 
+#define DR6_CAUSES (DR6_BREAKPOINTS | REG_DR6_BD | REG_DR6_BS | REG_DR6_BT)
+
+/* Where a #DB came without a cause, and the guest steps by TF, it was that. */
+static void name_step(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+
+	if ((save->dr6 & DR6_CAUSES) || !(vcpu->rflags & REG_RFLAGS_TF))
+		return;
+	save->dr6 |= REG_DR6_BS;
+	svm_dirty(svm, CLEAN_DR);
+}
+
 /*
  * #DB is intercepted always: its delivery can raise it again without end, which
  * would hold the processor in microcode with interrupts off. The guest's own go back
@@ -140,8 +154,10 @@ enum exit_action svm_exit_db(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	bool stepped = step_ended(vcpu);
 
-	if (!stepped || !step_taken(vcpu))
+	if (!stepped || !step_taken(vcpu)) {
+		name_step(vcpu);
 		vcpu_raise(vcpu, VECTOR_DB);
+	}
 	return stepped && svm->debug_step ? x86_exit_debug_step(vcpu, svm->step_tf) : EXIT_RESUME;
 }
 

@@ -950,6 +950,24 @@ TEST(the_guests_own_single_step_is_given_back)
 	stop();
 }
 
+/* Where the processor does not say why there was a #DB, TF was it. */
+TEST(the_guests_own_single_step_is_named)
+{
+	struct vcpu *vcpu;
+
+	start(ALL_FEATURES);
+	vcpu = make_vcpu(0);
+	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
+	vcpu->rflags = REG_RFLAGS_FIXED1;
+	(void)enter_and_exit(vcpu);
+	CHECK(!(svm_vcpu(vcpu)->vmcb->save.dr6 & REG_DR6_BS));
+	vcpu->rflags |= REG_RFLAGS_TF;
+	(void)enter_and_exit(vcpu);
+	CHECK(svm_vcpu(vcpu)->vmcb->save.dr6 & REG_DR6_BS);
+	free_vcpu(vcpu);
+	stop();
+}
+
 TEST(a_debugger_steps_unseen)
 {
 	struct vcpu *vcpu;
