@@ -20,7 +20,6 @@ VMX)
 	boots_without preemption-timer vmx_disable_features=0x4
 	;;
 SVM)
-	boots_without next-rip svm_disable_features=0x8
 	boots_without options svm_disable_features=0xfffffffe
 	;;
 esac
