@@ -37,12 +37,23 @@ static bool wants_rsb_fill(void)
 	return boot_cpu_has(X86_FEATURE_RSB_VMEXIT) || boot_cpu_has(X86_FEATURE_RSB_VMEXIT_LITE);
 }
 
+/* Without the command, which new microcode brings, the cache is left as it is: told, once. */
+static bool wants_l1d_flush(void)
+{
+	if (!boot_cpu_has_bug(X86_BUG_L1TF) || cpu_mitigations_off())
+		return false;
+	if (boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+		return true;
+	os_warn("this processor leaks its L1 data cache to guests (L1TF) and has no command to "
+		"flush it: update its microcode");
+	return false;
+}
+
 void __init mitigations_init(void)
 {
 	mitigations.ibpb = boot_cpu_has(X86_FEATURE_USE_IBPB);
 	mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	mitigations.rsb_fill = wants_rsb_fill();
 	mitigations.clear_cpu_buffers = wants_cleared_buffers();
-	mitigations.flush_l1d = boot_cpu_has_bug(X86_BUG_L1TF) &&
-				boot_cpu_has(X86_FEATURE_FLUSH_L1D) && !cpu_mitigations_off();
+	mitigations.flush_l1d = wants_l1d_flush();
 }
