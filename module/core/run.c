@@ -76,8 +76,8 @@ static void fill_inout(struct vcpu *vcpu, const struct vcpu_access *access)
 	};
 }
 
-/* What the library's emulator wants to know: it reads the registers by itself. */
-static void fill_inst_emul(struct vcpu *vcpu, uint64_t gpa)
+/* What the library's emulator wants to know: it reads the registers by itself. Seldom asked. */
+static noinline void fill_inst_emul(struct vcpu *vcpu, uint64_t gpa)
 {
 	struct vie *vie = &vcpu->exit.u.inst_emul.vie;
 	struct seg_desc code = { 0 };

@@ -14,17 +14,24 @@ static uint64_t qualification(void)
 	return vmx_exit_field(VMCS_EXIT_QUALIFICATION);
 }
 
-/* Outside 64-bit mode RIP has 32 bits. */
-static uint64_t next_rip(struct vcpu *vcpu)
+/*
+ * Outside 64-bit mode RIP has 32 bits. By itself: the kernel's compiler clears what a function
+ * has on its stack, also for those who do not come here.
+ */
+static noinline uint64_t next_rip_over_4g(struct vcpu *vcpu, uint64_t next)
 {
-	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
 	struct guest_mode mode;
 
-	if (likely(!((next ^ vcpu->rip) >> 32)))
-		return next;
 	vmx_get_mode(vcpu, &mode);
 	return (mode.efer & REG_EFER_LMA) && (mode.code.access & SEG_ACCESS_L) ? next :
 										 (uint32_t)next;
+}
+
+static uint64_t next_rip(struct vcpu *vcpu)
+{
+	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+
+	return likely(!((next ^ vcpu->rip) >> 32)) ? next : next_rip_over_4g(vcpu, next);
 }
 
 /* --- what must not happen --------------------------------------------------------------------- */

@@ -349,8 +349,8 @@ static bool describe_string(struct vcpu *vcpu, struct x86_io *io, enum exit_acti
 	return true;
 }
 
-/* A whole string operation for the library's emulator (VM_RUN). */
-static enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io)
+/* A whole string operation for the library's emulator (VM_RUN). Not a part of the short way. */
+static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io)
 {
 	struct vm_inout_str *string = &vcpu->exit.u.inout_str;
 	enum exit_action action;
