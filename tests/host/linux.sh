@@ -51,9 +51,11 @@ within() {
 
 linux_guest 2 '
 /guest_avx; echo avx=$?
-echo start; sleep 10; echo stop
+for i in 1 2 3; do echo start$i; sleep 10; echo stop$i; done
 '
 is linux.avx "$(printed avx)" 0
-within linux.sleep-10 "$(between start stop)" 10 1
+# What a line meets on its way out of the guest only makes it longer: the shortest counts.
+shortest=$(for i in 1 2 3; do between start$i stop$i; done | sort -n | head -n 1)
+within linux.sleep-10 "$shortest" 10 1
 
 exit $failed
