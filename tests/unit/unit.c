@@ -167,13 +167,27 @@ static bool is_wanted(const struct unit_test *test, int count, char **words)
 	return count == 0;
 }
 
+/* $UNIT_SKIP is a test's name and, behind a space, why it cannot be run here. */
+static bool is_skipped(const struct unit_test *test)
+{
+	const char *skip = getenv("UNIT_SKIP");
+	size_t length = strlen(test->name);
+
+	if (!skip || strncmp(skip, test->name, length) != 0 || skip[length] != ' ')
+		return false;
+	printf("skip ");
+	print_name(test);
+	printf(": %s\n", skip + length + 1);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *no_fork = getenv("UNIT_NOFORK");
 	bool all_passed = true;
 
 	for (struct unit_test *test = first_test; test; test = test->next) {
-		if (!is_wanted(test, argc - 1, argv + 1))
+		if (!is_wanted(test, argc - 1, argv + 1) || is_skipped(test))
 			continue;
 		if (no_fork)
 			test->run();
