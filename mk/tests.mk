@@ -16,16 +16,16 @@ run_layer = $(MAKE) run-$(1) || tests/layer-failed $(1)
 .PHONY: check
 check: | setup-check
 	@rm -rf $(O)/results
-	@$(MAKE) on-host-programs || :
-	@$(foreach layer,$(HOST_LAYERS),{ $(call run_layer,$(layer)); } & ) \
+	+@$(MAKE) on-host-programs || :
+	+@$(foreach layer,$(HOST_LAYERS),{ $(call run_layer,$(layer)); } & ) \
 		$(foreach layer,$(STILL_LAYERS),$(call run_layer,$(layer)); ) wait
-	@$(foreach layer,$(TIMED_LAYERS),$(call run_layer,$(layer)); ) :
+	+@$(foreach layer,$(TIMED_LAYERS),$(call run_layer,$(layer)); ) :
 	@tests/summary $(STILL_LAYERS) $(TIMED_LAYERS) $(HOST_LAYERS)
 
 ALL_LAYERS := $(STILL_LAYERS) $(TIMED_LAYERS) $(HOST_LAYERS)
 .PHONY: $(ALL_LAYERS:%=check-%)
 $(ALL_LAYERS:%=check-%): check-%: | setup-check
-	@$(call run_layer,$*)
+	+@$(call run_layer,$*)
 	@tests/summary $*
 
 .PHONY: $(ALL_LAYERS:%=run-%)
