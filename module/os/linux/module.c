@@ -37,7 +37,8 @@ MODULE_PARM_DESC(vmx_disable_features,
 
 static bool apicv;
 module_param(apicv, bool, 0444);
-MODULE_PARM_DESC(apicv, "let VT-x play the local APIC; timers of idle guests come late with it yet");
+MODULE_PARM_DESC(apicv,
+		 "let VT-x play the local APIC; timers of idle guests come late with it yet");
 
 unsigned int vmm_maxcpu(void)
 {
