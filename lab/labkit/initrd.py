@@ -129,6 +129,7 @@ def host_initrd(
     if os.path.exists(library):
         archive.file("lib/libvmmapi.so", library)
         binaries.append(library)
+    archive.file("lab/emulated", os.path.join(LAB, "files", "emulated"), 0o644)
     archive.file("lab/boot-guest", os.path.join(LAB, "files", "boot-guest"), 0o755)
     archive.file("guest/vmlinuz", guest_kernel.vmlinuz)
     if guest_elf:

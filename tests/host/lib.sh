@@ -2,11 +2,7 @@
 #
 # For the scripts that run in an emulated host: results, and Linux guests.
 
-# For guests of an emulated host: a timer may be late for the kernel's check of it,
-# the processor has not the microcode that Linux asks an EPYC for, and the self-tests of
-# ciphers take long. The TSC's frequency cannot be measured well in one on a busy machine.
-EMULATED="no_timer_check spec_rstack_overflow=off cryptomgr.notests=1"
-EMULATED="$EMULATED $(grep -o 'tsc_early_khz=[0-9]*' /proc/cmdline)"
+. /lab/emulated
 
 # Uncompressed where the host is slow.
 guest_kernel=/guest/vmlinuz

@@ -31,7 +31,7 @@ is linux.report-status $? 0
 is linux.report "$(tr -d '\r' <"$scratch/report" | tail -n 1 |
 	sed 's/ [0-9]* MiB/ N MiB/; s/ [1-5]\{0,1\}[0-9]\.[0-9]* seconds/ N seconds/')" \
 	"guest: Linux $(uname -r), 2 CPUs online, N MiB memory, clock source tsc, N seconds from start"
-(sleep 5 && killall -9 bhyve) &
+(until killall -q -9 bhyve; do sleep 0.2; done) &
 /lab/boot-guest >"$scratch/report" 2>&1 </dev/null
 is linux.report-of-a-killed-guest $? 1
 wait

@@ -3,8 +3,7 @@
 # For the scripts that run in an emulated host with an IOMMU: results, small guests
 # and Linux guests that have devices of the host.
 
-# As in tests/host: timers of an emulated host, and microcode that an EPYC would have.
-EMULATED="no_timer_check spec_rstack_overflow=off"
+. /lab/emulated
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
