@@ -54,11 +54,6 @@ linux_guest 2 '
 echo start; sleep 10; echo stop
 '
 is linux.avx "$(printed avx)" 0
-# An open defect, ours or the emulated host's: sleeps there are late at times, see apicv in vmm(4).
-if [ "$LAB_HOST" = intel ]; then
-	echo "skip linux.sleep-10: open: $(between start stop) s this time, 10.0 to 11.7 seen"
-else
-	within linux.sleep-10 "$(between start stop)" 10 1
-fi
+within linux.sleep-10 "$(between start stop)" 10 1
 
 exit $failed

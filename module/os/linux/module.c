@@ -9,7 +9,6 @@
 #include "core/vm.h"
 #include "os/linux/vmm_linux.h"
 #include "svm/svm.h"
-#include "vmx/features.h"
 #include "vmx/vmx.h"
 
 MODULE_DESCRIPTION("bhyve's virtual machine monitor");
@@ -34,11 +33,6 @@ MODULE_PARM_DESC(svm_disable_features,
 module_param(vmx_disable_features, uint, 0444);
 MODULE_PARM_DESC(vmx_disable_features,
 		 "VMX features not to use: VMX_OPTION_* of module/vmx/features.h (for tests)");
-
-static bool apicv;
-module_param(apicv, bool, 0444);
-MODULE_PARM_DESC(apicv,
-		 "let VT-x play the local APIC; timers of idle guests come late with it yet");
 
 unsigned int vmm_maxcpu(void)
 {
@@ -75,8 +69,6 @@ static int hypervisor_init(void)
 {
 	static const struct vmm_backend *const candidates[] = { &svm_backend, &vmx_backend, NULL };
 
-	if (!apicv)
-		vmx_disable_features |= VMX_OPTION_APICV;
 	return vmm_init(candidates);
 }
 
