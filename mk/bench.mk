@@ -26,8 +26,15 @@ $(O)/bench/bench: $(BENCH_RUNNER_OBJS) $(O)/lib/libvmmapi.a
 	$(say) LD $@
 	$(Q)$(CC) -static -pthread -o $@ $^
 
+# The first process of a kernel that boots.
+$(O)/bench/first: bench/first.c | setup-build
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
 .PHONY: bench bench-quick bench-programs
-bench-programs: programs $(O)/module/$(RUN_KERNEL)/vmm.ko $(O)/bench/bench $(O)/bench/payload.bin
+bench-programs: programs $(O)/module/$(RUN_KERNEL)/vmm.ko $(O)/bench/bench $(O)/bench/payload.bin \
+	$(O)/bench/first
 
 # The table of all hosts is also what docs/performance.md shows.
 bench: bench-programs | setup-lab
