@@ -167,17 +167,31 @@ static bool is_wanted(const struct unit_test *test, int count, char **words)
 	return count == 0;
 }
 
-/* $UNIT_SKIP is a test's name and, behind a space, why it cannot be run here. */
+/* Whether the test's name is one of those, with commas between them, before the first space. */
+static bool is_named(const struct unit_test *test, const char *names)
+{
+	size_t length = strlen(test->name);
+
+	for (;; names++) {
+		if (strncmp(names, test->name, length) == 0 &&
+		    (names[length] == ',' || names[length] == ' '))
+			return true;
+		names += strcspn(names, ", ");
+		if (*names != ',')
+			return false;
+	}
+}
+
+/* $UNIT_SKIP is names of tests and, behind a space, why they cannot be run here. */
 static bool is_skipped(const struct unit_test *test)
 {
 	const char *skip = getenv("UNIT_SKIP");
-	size_t length = strlen(test->name);
 
-	if (!skip || strncmp(skip, test->name, length) != 0 || skip[length] != ' ')
+	if (!skip || !is_named(test, skip))
 		return false;
 	printf("skip ");
 	print_name(test);
-	printf(": %s\n", skip + length + 1);
+	printf(":%s\n", skip + strcspn(skip, " "));
 	return true;
 }
 
