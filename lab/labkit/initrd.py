@@ -103,6 +103,7 @@ def host_initrd(
     settings,
     modules=(),
     vmm=None,
+    vmm_options="",
     with_folder=None,
     guest_elf=False,
 ):
@@ -110,7 +111,8 @@ def host_initrd(
 
     COMMAND is a list of words, SETTINGS the variables of files/host-init, MODULES
     names of modules from the kernel's package, VMM the path of vmm.ko or None,
-    WITH_FOLDER what is seen as /with. GUEST_ELF adds the guest's kernel uncompressed.
+    VMM_OPTIONS its parameters unless others are given, WITH_FOLDER what is seen as
+    /with. GUEST_ELF adds the guest's kernel uncompressed.
     """
     archive = Archive()
     archive.file("init", os.path.join(LAB, "files", "host-init"), 0o755)
@@ -119,7 +121,7 @@ def host_initrd(
     _add_busybox(archive)
     archive.text("etc/passwd", PASSWD)
     archive.text("etc/group", GROUP)
-    archive.text("etc/modprobe.d/vmm.conf", f"options vmm gid={VMM_GID}\n")
+    archive.text("etc/modprobe.d/vmm.conf", f"options vmm gid={VMM_GID} {vmm_options}\n")
     _add_modules(archive, kernel, modules, vmm)
 
     binaries = list(_files_below(os.path.join(BUILD, "bin")))

@@ -188,6 +188,7 @@ def write_initrd(options, kernel, guest_kernel, folder, on_terminal):
         settings(options, on_terminal),
         modules=options.modules.split(),
         vmm=stripped(module_path(options), folder),
+        vmm_options=getattr(load_host(options), "MODULE_OPTIONS", ""),
         with_folder=options.with_folder,
         guest_elf=options.guest_elf,
     )
