@@ -14,6 +14,7 @@
 #define REGISTER_SVR	       0x0f
 #define REGISTER_IRR_LAST      0x27
 #define REGISTER_ICR	       0x30
+#define REGISTER_LVT_TIMER     0x32
 #define REGISTER_CURRENT_COUNT 0x39
 
 /* Bits of entries that only the APIC writes: delivery status and remote IRR. */
@@ -308,7 +309,7 @@ static void show_register(struct lapic *lapic, unsigned int number)
 		*lapic_register(lapic, number << 4) = reg->read(lapic, number);
 }
 
-/* Carry out a guest's write; SVR changes other registers as well. */
+/* Carry out a guest's write; SVR and the timer's mode change other registers as well. */
 static int write_register(struct lapic *lapic, const struct lapic_register *reg,
 			  unsigned int number, uint32_t value)
 {
@@ -316,7 +317,7 @@ static int write_register(struct lapic *lapic, const struct lapic_register *reg,
 
 	if (likely(!lapic->shared))
 		return result;
-	if (number == REGISTER_SVR)
+	if (number == REGISTER_SVR || number == REGISTER_LVT_TIMER)
 		lapic_show_registers(lapic);
 	else
 		show_register(lapic, number);

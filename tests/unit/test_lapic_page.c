@@ -132,6 +132,18 @@ static const struct {
 	{ ISR, 5 },
 };
 
+/* The count goes with the mode (SDM vol. 3, 10.5.4.1). */
+TEST(page_shows_the_count_that_a_change_of_mode_clears)
+{
+	set_up();
+	share(cpu[2]);
+	CHECK_EQ(page_write(cpu[2], 0x380, 1000), 0);
+	CHECK_EQ(*in_page(cpu[2], 0x380), 1000);
+	CHECK_EQ(page_write(cpu[2], 0x320, 0x400ec), 0);
+	CHECK_EQ(*in_page(cpu[2], 0x380), 0);
+	check_shown(cpu[2]);
+}
+
 TEST(writes_by_way_of_the_page_are_writes)
 {
 	set_up();
