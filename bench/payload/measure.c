@@ -3,6 +3,8 @@
 
 #define CALIBRATION 4096 /* turns of a loop of two instructions */
 
+#define WARM_UP 256 /* turns of an operation */
+
 static uint64_t empty_loop;
 
 static void nothing(void)
@@ -74,12 +76,22 @@ void report(const char *row, uint64_t instructions)
 	print("%s %u\n", row, instructions);
 }
 
+/* Once it runs as it always will, the host's emulator is told so (lab/run --trace). */
+static void for_ever(void (*op)(void))
+{
+	for (unsigned int turn = 0;; turn++) {
+		if (turn == WARM_UP)
+			asm volatile("xchg %bx, %bx");
+		op();
+	}
+}
+
 void measure(const char *row, void (*op)(void))
 {
 	uint64_t ticks;
 
-	while (strcmp(row, arguments) == 0)
-		op();
+	if (strcmp(row, arguments) == 0)
+		for_ever(op);
 	if (*arguments)
 		return;
 	ticks = least_loop(op) - empty_loop;

@@ -19,6 +19,7 @@ struct machine {
 	struct vmctx *ctx;
 	unsigned int vcpus;
 	struct vcpu *vcpu[MOST_VCPUS];
+	struct vm_exit exit[MOST_VCPUS];
 };
 
 static void destroy(struct machine *machine)
@@ -111,16 +112,16 @@ static bool take(const struct vm_exit *exit, struct access *access)
 
 static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *access)
 {
+	struct vm_exit *exit = &machine->exit[vcpu];
 	bool reply = !access->write;
-	struct vm_exit exit;
 
 	for (;;) {
-		if (vm_run_reply(machine->vcpu[vcpu], &exit, reply, access->value)) {
+		if (vm_run_reply(machine->vcpu[vcpu], exit, reply, access->value)) {
 			NEED(errno == EINTR);
 			continue;
 		}
 		reply = false;
-		if (take(&exit, access))
+		if (take(exit, access))
 			return;
 	}
 }

@@ -65,26 +65,40 @@ class Screen:
 class Display(PtyPort):
     """The terminal of Bochs' debugger.
 
-    It asks for a command when it begins and after a triple fault, be it a guest's, and
-    names the terminal that has the screen.
+    It asks for a command when it begins, after a triple fault, be it a guest's, and, with a
+    file TRACE, after XCHG BX, BX; and it names the terminal that has the screen. The first
+    time that instruction is met the next ones executed are written to TRACE.
     """
 
     _EVENT = re.compile(rb'<bochs:\d+>|connected to screen "([^"]+)"')
+    _MAGIC = b"Magic breakpoint"
+    _STEPS = 40000
 
-    def __init__(self):
+    def __init__(self, trace=None):
         super().__init__()
         self._text = b""
+        self._trace = open(trace, "wb") if trace else None
+        self._commands = []  # what the next prompts get, before "c"
+
+    def _answer(self, before):
+        if self._trace and not self._trace.tell() and self._MAGIC in before:
+            self._commands = [b"trace on", b"s %d" % self._STEPS, b"trace off"]
+        os.write(self.fileno(), (self._commands.pop(0) if self._commands else b"c") + b"\n")
 
     def serve(self, data):
+        if self._commands:
+            self._trace.write(data)
         self._text += data
         screens = []
+        begin = 0
         for event in self._EVENT.finditer(self._text):
             if event[1]:
                 screens.append(Screen(event[1].decode()))
             else:
-                os.write(self.fileno(), b"c\n")
+                self._answer(self._text[begin : event.start()])
+            begin = event.end()
         # What follows the last event may be the beginning of another.
-        self._text = self._EVENT.split(self._text)[-1][-80:]
+        self._text = self._text[begin:][-200:]
         return screens
 
 
@@ -122,7 +136,7 @@ def command(machine, model):
                 cpus_report="".join(f", CPU{number}=report" for number in range(machine.smp)),
                 cpus_ignore="".join(f", CPU{number}=ignore" for number in range(machine.smp)),
                 ports="\n".join(ports),
-                more="\n".join(machine.devices),
+                more="\n".join(machine.devices + ["magic_break: enabled=1"] * bool(machine.trace)),
             )
         )
     return ["bochs", "-q", "-f", settings, "-rc", "/dev/null"]

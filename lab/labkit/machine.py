@@ -123,8 +123,9 @@ class Machine:
     """One run of an emulated host.
 
     For the host's file to read: kernel (see labkit.kernels), initrd (path),
-    kernel_line, smp, mem (MiB), devices (what --device adds for the emulator), folder
-    (for files of its own) and ports, whose names the emulator is to be told.
+    kernel_line, smp, mem (MiB), devices (what --device adds for the emulator), trace (whether
+    to stop at XCHG BX, BX), folder (for files of its own) and ports, whose names the emulator
+    is to be told.
     """
 
     def __init__(self, port_class, folder, **fields):
@@ -135,6 +136,7 @@ class Machine:
         self.smp = fields["smp"]
         self.mem = fields["mem"]
         self.devices = fields["devices"]
+        self.trace = fields["trace"]
 
         self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
         self.log_path = os.path.join(folder, "log")

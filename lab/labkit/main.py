@@ -93,6 +93,7 @@ def parse(arguments):
     add("--no-module", action="store_true", help="do not load vmm.ko, nor build it")
     add("--modules", default="", metavar="NAMES", help="load modules of the kernel's package first")
     add("--device", action="append", default=[], metavar="ARGS", help="for QEMU; or a line for Bochs")
+    add("--trace", metavar="FILE", help="under Bochs: what is executed after XCHG BX, BX")
     add("--append", default="", metavar="LINE", help="more kernel parameters")
     add("--with", dest="with_folder", metavar="DIR", help="a folder to be seen as /with")
     add("--timeout", type=float, metavar="S", help="seconds (900; none on a terminal)")
@@ -234,7 +235,7 @@ def boot(options, machine, host, progress):
             terminal.raw()
 
     try:
-        display = host.Display() if hasattr(host, "Display") else None
+        display = host.Display(options.trace) if hasattr(host, "Display") else None
         machine.start(host.command(machine), display)
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
@@ -262,6 +263,7 @@ def run_in(options, folder, progress):
         smp=options.smp,
         mem=options.mem,
         devices=options.device,
+        trace=bool(options.trace),
     )
     try:
         boot(options, machine, host, progress)
