@@ -9,19 +9,20 @@
 #include "core/private.h"
 #include "ppt/ppt.h"
 #include "x86/context.h"
+#include "x86/msr.h"
 
 const struct vmm_backend *backend;
 
 static char facts[160]; /* constant once the back end is chosen */
+
+struct host_gate host_gate;
 
 static struct {
 	struct os_mutex lock;
 	struct vm *vms;	       /* lock */
 	unsigned int users;    /* lock; VMs that need virtualization on */
 	uint32_t wanted;       /* atomic; CPUs are to have virtualization on */
-	uint32_t quiesced;     /* atomic; no vCPU may enter a guest */
 	struct os_waitq waitq; /* vCPUs waiting for the end of that */
-	bool *enabled;	       /* one per CPU; that CPU, interrupts off */
 } host;
 
 static int cpu_enable(void *unused)
@@ -30,10 +31,10 @@ static int cpu_enable(void *unused)
 	int error;
 
 	(void)unused;
-	if (host.enabled[cpu])
+	if (host_gate.enabled[cpu])
 		return 0;
 	error = backend->cpu_enable();
-	host.enabled[cpu] = error == 0;
+	host_gate.enabled[cpu] = error == 0;
 	return error;
 }
 
@@ -42,9 +43,9 @@ static int cpu_disable(void *unused)
 	unsigned int cpu = os_cpu_id();
 
 	(void)unused;
-	if (host.enabled[cpu])
+	if (host_gate.enabled[cpu])
 		backend->cpu_disable();
-	host.enabled[cpu] = false;
+	host_gate.enabled[cpu] = false;
 	return 0;
 }
 
@@ -76,7 +77,7 @@ int host_get(struct vm *vm)
 	int error = 0;
 
 	os_mutex_lock(&host.lock);
-	if (host.quiesced)
+	if (host_gate.quiesced)
 		error = -EBUSY;
 	else if (host.users == 0)
 		error = host_enable();
@@ -97,19 +98,9 @@ void host_put(struct vm *vm)
 	for (link = &host.vms; *link != vm; link = &(*link)->next)
 		;
 	*link = vm->next;
-	if (--host.users == 0 && !host.quiesced)
+	if (--host.users == 0 && !host_gate.quiesced)
 		host_disable();
 	os_mutex_unlock(&host.lock);
-}
-
-bool host_quiesced(void)
-{
-	return __atomic_load_n(&host.quiesced, __ATOMIC_SEQ_CST);
-}
-
-bool host_cpu_enabled(void)
-{
-	return host.enabled[os_cpu_id()];
 }
 
 int host_wait(void)
@@ -138,7 +129,7 @@ static void quiesce_vm(struct vm *vm)
 void vmm_quiesce(void)
 {
 	os_mutex_lock(&host.lock);
-	__atomic_store_n(&host.quiesced, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&host_gate.quiesced, 1, __ATOMIC_SEQ_CST);
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		quiesce_vm(vm);
 	if (host.users)
@@ -152,7 +143,7 @@ void vmm_resume(void)
 	if (host.users && host_enable())
 		os_warn("virtualization could not be turned on again: guests stay stopped");
 	else
-		__atomic_store_n(&host.quiesced, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&host_gate.quiesced, 0, __ATOMIC_SEQ_CST);
 	os_mutex_unlock(&host.lock);
 	os_wake(&host.waitq);
 }
@@ -169,7 +160,7 @@ void vmm_cpu_offline(void)
 
 void vmm_cpu_emergency(void)
 {
-	if (backend && host.enabled)
+	if (backend && host_gate.enabled)
 		(void)cpu_disable(NULL);
 }
 
@@ -207,8 +198,9 @@ int vmm_init(const struct vmm_backend *const *candidates)
 	os_mutex_init(&host.lock);
 	os_waitq_init(&host.waitq);
 	ppt_init();
-	host.enabled = os_alloc(os_cpu_possible() * sizeof(host.enabled[0]));
-	if (!host.enabled)
+	msr_init();
+	host_gate.enabled = os_alloc(os_cpu_possible() * sizeof(host_gate.enabled[0]));
+	if (!host_gate.enabled)
 		return -ENOMEM;
 	error = context_init();
 	if (error)
@@ -221,8 +213,8 @@ int vmm_init(const struct vmm_backend *const *candidates)
 fail_context:
 	context_fini();
 fail_enabled:
-	os_free(host.enabled);
-	host.enabled = NULL;
+	os_free(host_gate.enabled);
+	host_gate.enabled = NULL;
 	return error;
 }
 
@@ -230,6 +222,6 @@ void vmm_fini(void)
 {
 	backend->fini();
 	context_fini();
-	os_free(host.enabled);
-	host.enabled = NULL;
+	os_free(host_gate.enabled);
+	host_gate.enabled = NULL;
 }

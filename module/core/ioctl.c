@@ -23,13 +23,18 @@
 /* Own the vCPU of that number, made if need be, of a VM that is alive. */
 static int take_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
 {
-	int error = vm_vcpu_create(vm, id, vcpu);
+	int error;
 
-	if (!error)
-		error = vcpu_lock(*vcpu);
-	if (error)
+	*vcpu = vm_vcpu(vm, id);
+	if (unlikely(!*vcpu)) {
+		error = vm_vcpu_create(vm, id, vcpu);
+		if (error)
+			return error;
+	}
+	error = vcpu_lock(*vcpu);
+	if (unlikely(error))
 		return error;
-	if (!READ_ONCE(vm->destroyed))
+	if (likely(!READ_ONCE(vm->destroyed)))
 		return 0;
 	vcpu_unlock(*vcpu);
 	return -ENXIO;
@@ -81,25 +86,30 @@ static int ioctl_run_vcpu(struct vm *vm, struct vcpu *vcpu, void *arg)
 	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 
-/* What the exit of a device access fills in: more of it says nothing to the program. */
-#define ACCESS_EXIT_WORDS \
-	((offsetof(struct vm_exit, u) + sizeof(struct vm_mmio)) / sizeof(uint64_t))
-_Static_assert(sizeof(struct vm_inout) <= sizeof(struct vm_mmio), "an exit's words");
+/* What the frequent exits fill in: more of them says nothing to the program. */
+#define EXIT_WORDS(type) ((offsetof(struct vm_exit, u) + sizeof(type)) / sizeof(uint64_t))
+#define SHORT_WORDS	 EXIT_WORDS(uint64_t)
+#define MEMORY_WORDS	 EXIT_WORDS(struct vm_mmio)
+_Static_assert(sizeof(struct vm_inout) == sizeof(uint64_t), "an exit's words");
 _Static_assert(sizeof(struct vm_mmio) % sizeof(uint64_t) == 0, "an exit's words");
 
-static bool is_access(const struct vm_exit *exit)
+/* All give the vCPU up before they touch the program's memory. */
+static int give_short(struct vcpu *vcpu, struct vm_exit *to)
 {
-	return exit->exitcode == VM_EXITCODE_INOUT || exit->exitcode == VM_EXITCODE_MMIO;
-}
-
-/* Both give the vCPU up before they touch the program's memory. */
-static int give_access(struct vcpu *vcpu, struct vm_exit *to)
-{
-	uint64_t words[ACCESS_EXIT_WORDS];
+	uint64_t words[SHORT_WORDS];
 
 	memcpy(words, &vcpu->exit, sizeof(words));
 	vcpu_unlock(vcpu);
-	return os_copyout_words(words, to, ACCESS_EXIT_WORDS);
+	return os_copyout_words(words, to, SHORT_WORDS);
+}
+
+static int give_memory(struct vcpu *vcpu, struct vm_exit *to)
+{
+	uint64_t words[MEMORY_WORDS];
+
+	memcpy(words, &vcpu->exit, sizeof(words));
+	vcpu_unlock(vcpu);
+	return os_copyout_words(words, to, MEMORY_WORDS);
 }
 
 static noinline int give_exit(struct vcpu *vcpu, struct vm_exit *to)
@@ -110,9 +120,20 @@ static noinline int give_exit(struct vcpu *vcpu, struct vm_exit *to)
 	return os_copyout(&exit, to, sizeof(exit));
 }
 
-static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
+/* What the program says of the last access, for vcpu_run() to act on. */
+static void take_reply(struct vcpu *vcpu, const struct vm_run_reply *run)
 {
-	const struct vm_run_reply *run = arg;
+	vcpu->reply_mode = true;
+	if (!(run->flags & VM_RUN_F_REPLY))
+		return;
+	vcpu->access.replied = true;
+	if (!vcpu->access.write)
+		vcpu->access.data = run->reply;
+}
+
+int ioctl_run_reply(struct vm *vm, const struct vm_run_reply *run)
+{
+	struct vcpu *vcpu;
 	int error;
 
 	if (run->flags & ~VM_RUN_F_REPLY)
@@ -120,19 +141,28 @@ static int ioctl_run_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 	error = take_idle_vcpu(vm, run->cpuid, &vcpu);
 	if (error)
 		return error;
-	vcpu->reply_mode = true;
-	if (run->flags & VM_RUN_F_REPLY) {
-		vcpu->access.replied = true;
-		if (!vcpu->access.write)
-			vcpu->access.data = run->reply;
-	}
+	take_reply(vcpu, run);
 	error = vcpu_run(vcpu);
 	if (unlikely(error)) {
 		vcpu_unlock(vcpu);
 		return error;
 	}
-	return likely(is_access(&vcpu->exit)) ? give_access(vcpu, run->vm_exit) :
-						give_exit(vcpu, run->vm_exit);
+	switch (vcpu->exit.exitcode) {
+	case VM_EXITCODE_INOUT:
+	case VM_EXITCODE_SUSPENDED:
+	case VM_EXITCODE_BOGUS:
+		return give_short(vcpu, run->vm_exit);
+	case VM_EXITCODE_MMIO:
+		return give_memory(vcpu, run->vm_exit);
+	default:
+		return give_exit(vcpu, run->vm_exit);
+	}
+}
+
+static int ioctl_run_vcpu_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
+{
+	(void)vcpu;
+	return ioctl_run_reply(vm, arg);
 }
 
 static int ioctl_suspend(struct vm *vm, struct vcpu *vcpu, void *arg)
@@ -814,7 +844,7 @@ static int ioctl_stat_desc(struct vm *vm, struct vcpu *vcpu, void *arg)
 
 static const struct ioctl_row rows[256] = {
 	ROW(VM_RUN, SELF, ioctl_run_vcpu),
-	ROW(VM_RUN_REPLY, SELF, ioctl_run_reply),
+	ROW(VM_RUN_REPLY, SELF, ioctl_run_vcpu_reply),
 	ROW(VM_RESTART_INSTRUCTION, VCPU, ioctl_restart_instruction),
 	ROW(VM_SUSPEND, NONE, ioctl_suspend),
 	ROW(VM_REINIT, ALL, ioctl_reinit),

@@ -66,16 +66,6 @@ enum exit_action vcpu_exit_defer(struct vcpu *vcpu, enum exit_action (*fn)(struc
 	return EXIT_OUTER;
 }
 
-static void fill_inout(struct vcpu *vcpu, const struct vcpu_access *access)
-{
-	vcpu->exit.u.inout = (struct vm_inout){
-		.bytes = access->size & 7,
-		.in = !access->write,
-		.port = (uint16_t)access->address,
-		.eax = access->write ? (uint32_t)access->data : 0,
-	};
-}
-
 /* What the library's emulator wants to know: it reads the registers by itself. Seldom asked. */
 static noinline void fill_inst_emul(struct vcpu *vcpu, uint64_t gpa)
 {
@@ -97,31 +87,56 @@ static noinline void fill_inst_emul(struct vcpu *vcpu, uint64_t gpa)
  * In reply mode RIP stays: the answer finishes the instruction. Otherwise the
  * program does it by itself, with register writes or the library's emulator.
  */
-enum exit_action vcpu_exit_access(struct vcpu *vcpu, const struct vcpu_access *access)
+static enum exit_action exit_access(struct vcpu *vcpu, enum vm_exitcode code)
 {
-	enum vm_exitcode code = VM_EXITCODE_INOUT;
-
-	vcpu->access = *access;
 	vcpu->access.replied = false;
 	vcpu->access_pending = vcpu->reply_mode;
-	if (access->port) {
-		fill_inout(vcpu, access);
-	} else if (vcpu->reply_mode) {
-		code = VM_EXITCODE_MMIO;
-		vcpu->exit.u.mmio = (struct vm_mmio){
-			.gpa = access->address,
-			.data = access->write ? access->data : 0,
-			.bytes = access->size,
-			.write = access->write,
-		};
-	} else {
-		code = VM_EXITCODE_INST_EMUL;
-		fill_inst_emul(vcpu, access->address);
-	}
 	(void)vcpu_exit_program(vcpu, code);
 	if (vcpu->access_pending)
 		vcpu->resume_rip = vcpu->rip;
 	return EXIT_PROGRAM;
+}
+
+enum exit_action vcpu_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in,
+				uint32_t value)
+{
+	struct vcpu_access *access = &vcpu->access;
+
+	access->address = port;
+	access->data = value;
+	access->size = (uint8_t)size;
+	access->port = true;
+	access->write = !in;
+	vcpu->exit.u.inout = (struct vm_inout){
+		.bytes = size & 7,
+		.in = in,
+		.port = port,
+		.eax = value,
+	};
+	return exit_access(vcpu, VM_EXITCODE_INOUT);
+}
+
+enum exit_action vcpu_exit_memory(struct vcpu *vcpu, uint64_t gpa, unsigned int size, bool write,
+				  uint64_t value)
+{
+	struct vcpu_access *access = &vcpu->access;
+
+	access->address = gpa;
+	access->data = value;
+	access->size = (uint8_t)size;
+	access->port = false;
+	access->write = write;
+	if (!vcpu->reply_mode) {
+		fill_inst_emul(vcpu, gpa);
+		return exit_access(vcpu, VM_EXITCODE_INST_EMUL);
+	}
+	vcpu->exit.u.mmio = (struct vm_mmio){
+		.gpa = gpa,
+		.data = write ? value : 0,
+		.bytes = (uint8_t)size,
+		.write = write,
+	};
+	return exit_access(vcpu, VM_EXITCODE_MMIO);
 }
 
 /* --- requests, outer loop -------------------------------------------------------------- */
@@ -374,13 +389,17 @@ static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
-/* One turn; EXIT_PROGRAM ends it. */
-static enum exit_action vcpu_turn(struct vcpu *vcpu)
+/* Neither the vCPU nor the thread that runs it has been asked for anything. */
+static bool is_undisturbed(const struct vcpu *vcpu)
+{
+	return !(requests(vcpu) & ~VCPU_REQ_INNER) && !vcpu->halted && !vcpu->wait_sipi &&
+	       !os_thread_wanted() && !host_quiesced();
+}
+
+static noinline enum exit_action vcpu_turn_disturbed(struct vcpu *vcpu)
 {
 	enum exit_action action;
 
-	if (vcpu->deferred)
-		return vcpu_deferred(vcpu);
 	if (os_signal_pending())
 		return vcpu_exit_error(vcpu, -EINTR);
 	if (os_return_pending())
@@ -392,6 +411,14 @@ static enum exit_action vcpu_turn(struct vcpu *vcpu)
 	if (unlikely(host_quiesced()))
 		return vcpu_wait_host(vcpu);
 	return action == EXIT_RESUME ? vcpu_inner_loop(vcpu) : action;
+}
+
+/* One turn; EXIT_PROGRAM ends it. */
+static enum exit_action vcpu_turn(struct vcpu *vcpu)
+{
+	if (vcpu->deferred)
+		return vcpu_deferred(vcpu);
+	return likely(is_undisturbed(vcpu)) ? vcpu_inner_loop(vcpu) : vcpu_turn_disturbed(vcpu);
 }
 
 /*

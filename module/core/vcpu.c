@@ -10,13 +10,6 @@
 #include "x86/msr.h"
 #include "x86/regs.h"
 
-struct vcpu *vm_vcpu(struct vm *vm, int id)
-{
-	if (id < 0 || (uint32_t)id >= vm->max_vcpus)
-		return NULL;
-	return __atomic_load_n(&vm->vcpu[id], __ATOMIC_ACQUIRE);
-}
-
 /* --- making and freeing ---------------------------------------------------- */
 
 static void vcpu_free_stats(struct vcpu *vcpu)
@@ -177,12 +170,10 @@ static void vcpu_announce_done(struct vcpu *vcpu)
 		os_wake(&vcpu->waitq);
 }
 
-int vcpu_lock(struct vcpu *vcpu)
+int vcpu_lock_contended(struct vcpu *vcpu)
 {
 	int error;
 
-	if (os_mutex_trylock(&vcpu->mutex))
-		return 0;
 	vcpu_announce(vcpu);
 	error = os_mutex_lock_killable(&vcpu->mutex);
 	vcpu_announce_done(vcpu);
@@ -194,11 +185,6 @@ void vcpu_lock_always(struct vcpu *vcpu)
 	vcpu_announce(vcpu);
 	os_mutex_lock(&vcpu->mutex);
 	vcpu_announce_done(vcpu);
-}
-
-void vcpu_unlock(struct vcpu *vcpu)
-{
-	os_mutex_unlock(&vcpu->mutex);
 }
 
 /*

@@ -121,6 +121,7 @@ struct vcpu {
 	/* Outcome of the inner loop. */
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
 	struct vm_exit exit;				 /* (o) for EXIT_PROGRAM */
+	enum exit_action not_located; /* (o) where x86_locate() has said false */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
 	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
@@ -142,6 +143,7 @@ struct vcpu {
 	uint64_t mtrr_variable[16];	/* (o) base, mask pairs */
 	uint64_t mc_ctl[VCPU_MC_BANKS]; /* (o) enables of the machine check banks */
 	uint64_t misc_enable;		/* (o) */
+	uint64_t msr_read;		/* (o) by RDMSR, on its way to EDX:EAX */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */
 
@@ -239,12 +241,24 @@ int vm_reinit(struct vm *vm);
 /* --- vCPUs -------------------------------------------------------------- */
 
 /* The vCPU, or NULL if 'id' is out of range or it does not exist yet. any */
-struct vcpu *vm_vcpu(struct vm *vm, int id);
+static inline struct vcpu *vm_vcpu(const struct vm *vm, int id)
+{
+	if ((uint32_t)id >= vm->max_vcpus)
+		return NULL;
+	return __atomic_load_n(&vm->vcpu[id], __ATOMIC_ACQUIRE);
+}
 /* The same, made if need be: -EINVAL, -ENOMEM, -ENXIO. sleep */
 int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu);
 /* Become its owner: whoever runs it is asked to step aside. 0 or -EINTR (being killed). */
-int vcpu_lock(struct vcpu *vcpu);
-void vcpu_unlock(struct vcpu *vcpu);
+int vcpu_lock_contended(struct vcpu *vcpu);
+static inline int vcpu_lock(struct vcpu *vcpu)
+{
+	return likely(os_mutex_trylock(&vcpu->mutex)) ? 0 : vcpu_lock_contended(vcpu);
+}
+static inline void vcpu_unlock(struct vcpu *vcpu)
+{
+	os_mutex_unlock(&vcpu->mutex);
+}
 /* Own all existing vCPUs, in order; vm->lock held. 0 or -EINTR with none owned. */
 int vm_freeze(struct vm *vm);
 /* The same, whatever comes. sleep */
@@ -292,8 +306,14 @@ int vcpu_run(struct vcpu *vcpu);
  * rip, inst_length from next_rip) and return EXIT_PROGRAM. Owner.
  */
 enum exit_action vcpu_exit_program(struct vcpu *vcpu, enum vm_exitcode code);
-/* A device access of the program's: INOUT or MMIO exit; see vcpu->access. */
-enum exit_action vcpu_exit_access(struct vcpu *vcpu, const struct vcpu_access *access);
+/*
+ * A device access of the program's, which is in vcpu->access from then on: an INOUT exit;
+ * an MMIO or INST_EMUL exit. 'value' is what is written; of a read from a port it is 0.
+ */
+enum exit_action vcpu_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in,
+				uint32_t value);
+enum exit_action vcpu_exit_memory(struct vcpu *vcpu, uint64_t gpa, unsigned int size, bool write,
+				  uint64_t value);
 /* Ends VM_RUN with a negative errno. */
 enum exit_action vcpu_exit_error(struct vcpu *vcpu, int error);
 /* Continue with fn in the outer loop, where sleeping is allowed. */

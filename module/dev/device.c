@@ -17,25 +17,38 @@ struct byte_device {
 	void (*write)(struct vm *vm, uint16_t port, uint8_t value);
 };
 
-static const struct byte_device pic_device = { pic_port_read, pic_port_write };
-static const struct byte_device pit_device = { pit_port_read, pit_port_write };
-static const struct byte_device rtc_device = { rtc_port_read, rtc_port_write };
+static const struct byte_device byte_devices[] = {
+	[DEVICE_PIC] = { pic_port_read, pic_port_write },
+	[DEVICE_PIT] = { pit_port_read, pit_port_write },
+	[DEVICE_RTC] = { rtc_port_read, rtc_port_write },
+};
 
+const uint8_t device_of_port[DEVICE_PORTS] = {
+	[0x20] = DEVICE_PIC,
+	[0x21] = DEVICE_PIC,
+	[0x40] = DEVICE_PIT,
+	[0x41] = DEVICE_PIT,
+	[0x42] = DEVICE_PIT,
+	[0x43] = DEVICE_PIT,
+	[0x61] = DEVICE_PIT,
+	[0x70] = DEVICE_RTC,
+	[0x71] = DEVICE_RTC,
+	[0xa0] = DEVICE_PIC,
+	[0xa1] = DEVICE_PIC,
+	[PMTIMER_PORT] = DEVICE_PMTIMER,
+	[PMTIMER_PORT + 1] = DEVICE_PMTIMER,
+	[PMTIMER_PORT + 2] = DEVICE_PMTIMER,
+	[PMTIMER_PORT + 3] = DEVICE_PMTIMER,
+	[PIC_ELCR_PORT] = DEVICE_PIC,
+	[PIC_ELCR_PORT + 1] = DEVICE_PIC,
+};
+
+/* NULL: not on the bus, like the power management timer, or nothing. */
 static const struct byte_device *find_byte_device(uint32_t port)
 {
-	switch (port) {
-	case 0x20 ... 0x21:
-	case 0xa0 ... 0xa1:
-	case 0x4d0 ... 0x4d1:
-		return &pic_device;
-	case 0x40 ... 0x43:
-	case 0x61:
-		return &pit_device;
-	case 0x70 ... 0x71:
-		return &rtc_device;
-	default:
-		return NULL;
-	}
+	unsigned int id = port < DEVICE_PORTS ? device_of_port[port] : DEVICE_NONE;
+
+	return id <= DEVICE_RTC && id != DEVICE_NONE ? &byte_devices[id] : NULL;
 }
 
 static void write_bytes(struct vm *vm, uint16_t port, unsigned int size, uint32_t value)
@@ -69,20 +82,30 @@ static uint32_t read_pmtimer(struct vm *vm, unsigned int offset, unsigned int si
 	return (uint32_t)(value & (BIT_ULL(size * 8) - 1));
 }
 
-int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size, uint32_t *value)
+static noinline uint32_t wide_access(struct vm *vm, uint16_t port, bool write, unsigned int size,
+				     uint32_t value)
 {
-	struct vm *vm = vcpu->vm;
-	bool pmtimer = port >= PMTIMER_PORT && port < PMTIMER_PORT + 4;
+	if (!write)
+		return read_bytes(vm, port, size);
+	write_bytes(vm, port, size, value);
+	return 0;
+}
 
-	if (size > 4 || (!pmtimer && !find_byte_device(port)))
+int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
+			   uint32_t value)
+{
+	unsigned int id = device_of_port[port];
+
+	if (unlikely(size > 4))
 		return -ENOENT;
 	vcpu_stat_inc(vcpu, STAT_PIO);
-	if (pmtimer && !write)
-		*value = read_pmtimer(vm, port - PMTIMER_PORT, size);
-	else if (!pmtimer && write)
-		write_bytes(vm, port, size, *value);
-	else if (!pmtimer)
-		*value = read_bytes(vm, port, size);
+	if (unlikely(id == DEVICE_PMTIMER)) /* it is read-only */
+		return write ? 0 : read_pmtimer(vcpu->vm, port - PMTIMER_PORT, size);
+	if (unlikely(size != 1))
+		return wide_access(vcpu->vm, port, write, size, value);
+	if (!write)
+		return byte_devices[id].read(vcpu->vm, port);
+	byte_devices[id].write(vcpu->vm, port, (uint8_t)value);
 	return 0;
 }
 

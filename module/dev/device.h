@@ -16,11 +16,12 @@ struct vcpu;
 #define DEVICE_EXIT 1
 
 /*
- * IN or OUT of 'size' (1, 2 or 4) bytes. 0; -ENOENT: no device of ours starts at that
- * port. A wider access to an 8-bit device is made byte by byte as the ISA bus does it; bytes
+ * IN or OUT of 'size' (1, 2 or 4) bytes. What is read, 0 after a write, or -ENOENT: no device
+ * of ours starts at that port. A wider access to an 8-bit device is made byte by byte as the ISA bus does it; bytes
  * that fall on no device of ours read as 0xff and swallow writes. Owner of the vCPU.
  */
-int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size, uint32_t *value);
+static inline int64_t device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
+				  uint32_t value);
 
 /*
  * Read or write of 'size' (1, 2, 4 or 8) bytes of device memory. 0; -ENOENT: not ours.
@@ -32,6 +33,23 @@ int device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
 int device_mmio(struct vcpu *vcpu, uint64_t gpa, bool write, unsigned int size, uint64_t *value);
 /* Would device_mmio() take an access that starts there? */
 bool device_mmio_claims(struct vcpu *vcpu, uint64_t gpa);
+
+/* Which device has a port. All ports of ours are below DEVICE_PORTS. */
+enum device_id { DEVICE_NONE, DEVICE_PIC, DEVICE_PIT, DEVICE_RTC, DEVICE_PMTIMER };
+#define DEVICE_PORTS 0x4d2
+extern const uint8_t device_of_port[DEVICE_PORTS]; /* enum device_id */
+
+/* device_port() where there is a device. */
+int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
+			   uint32_t value);
+
+static inline int64_t device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
+				  uint32_t value)
+{
+	if (port >= DEVICE_PORTS || !device_of_port[os_index_nospec(port, DEVICE_PORTS)])
+		return -ENOENT;
+	return device_port_access(vcpu, port, write, size, value);
+}
 
 /* All devices of a VM but the local APICs; before its first vCPU. -ENOMEM leaves nothing. sleep */
 int device_create_all(struct vm *vm);

@@ -468,7 +468,7 @@ uint8_t pic_port_read(struct vm *vm, uint16_t port)
 	unsigned long flags = os_spin_lock(&pic->lock);
 	uint8_t value;
 
-	if (port == 0x4d0 || port == 0x4d1)
+	if ((port & ~1u) == PIC_ELCR_PORT)
 		value = pic->chip[port & 1].elcr;
 	else
 		value = read_chip(pic, port & 0x80 ? SLAVE : MASTER, port & 1);
@@ -482,7 +482,7 @@ void pic_port_write(struct vm *vm, uint16_t port, uint8_t value)
 	unsigned long flags = os_spin_lock(&pic->lock);
 	struct chip *chip = &pic->chip[port & 0x80 ? SLAVE : MASTER];
 
-	if (port == 0x4d0 || port == 0x4d1)
+	if ((port & ~1u) == PIC_ELCR_PORT)
 		set_elcr(pic, port & 1, value);
 	else if (port & 1)
 		write_data(chip, value);

@@ -12,7 +12,8 @@
 
 struct vm;
 
-#define PIC_IRQS 16
+#define PIC_IRQS      16
+#define PIC_ELCR_PORT 0x4d0 /* and the next */
 
 /* Sets vm->pic. -ENOMEM. sleep */
 int pic_create(struct vm *vm);

@@ -71,8 +71,8 @@ static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags)
 void os_mutex_init(struct os_mutex *mutex);
 void os_mutex_lock(struct os_mutex *mutex);
 int os_mutex_lock_killable(struct os_mutex *mutex);
-bool os_mutex_trylock(struct os_mutex *mutex);
-void os_mutex_unlock(struct os_mutex *mutex);
+bool os_mutex_trylock(struct os_mutex *mutex); /* [may be inline] */
+void os_mutex_unlock(struct os_mutex *mutex);  /* [may be inline] */
 
 /* --- waiting ------------------------------------------------------------ */
 
@@ -84,7 +84,7 @@ void os_mutex_unlock(struct os_mutex *mutex);
 void os_waitq_init(struct os_waitq *wq);
 void os_wake(struct os_waitq *wq); /* any */
 
-/* Where a vCPU's thread is, so that another can be interrupted in the guest. */
+/* Where a vCPU's thread is, so that another can be interrupted in the guest. [may be inline] */
 void os_thread_attach(struct os_thread *thread); /* the caller runs it from now on */
 void os_thread_detach(struct os_thread *thread);
 /* Make the thread's physical CPU take an interrupt, if it is on one. any */
@@ -112,7 +112,7 @@ bool os_timer_try_cancel(struct os_timer *timer);
 
 /* --- processors --------------------------------------------------------- */
 
-unsigned int os_cpu_id(void);	    /* meaningful with preemption off. any */
+unsigned int os_cpu_id(void);	    /* meaningful with preemption off. any [may be inline] */
 unsigned int os_cpu_possible(void); /* one more than the highest CPU number */
 unsigned int os_cpu_online(void);
 /* Run fn(arg) on every online CPU with interrupts off; the first error, or 0. sleep */
@@ -123,12 +123,17 @@ static inline void os_irq_enable(void);	 /* [inline] */
 
 /*
  * Edges of the inner loop. Between begin and end: preemption is off, the FPU's
- * registers are the caller's to fill (the process's are saved), no sleeping.
+ * registers are the caller's to fill (the process's are saved), no sleeping. [may be inline]
  */
 void os_run_begin(void);
 void os_run_end(void);
 /* Something on this CPU wants the thread: signal, reschedule, soft interrupt. any [inline] */
 static inline bool os_run_should_leave(void);
+/*
+ * Is anything wanted of this thread? Only then the next two may say yes, and is there
+ * anything to yield for. [may be inline]
+ */
+bool os_thread_wanted(void);
 bool os_signal_pending(void);
 /*
  * The kernel wants the thread back in user space for a moment, with nothing to
@@ -147,6 +152,7 @@ static inline void os_xsetbv(uint32_t index, uint64_t value);
 static inline uint64_t os_read_cr0(void);
 static inline uint64_t os_read_cr3(void);
 static inline uint64_t os_read_cr4(void);
+static inline uint16_t os_read_ldtr(void); /* the selector */
 static inline uint64_t os_read_dr(unsigned int index);
 static inline void os_write_dr(unsigned int index, uint64_t value);
 /* Run the host's handler for an NMI (VMX) or a machine check that ended the guest. Interrupts off. */
@@ -161,7 +167,13 @@ struct os_mitigations {
 	bool clear_cpu_buffers; /* MDS: VERW before entry */
 	bool flush_l1d;		/* L1TF: flush before entry */
 };
-const struct os_mitigations *os_mitigations(void);
+const struct os_mitigations *os_mitigations(void); /* constant. any [may be inline] */
+
+/*
+ * An index that a guest has chosen, checked to be below 'size': also in speculation, where the
+ * check has been passed by before it was made. any [inline]
+ */
+static inline unsigned int os_index_nospec(unsigned int index, unsigned int size);
 
 /* --- PCI devices for guests, and what their DMA reaches --------------------- */
 

@@ -13,18 +13,17 @@ static void take(struct svm_vcpu *svm)
 }
 
 /* A new ASID forgets as well as a flush does, where one ASID cannot be flushed. */
-void svm_asid_prepare(struct svm_vcpu *svm)
+void svm_asid_renew(struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
-	control->tlb_control = TLB_CONTROL_NOTHING;
-	if (unlikely(!asid_is_current(&svm->cpu->asids, &svm->asid))) {
-		svm->clean = 0; /* the CPU may have been off meanwhile */
+	svm->todo &= ~SVM_TODO_FLUSH;
+	if (!asid_is_current(&svm->cpu->asids, &svm->asid)) {
+		control->clean = 0; /* the CPU may have been off meanwhile */
 		take(svm);
-	} else if (unlikely(svm->flush) && svm_has(SVM_FEATURE_FLUSH_BY_ASID)) {
+	} else if (svm_has(SVM_FEATURE_FLUSH_BY_ASID)) {
 		control->tlb_control = TLB_CONTROL_FLUSH_ASID;
-	} else if (unlikely(svm->flush)) {
+	} else {
 		take(svm);
 	}
-	svm->flush = false;
 }

@@ -6,11 +6,18 @@
 #include "x86/context.h"
 #include "x86/regs.h"
 
+static void forget_entry(struct svm_vcpu *svm)
+{
+	svm->entry_watched = false;
+	svm->entry_step = false;
+}
+
 /* What every exit handler wants to see where the entry was refused. */
 static void refuse_entry(struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
+	forget_entry(svm);
 	control->exitcode = VMEXIT_INVALID;
 	control->exitinfo1 = 0;
 	control->exitinfo2 = 0;
@@ -32,30 +39,18 @@ static void intercept_debug_registers(struct svm_vcpu *svm, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-static uint32_t switch_flags(void)
-{
-	const struct os_mitigations *mitigations = os_mitigations();
-	uint32_t flags = 0;
-
-	if (mitigations->rsb_fill)
-		flags |= SVM_SWITCH_FILL_RSB;
-	if (mitigations->clear_cpu_buffers)
-		flags |= SVM_SWITCH_CLEAR_BUFFERS;
-	return flags;
-}
-
 void svm_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct svm_cpu *cpu = svm_this_cpu();
 
-	if (svm->cpu != cpu) {
+	if (unlikely(svm->cpu != cpu)) {
 		svm->cpu = cpu;
-		svm->clean = 0; /* what this CPU has cached of the VMCB is old */
+		svm->vmcb->control.clean = 0; /* what this CPU has cached of the VMCB is old */
 		asid_forget(&svm->asid);
 	}
+	context_load_dr(vcpu, svm->vmcb->save.dr7);
 	intercept_debug_registers(svm, !context_dr_owned(vcpu));
-	svm->switch_flags = switch_flags();
 	svm_save_host(cpu->host_pa);
 }
 
@@ -73,19 +68,11 @@ static void registers_in(struct vcpu *vcpu, struct svm_vcpu *svm)
 	vmcb->save.rsp = vcpu->gpr[GPR_RSP];
 	vmcb->save.rip = vcpu->rip;
 	vmcb->save.rflags = vcpu->rflags;
-	if (vmcb->save.cr2 != vcpu->cr2) {
+	if (unlikely(vmcb->save.cr2 != vcpu->cr2)) {
 		vmcb->save.cr2 = vcpu->cr2;
 		svm_dirty(svm, CLEAN_CR2);
 	}
-	vmcb->control.interrupt_shadow = vcpu->intr_shadow ? INTERRUPT_SHADOW : 0;
-	svm->entry_step = svm->step || svm->debug_step;
-	if (unlikely(svm->entry_step)) {
-		svm->step_tf = vcpu->rflags & REG_RFLAGS_TF;
-		svm->step_dr6 = vmcb->save.dr6;
-		vmcb->save.rflags |= REG_RFLAGS_TF;
-	}
-	svm->entry_rip = vcpu->rip;
-	svm->entry_shadow = vcpu->intr_shadow;
+	vmcb->control.interrupt_shadow = vcpu->intr_shadow; /* INTERRUPT_SHADOW is bit 0 */
 }
 
 static void registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
@@ -98,7 +85,7 @@ static void registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
 	vcpu->rflags = vmcb->save.rflags;
 	vcpu->cr2 = vmcb->save.cr2;
 	vcpu->intr_shadow = vmcb->control.interrupt_shadow & INTERRUPT_SHADOW;
-	vcpu->next_rip = svm_has(SVM_FEATURE_NEXT_RIP) ? vmcb->control.next_rip : 0;
+	vcpu->next_rip = vmcb->control.next_rip & svm_next_rip_mask;
 }
 
 /*
@@ -107,7 +94,7 @@ static void registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
  */
 static void refresh_host(const struct svm_cpu *cpu)
 {
-	if (unlikely(svm_read_ldtr() | cpu->host->save.ldtr.selector))
+	if (unlikely(os_read_ldtr() | cpu->host->save.ldtr.selector))
 		svm_save_host(cpu->host_pa);
 }
 
@@ -122,34 +109,66 @@ static void load_cr2(const struct vcpu *vcpu)
 		svm_write_cr2(vcpu->cr2);
 }
 
+/* What has to be seen to before anything else happens to the guest. */
+static void after_exit(struct vcpu *vcpu, struct svm_vcpu *svm)
+{
+	const struct vmcb_control *control = &svm->vmcb->control;
+
+	if (unlikely(control->exitintinfo & VM_INTINFO_VALID))
+		svm_delivery_cut_short(vcpu, control->exitintinfo);
+	if (unlikely(control->vintr & VINTR_IRQ))
+		svm_look_through_window(vcpu);
+	if (unlikely(svm->entry_watched))
+		svm_watch_exit(vcpu);
+}
+
+/*
+ * The rest of what an entry may have to see to. False: the registers do not fit together,
+ * and no entry is made.
+ */
+static noinline bool prepare_entry(struct vcpu *vcpu, struct svm_vcpu *svm)
+{
+	if ((svm->todo & SVM_TODO_CHECK) && !svm_state_valid(vcpu)) {
+		refuse_entry(svm);
+		return false;
+	}
+	if ((svm->todo & SVM_TODO_FLUSH) || !asid_is_current(&svm->cpu->asids, &svm->asid))
+		svm_asid_renew(svm);
+	registers_in(vcpu, svm);
+	if (vcpu->intr_shadow || (svm->todo & (SVM_TODO_STEPS | SVM_TODO_WATCH_IRET)))
+		svm_watch_entry(vcpu);
+	return true;
+}
+
+/* Nothing but registers to be moved? */
+static bool is_plain_entry(const struct vcpu *vcpu, const struct svm_vcpu *svm)
+{
+	return !(svm->todo | vcpu->intr_shadow) && asid_is_current(&svm->cpu->asids, &svm->asid);
+}
+
 void svm_enter(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
 
-	if (unlikely(svm->check_state) && !svm_state_valid(vcpu)) {
-		refuse_entry(svm);
+	if (likely(is_plain_entry(vcpu, svm)))
+		registers_in(vcpu, svm);
+	else if (!prepare_entry(vcpu, svm))
 		return;
-	}
-	svm_asid_prepare(svm);
-	registers_in(vcpu, svm);
-	control->clean = svm_has(SVM_FEATURE_CLEAN_BITS) ? svm->clean : 0;
 	refresh_host(svm->cpu);
-
 	load_cr2(vcpu);
 	context_enter(vcpu);
 	svm_world_switch(svm->vmcb_pa, vcpu->gpr, svm->cpu->host_pa, svm->switch_flags);
 	context_exit(vcpu);
 
-	svm->clean = CLEAN_ALL;
+	control->clean = svm_clean_after_exit;
+	control->tlb_control = TLB_CONTROL_NOTHING;
 	control->eventinj = 0;
 	/* Where the entry failed, one emulated host leaves its own state in the VMCB. */
-	if (unlikely((uint32_t)control->exitcode == VMEXIT_INVALID))
+	if (unlikely((uint32_t)control->exitcode == VMEXIT_INVALID)) {
+		forget_entry(svm);
 		return;
+	}
 	registers_out(vcpu, svm);
-	svm_events_after_exit(vcpu);
-	if (unlikely(control->vintr & VINTR_IRQ))
-		svm_look_through_window(vcpu);
-	if (unlikely(svm->entry_step || svm->iret_watched || svm->entry_shadow))
-		svm_events_after_exit_slow(vcpu);
+	after_exit(vcpu, svm);
 }

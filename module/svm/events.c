@@ -40,7 +40,7 @@ void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
 
-	svm->iret_watched = false;
+	svm->todo &= ~SVM_TODO_WATCH_IRET;
 	svm->nmi_masked = blocked;
 	if (svm_has(SVM_FEATURE_VIRTUAL_NMI)) {
 		control->vintr &= ~VINTR_NMI_MASK;
@@ -58,7 +58,7 @@ enum exit_action svm_exit_iret(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
 	svm_set_intercept(svm, INTERCEPT_IRET, false);
-	svm->iret_watched = true;
+	svm->todo |= SVM_TODO_WATCH_IRET;
 	svm->iret_rip = vcpu->rip;
 	look_for_events(vcpu);
 	return EXIT_RESUME;
@@ -69,7 +69,7 @@ static void iret_done(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
-	svm->iret_watched = false;
+	svm->todo &= ~SVM_TODO_WATCH_IRET;
 	svm->nmi_masked = false;
 	look_for_events(vcpu);
 }
@@ -83,7 +83,7 @@ static void iret_done(struct vcpu *vcpu)
  */
 static void step_begin(struct vcpu *vcpu)
 {
-	svm_vcpu(vcpu)->step = true;
+	svm_vcpu(vcpu)->todo |= SVM_TODO_STEP;
 }
 
 /* After each exit of an entry with TF set for us: hide it again. */
@@ -119,9 +119,9 @@ static bool step_taken(struct vcpu *vcpu)
 	struct vmcb_save *save = &svm->vmcb->save;
 	uint64_t breakpoints = save->dr6 & ~svm->step_dr6 & DR6_BREAKPOINTS;
 
-	if (svm->step)
+	if (svm->todo & SVM_TODO_STEP)
 		look_for_events(vcpu);
-	svm->step = false;
+	svm->todo &= ~SVM_TODO_STEP;
 	vcpu->intr_shadow = false;
 	if (svm->step_tf || breakpoints)
 		return false;
@@ -154,11 +154,12 @@ enum exit_action svm_exit_db(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	bool stepped = step_ended(vcpu);
 
+	svm->entry_step = false;
 	if (!stepped || !step_taken(vcpu)) {
 		name_step(vcpu);
 		vcpu_raise(vcpu, VECTOR_DB);
 	}
-	return stepped && svm->debug_step ? x86_exit_debug_step(vcpu, svm->step_tf) : EXIT_RESUME;
+	return stepped && (svm->todo & SVM_TODO_DEBUG_STEP) ? x86_exit_debug_step(vcpu, svm->step_tf) : EXIT_RESUME;
 }
 
 /* --- injection ------------------------------------------------------------------------- */
@@ -169,12 +170,12 @@ void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
 
 	svm->vmcb->control.eventinj = intinfo;
 	/* TF must not be in the RFLAGS that the delivery pushes: step later, if need be. */
-	if (svm->step) {
-		svm->step = false;
+	if (svm->todo & SVM_TODO_STEP) {
+		svm->todo &= ~SVM_TODO_STEP;
 		look_for_events(vcpu);
 	}
 	/* A handler begins before the watched IRET has run: its IRET ends the NMI. */
-	if (svm->iret_watched)
+	if (svm->todo & SVM_TODO_WATCH_IRET)
 		svm_set_nmi_blocked(vcpu, true);
 	if (is_nmi(intinfo))
 		svm_set_nmi_blocked(vcpu, true);
@@ -184,14 +185,11 @@ void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
  * INT3, INTO and INTn are not resumed: RIP is still at the instruction, which
  * raises them again. An NMI that did not get in blocks no other.
  */
-void svm_events_after_exit(struct vcpu *vcpu)
+void svm_delivery_cut_short(struct vcpu *vcpu, uint64_t intinfo)
 {
-	uint64_t intinfo = svm_vcpu(vcpu)->vmcb->control.exitintinfo;
 	uint64_t type = intinfo & VM_INTINFO_TYPE;
 	uint8_t vector = VM_INTINFO_VECTOR(intinfo);
 
-	if (likely(!(intinfo & VM_INTINFO_VALID)))
-		return;
 	if (type == VM_INTINFO_SWINTR)
 		return;
 	if (type == VM_INTINFO_HWEXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF))
@@ -203,11 +201,29 @@ void svm_events_after_exit(struct vcpu *vcpu)
 	vcpu_set_exitintinfo(vcpu, intinfo & ~(uint64_t)VM_INTINFO_RSVD);
 }
 
-void svm_events_after_exit_slow(struct vcpu *vcpu)
+/* --- what an entry is watched for --------------------------------------------------------- */
+
+void svm_watch_entry(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_vcpu(vcpu);
+	struct vmcb_save *save = &svm->vmcb->save;
+
+	svm->entry_rip = vcpu->rip;
+	svm->entry_shadow = vcpu->intr_shadow;
+	svm->entry_watched = true;
+	svm->entry_step = svm->todo & SVM_TODO_STEPS;
+	if (!svm->entry_step)
+		return;
+	svm->step_tf = vcpu->rflags & REG_RFLAGS_TF;
+	svm->step_dr6 = save->dr6;
+	save->rflags |= REG_RFLAGS_TF;
+}
+
+void svm_watch_exit(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	bool moved = vcpu->rip != svm->entry_rip;
-	bool iret = svm->iret_watched && vcpu->rip != svm->iret_rip;
+	bool iret = (svm->todo & SVM_TODO_WATCH_IRET) && vcpu->rip != svm->iret_rip;
 
 	/* An exit before the first instruction leaves the shadow where it was. */
 	if (svm->entry_shadow && !moved)
@@ -216,6 +232,9 @@ void svm_events_after_exit_slow(struct vcpu *vcpu)
 		step_hide(vcpu, iret);
 	if (iret)
 		iret_done(vcpu);
+	svm->entry_watched = false;
+	/* For the handler of the #DB that may have come of it. */
+	svm->entry_step &= svm->vmcb->control.exitcode == VMEXIT_EXCEPTION(VECTOR_DB);
 }
 
 /* --- windows ----------------------------------------------------------------------------- */
@@ -238,7 +257,7 @@ static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 
 	if (vcpu->intr_shadow && !svm_has(SVM_FEATURE_DECODE_ASSISTS))
 		step_begin(vcpu);
-	if (svm->step)
+	if (svm->todo & SVM_TODO_STEP)
 		return;
 	control->vintr &= ~(VINTR_IRQ | VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
 	svm_dirty(svm, CLEAN_TPR);
@@ -291,7 +310,7 @@ static void request_nmi_window(struct vcpu *vcpu)
 
 	if (svm->vmcb->control.eventinj & VM_INTINFO_VALID)
 		look_for_events(vcpu);
-	else if (svm->iret_watched || !svm_nmi_blocked(vcpu))
+	else if ((svm->todo & SVM_TODO_WATCH_IRET) || !svm_nmi_blocked(vcpu))
 		step_begin(vcpu);
 	else
 		svm_set_intercept(svm, INTERCEPT_IRET, true);
@@ -332,6 +351,6 @@ void svm_events_reset(struct vcpu *vcpu)
 	if (svm_has(SVM_FEATURE_VIRTUAL_NMI))
 		control->vintr |= VINTR_NMI_ENABLE;
 	svm_dirty(svm, CLEAN_TPR);
-	svm->step = false;
+	svm->todo &= ~SVM_TODO_STEP;
 	svm_set_nmi_blocked(vcpu, false);
 }

@@ -51,7 +51,7 @@ static enum exit_action exit_unexpected(struct vcpu *vcpu)
 static enum exit_action exit_invalid(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	bool refused = svm->check_state;
+	bool refused = svm->todo & SVM_TODO_CHECK;
 	enum exit_action action = exit_to_program(vcpu, "the processor refuses the guest's state");
 
 	if (!refused) {
@@ -126,16 +126,14 @@ static enum exit_action exit_msr(struct vcpu *vcpu)
 /* --- I/O and memory ------------------------------------------------------------------------- */
 
 /* An emulated host reports no address size and, like old processors, no segment. */
-static enum exit_action exit_io(struct vcpu *vcpu)
+static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info)
 {
-	const struct vmcb_control *control = control_of(vcpu);
-	uint64_t info = control->exitinfo1;
 	unsigned int segment = info >> IOIO_SEGMENT_SHIFT & IOIO_SEGMENT_MASK;
 	struct x86_io io = {
 		.port = (uint16_t)(info >> IOIO_PORT_SHIFT),
 		.size = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK,
 		.in = info & IOIO_IN,
-		.string = info & IOIO_STRING,
+		.string = true,
 		.rep = info & IOIO_REP,
 		.address_size = (uint8_t)((info >> IOIO_ADDRESS_SHIFT & IOIO_ADDRESS_MASK) * 2),
 		.segment = -1,
@@ -143,8 +141,19 @@ static enum exit_action exit_io(struct vcpu *vcpu)
 
 	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && segment < 6)
 		io.segment = VM_REG_GUEST_ES + (int)segment;
-	vcpu->next_rip = control->exitinfo2;
 	return x86_exit_io(vcpu, &io);
+}
+
+static enum exit_action exit_io(struct vcpu *vcpu)
+{
+	const struct vmcb_control *control = control_of(vcpu);
+	uint64_t info = control->exitinfo1;
+
+	vcpu->next_rip = control->exitinfo2;
+	if (unlikely(info & IOIO_STRING))
+		return exit_string_io(vcpu, info);
+	return x86_exit_port(vcpu, (uint16_t)(info >> IOIO_PORT_SHIFT),
+			     info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK, info & IOIO_IN);
 }
 
 /* The processor's walk of the guest's tables counts as a write: it may set A and D bits. */

@@ -32,6 +32,10 @@ static inline bool svm_has(uint32_t feature)
 	return svm_features & feature;
 }
 
+/* What an exit leaves of them: CLEAN_* that it makes true, and where next-RIP is to be read. */
+extern uint32_t svm_clean_after_exit; /* 0 without clean bits */
+extern uint64_t svm_next_rip_mask;    /* all ones, or 0 without next-RIP save */
+
 /* As struct vmm_backend's. */
 int svm_probe(const char **why, char *facts, size_t facts_size);
 

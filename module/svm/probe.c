@@ -7,6 +7,7 @@
 
 #include "svm/nested.h"
 #include "svm/svm.h"
+#include "svm/vmcb.h"
 #include "x86/regs.h"
 
 #define CPUID_EXTENDED_MAX	0x80000000u
@@ -18,6 +19,8 @@
 
 uint32_t svm_disable_features;
 uint32_t svm_features;
+uint32_t svm_clean_after_exit;
+uint64_t svm_next_rip_mask;
 uint32_t svm_asid_count;
 
 /* Names for the line in the log, in the order of the bits. */
@@ -102,6 +105,8 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 		return -EBUSY;
 	}
 	svm_features = regs[3] & ~svm_disable_features;
+	svm_clean_after_exit = svm_has(SVM_FEATURE_CLEAN_BITS) ? CLEAN_ALL : 0;
+	svm_next_rip_mask = svm_has(SVM_FEATURE_NEXT_RIP) ? ~0ull : 0;
 	svm_asid_count = regs[1];
 	describe(facts, facts_size);
 	return 0;

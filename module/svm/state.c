@@ -137,7 +137,7 @@ int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
 	if (reg == VM_REG_GUEST_SS)
 		svm->vmcb->save.cpl = SEG_DESC_DPL(desc->access);
 	svm_dirty(svm, segment_clean(reg));
-	svm->check_state = true;
+	svm->todo |= SVM_TODO_CHECK;
 	return 0;
 }
 
@@ -234,8 +234,7 @@ static int set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
 		break;
 	}
 	svm_dirty(svm, CLEAN_CR);
-	svm->check_state = true;
-	svm->flush = true; /* as a MOV to the register would */
+	svm->todo |= SVM_TODO_CHECK | SVM_TODO_FLUSH; /* as a MOV to the register would */
 	return error;
 }
 
@@ -352,7 +351,7 @@ bool svm_state_valid(struct vcpu *vcpu)
 		return false;
 	if ((save->efer & REG_EFER_LMA) && (save->cs.attributes & both) == both)
 		return false;
-	svm->check_state = false;
+	svm->todo &= ~SVM_TODO_CHECK;
 	return true;
 }
 
@@ -415,7 +414,6 @@ void svm_state_reset(struct vcpu *vcpu, bool init)
 	save->dr7 = REG_DR7_RESET;
 	if (!init)
 		reset_msrs(save);
-	svm->clean = 0;
-	svm->flush = true;
-	svm->check_state = true;
+	svm->vmcb->control.clean = 0;
+	svm->todo |= SVM_TODO_CHECK | SVM_TODO_FLUSH;
 }

@@ -4,6 +4,7 @@
 
 #include "svm/nested.h"
 #include "svm/permission.h"
+#include "svm/switch.h"
 #include "svm/vcpu.h"
 #include "x86/regs.h"
 
@@ -138,6 +139,19 @@ static void fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
 	control->n_cr3 = os_virt_to_phys(vcpu->vm->npt.root);
 }
 
+/* What the host asks of every entry and exit. */
+static uint32_t switch_flags(void)
+{
+	const struct os_mitigations *mitigations = os_mitigations();
+	uint32_t flags = 0;
+
+	if (mitigations->rsb_fill)
+		flags |= SVM_SWITCH_FILL_RSB;
+	if (mitigations->clear_cpu_buffers)
+		flags |= SVM_SWITCH_CLEAR_BUFFERS;
+	return flags;
+}
+
 static int svm_vcpu_init(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = os_alloc(sizeof(*svm));
@@ -150,6 +164,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	svm->vmcb_pa = os_virt_to_phys(svm->vmcb);
+	svm->switch_flags = switch_flags();
 	vcpu->backend_state = svm;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
 	fill_control(vcpu, svm);
@@ -175,7 +190,7 @@ static void svm_vcpu_reset(struct vcpu *vcpu, bool init)
 
 static void svm_flush_nested(struct vcpu *vcpu)
 {
-	svm_vcpu(vcpu)->flush = true;
+	svm_vcpu(vcpu)->todo |= SVM_TODO_FLUSH;
 }
 
 static void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
@@ -184,6 +199,13 @@ static void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 
 	svm->vmcb->control.tsc_offset = offset;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+static void set_debug_step(struct svm_vcpu *svm, bool on)
+{
+	svm->todo &= ~SVM_TODO_DEBUG_STEP;
+	if (on)
+		svm->todo |= SVM_TODO_DEBUG_STEP;
 }
 
 /* Those that are the core's alone, or that every guest has anyway, need nothing here. */
@@ -201,7 +223,7 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 		svm_set_intercept(svm_vcpu(vcpu), INTERCEPT_EXCEPTION(VECTOR_BP), on);
 		return 0;
 	case VM_CAP_RFLAGS_TF:
-		svm_vcpu(vcpu)->debug_step = on;
+		set_debug_step(svm_vcpu(vcpu), on);
 		return 0;
 	case VM_CAP_UNRESTRICTED_GUEST:
 		return on ? 0 : -ENOTSUP;

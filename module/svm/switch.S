@@ -141,12 +141,6 @@ OS_FUNC_START(svm_save_host)
 	OS_RETURN
 OS_FUNC_END(svm_save_host)
 
-OS_FUNC_START(svm_read_ldtr)
-	xor	%eax, %eax
-	sldt	%ax
-	OS_RETURN
-OS_FUNC_END(svm_read_ldtr)
-
 OS_FUNC_START(svm_write_cr2)
 	mov	%rdi, %cr2
 	OS_RETURN

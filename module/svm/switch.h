@@ -19,9 +19,6 @@ void svm_world_switch(uint64_t guest_pa, uint64_t *gpr, uint64_t host_pa, uint32
 /* VMSAVE of this CPU's FS, GS, TR, LDTR and system call MSRs. Preemption off. */
 void svm_save_host(uint64_t host_pa);
 
-/* The LDT's selector on this CPU. any */
-uint16_t svm_read_ldtr(void);
-
 /* Interrupts off: until they are on again, page faults aside, it is still there. */
 void svm_write_cr2(uint64_t value);
 

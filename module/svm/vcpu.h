@@ -16,31 +16,39 @@ struct svm_cpu {
 	struct asid_pool asids;
 };
 
+/*
+ * What the next entry has to see to, one word for all of it: registers were set from outside
+ * and are to be checked; cached translations are to be forgotten; one instruction is to be run,
+ * then to exit by a #DB that is hidden from the guest, once for a window or always for the
+ * program (VM_CAP_RFLAGS_TF); the IRET at iret_rip may be about to complete.
+ */
+#define SVM_TODO_CHECK	    0x01u
+#define SVM_TODO_FLUSH	    0x02u
+#define SVM_TODO_STEP	    0x04u
+#define SVM_TODO_DEBUG_STEP 0x08u
+#define SVM_TODO_WATCH_IRET 0x10u
+
+#define SVM_TODO_STEPS (SVM_TODO_STEP | SVM_TODO_DEBUG_STEP)
+
 /* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
 struct svm_vcpu {
 	struct vmcb *vmcb;     /* (c) */
 	uint64_t vmcb_pa;      /* (c) */
 	struct svm_cpu *cpu;   /* where it is loaded; compared, not followed, elsewhere */
-	uint32_t switch_flags; /* SVM_SWITCH_* while loaded */
-	uint32_t clean;	       /* CLEAN_* for the next entry */
+	uint32_t switch_flags; /* (c) SVM_SWITCH_* */
 	struct asid asid;      /* given by 'cpu' */
-	bool flush;	       /* cached translations are to be forgotten */
-	bool check_state;      /* registers were set from outside: check them before entry */
+	uint32_t todo;	       /* SVM_TODO_* */
 
 	/* Without virtual NMI: an NMI's handler runs, until its IRET is done. */
 	bool nmi_masked;
-	bool iret_watched; /* the IRET at iret_rip may be about to complete */
 	uint64_t iret_rip;
 
-	/* Run one instruction, then exit by #DB, hidden from the guest. */
-	bool step;	   /* for a window, once */
-	bool debug_step;   /* for the program (VM_CAP_RFLAGS_TF), always */
-	bool step_tf;	   /* TF as the guest has it */
-	uint64_t step_dr6; /* DR6 as the guest has it */
-
-	/* The last entry. */
+	/* The last entry, if its exit is to be looked at: stepped, or under a shadow. */
+	bool entry_watched;
 	bool entry_shadow; /* made under an interrupt shadow */
 	bool entry_step;   /* made with TF set for us */
+	bool step_tf;	   /* TF as the guest has it */
+	uint64_t step_dr6; /* DR6 as the guest has it */
 	uint64_t entry_rip;
 };
 
@@ -54,7 +62,7 @@ static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
 /* The parts of the VMCB behind these clean bits have been changed. */
 static inline void svm_dirty(struct svm_vcpu *svm, uint32_t parts)
 {
-	svm->clean &= ~parts;
+	svm->vmcb->control.clean &= ~parts;
 }
 
 static inline bool svm_intercepts(const struct svm_vcpu *svm, unsigned int intercept)
@@ -89,10 +97,10 @@ struct svm_cpu *svm_this_cpu(void);
 /* --- asid.c ------------------------------------------------------------------- */
 
 /*
- * Before an entry on svm->cpu: give the vCPU an ASID if it has none there, and make
- * the processor forget what svm->flush says is to be forgotten. Interrupts off.
+ * Before an entry on svm->cpu, where the vCPU has no ASID there or SVM_TODO_FLUSH: give it
+ * one, make the processor forget what is to be forgotten. Interrupts off.
  */
-void svm_asid_prepare(struct svm_vcpu *svm);
+void svm_asid_renew(struct svm_vcpu *svm);
 
 /* --- events.c; the first four as in struct vmm_backend -------------------------- */
 
@@ -107,10 +115,11 @@ void svm_close_interrupt_window(struct svm_vcpu *svm);
 void svm_look_through_window(struct vcpu *vcpu);
 /* No window asked for, no NMI in progress. Owner. */
 void svm_events_reset(struct vcpu *vcpu);
-/* After an exit: was a delivery cut short? Interrupts off. */
-void svm_events_after_exit(struct vcpu *vcpu);
-/* The rest of it, when stepping, watching an IRET or after a shadow. Interrupts off. */
-void svm_events_after_exit_slow(struct vcpu *vcpu);
+/* After an exit that cut a delivery short: it is resumed, or not. Interrupts off. */
+void svm_delivery_cut_short(struct vcpu *vcpu, uint64_t intinfo);
+/* Around an entry while stepping, watching an IRET or under a shadow. Interrupts off. */
+void svm_watch_entry(struct vcpu *vcpu);
+void svm_watch_exit(struct vcpu *vcpu);
 /* Exits of the windows. Inner loop. */
 enum exit_action svm_exit_vintr(struct vcpu *vcpu);
 enum exit_action svm_exit_iret(struct vcpu *vcpu);

@@ -177,6 +177,7 @@ void vmx_load(struct vcpu *vcpu)
 	vmx->host_cr3 = 0;
 	vmx->host_cr4 = 0;
 	load_msrs(vmx);
+	context_load_dr(vcpu, vmx_get(vmx, FIELD_DR7));
 	load_debug_registers(vcpu, vmx);
 	vmx->switch_flags = switch_flags();
 }

@@ -165,19 +165,28 @@ static enum exit_action exit_mov_dr(struct vcpu *vcpu)
 /* --- I/O and memory ----------------------------------------------------------------------------------- */
 
 /* What INS and OUTS work on is described only where the instruction is; the rest is here. */
-static enum exit_action exit_io(struct vcpu *vcpu)
+static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info)
 {
-	uint64_t info = qualification();
 	struct x86_io io = {
 		.port = IO_QUALIFICATION_PORT(info),
 		.size = IO_QUALIFICATION_SIZE(info),
 		.in = info & IO_QUALIFICATION_IN,
-		.string = info & IO_QUALIFICATION_STRING,
+		.string = true,
 		.rep = info & IO_QUALIFICATION_REP,
 		.segment = -1,
 	};
 
 	return x86_exit_io(vcpu, &io);
+}
+
+static enum exit_action exit_io(struct vcpu *vcpu)
+{
+	uint64_t info = qualification();
+
+	if (unlikely(info & IO_QUALIFICATION_STRING))
+		return exit_string_io(vcpu, info);
+	return x86_exit_port(vcpu, IO_QUALIFICATION_PORT(info), IO_QUALIFICATION_SIZE(info),
+			     info & IO_QUALIFICATION_IN);
 }
 
 /*

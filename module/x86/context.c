@@ -198,13 +198,6 @@ void context_set_xcr0(struct vcpu *vcpu, uint64_t value)
 
 /* --- debug registers -------------------------------------------------------------------- */
 
-static void load_debug(struct vcpu *vcpu)
-{
-	vcpu->context->host_dr7 = os_read_dr(7);
-	if (vcpu_reg(vcpu, VM_REG_GUEST_DR7) & REG_DR7_ENABLES)
-		context_own_dr(vcpu);
-}
-
 void context_own_dr(struct vcpu *vcpu)
 {
 	struct guest_context *context = vcpu->context;
@@ -321,7 +314,7 @@ void context_load(struct vcpu *vcpu)
 	context->loaded = true;
 	load_predictors(vcpu);
 	load_fpu(context);
-	load_debug(vcpu);
+	context->host_dr7 = os_read_dr(7);
 	load_tsc_aux(context);
 	/* Without the MSR both stay 0, and nothing is written at entries. */
 	if (context->has_spec_ctrl)

@@ -85,13 +85,18 @@ void context_set_xcr0(struct vcpu *vcpu, uint64_t value);
 /*
  * DR0..3 (index 0..3). The back end's get_reg and set_reg come here for them.
  * context_own_dr puts the guest's into the hardware until context_put, so that the
- * back end need not intercept them meanwhile; context_load does it by itself for a
- * guest whose DR7 enables a breakpoint. context_dr_owned says whether it is so:
- * the back end asks before it sets its intercepts for an entry. Owner.
+ * back end need not intercept them meanwhile; the back end's load() has it done by
+ * context_load_dr for a guest whose DR7 enables a breakpoint. context_dr_owned says
+ * whether it is so: the back end asks before it sets its intercepts for an entry. Owner.
  */
 uint64_t context_dr(struct vcpu *vcpu, unsigned int index);
 void context_set_dr(struct vcpu *vcpu, unsigned int index, uint64_t value);
 void context_own_dr(struct vcpu *vcpu); /* inner loop */
+static inline void context_load_dr(struct vcpu *vcpu, uint64_t dr7)
+{
+	if (unlikely(dr7 & REG_DR7_ENABLES))
+		context_own_dr(vcpu);
+}
 static inline bool context_dr_owned(const struct vcpu *vcpu)
 {
 	return vcpu->context->dr_loaded;

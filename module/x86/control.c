@@ -314,10 +314,8 @@ static enum exit_action access_cr(struct vcpu *vcpu, unsigned int cr, bool write
 enum exit_action x86_exit_cr_access(struct vcpu *vcpu, unsigned int cr, bool write,
 				    unsigned int gpr)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, write ? OP_MOV_TO_CR : OP_MOV_FROM_CR, &action))
-		return action;
+	if (!x86_locate(vcpu, write ? OP_MOV_TO_CR : OP_MOV_FROM_CR))
+		return vcpu->not_located;
 	return access_cr(vcpu, cr, write, gpr);
 }
 
@@ -330,9 +328,7 @@ static enum exit_action clear_task_switched(struct vcpu *vcpu)
 
 enum exit_action x86_exit_clts(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
-	return x86_locate(vcpu, OP_CLTS, &action) ? clear_task_switched(vcpu) : action;
+	return x86_locate(vcpu, OP_CLTS) ? clear_task_switched(vcpu) : vcpu->not_located;
 }
 
 /* LMSW sets PE, MP, EM and TS, but never clears PE. */
@@ -346,9 +342,7 @@ static enum exit_action load_status_word(struct vcpu *vcpu, uint64_t value)
 
 enum exit_action x86_exit_lmsw(struct vcpu *vcpu, uint16_t value)
 {
-	enum exit_action action;
-
-	return x86_locate(vcpu, OP_LMSW, &action) ? load_status_word(vcpu, value) : action;
+	return x86_locate(vcpu, OP_LMSW) ? load_status_word(vcpu, value) : vcpu->not_located;
 }
 
 enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu)
@@ -439,10 +433,8 @@ static enum exit_action access_dr(struct vcpu *vcpu, unsigned int dr, bool write
 enum exit_action x86_exit_dr_access(struct vcpu *vcpu, unsigned int dr, bool write,
 				    unsigned int gpr)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, write ? OP_MOV_TO_DR : OP_MOV_FROM_DR, &action))
-		return action;
+	if (!x86_locate(vcpu, write ? OP_MOV_TO_DR : OP_MOV_FROM_DR))
+		return vcpu->not_located;
 	return access_dr(vcpu, dr, write, gpr);
 }
 

@@ -70,6 +70,24 @@ void cpuid_update(struct vm *vm);
 void cpuid_build(struct cpuid_table *table, const struct vm_cpu_topology *topology,
 		 unsigned int levels);
 
+/*
+ * The registers of a leaf that answers the same always, whatever the subleaf: NULL, it does not
+ * or is not in the table, and cpuid_query is to be asked. any
+ */
+static inline const uint32_t *cpuid_constant(const struct cpuid_table *table, uint32_t leaf)
+{
+	const struct cpuid_entry *entry;
+	unsigned int first;
+
+	if (leaf >= CPUID_BASIC_LEAVES)
+		return NULL;
+	first = table->basic[os_index_nospec(leaf, CPUID_BASIC_LEAVES)];
+	if (!first)
+		return NULL;
+	entry = &table->entry[first - 1];
+	return entry->flags ? NULL : entry->regs;
+}
+
 /* Execute CPUID: regs is EAX, EBX, ECX, EDX. Owner; any context. */
 void cpuid_query(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 

@@ -102,16 +102,12 @@ void emulate_single_step(struct vcpu *vcpu, uint64_t rflags)
 static enum exit_action cannot_emulate(struct vcpu *vcpu)
 {
 	const struct emulation *emulation = vcpu->emulation;
-	struct vcpu_access access = {
-		.address = emulation->gpa,
-		.write = emulation->prot & VM_PROT_WRITE,
-	};
 
 	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);
 	if (vcpu->reply_mode || !emulation->prot)
 		return x86_raise_ud(vcpu);
 	vcpu->next_rip = 0;
-	return vcpu_exit_access(vcpu, &access);
+	return vcpu_exit_memory(vcpu, emulation->gpa, 0, emulation->prot & VM_PROT_WRITE, 0);
 }
 
 /*
@@ -212,12 +208,16 @@ static uint64_t rip_behind(const struct vcpu *vcpu)
 static enum exit_action ask_program(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
+	const struct vcpu_access *access = &emulation->access;
 
 	vcpu->next_rip = rip_behind(vcpu);
 	emulation->active = vcpu->reply_mode;
 	if (!vcpu->reply_mode)
 		emulation_reset(vcpu);
-	return vcpu_exit_access(vcpu, &emulation->access);
+	if (access->port)
+		return vcpu_exit_port(vcpu, (uint16_t)access->address, access->size, !access->write,
+				      access->write ? (uint32_t)access->data : 0);
+	return vcpu_exit_memory(vcpu, access->address, access->size, access->write, access->data);
 }
 
 static enum exit_action wait(struct vcpu *vcpu)

@@ -61,15 +61,18 @@ static void add_to_log(struct emulation *emulation, const struct vcpu_access *ac
 /* One access to a device of the kernel's: 0, DEVICE_EXIT, -ENOENT. */
 static int kernel_device(struct vcpu *vcpu, struct vcpu_access *access)
 {
-	uint32_t data = (uint32_t)access->data;
-	int result;
+	int64_t result;
 
 	if (!access->port)
 		return device_mmio(vcpu, access->address, access->write, access->size,
 				   &access->data);
-	result = device_port(vcpu, (uint16_t)access->address, access->write, access->size, &data);
-	access->data = data;
-	return result;
+	result = device_port(vcpu, (uint16_t)access->address, access->write, access->size,
+			     (uint32_t)access->data);
+	if (result < 0)
+		return (int)result;
+	if (!access->write)
+		access->data = (uint64_t)result;
+	return 0;
 }
 
 /* One access of 1, 2, 4 or 8 bytes to some device. */

@@ -41,18 +41,32 @@ static enum exit_action exit_after(struct vcpu *vcpu, enum vm_exitcode code)
 
 /* --- CPUID, MSRs, TSC ---------------------------------------------------------------- */
 
-enum exit_action x86_exit_cpuid(struct vcpu *vcpu)
+static void set_cpuid(struct vcpu *vcpu, const uint32_t *regs)
 {
-	enum exit_action action;
-	uint32_t regs[4];
-
-	if (!x86_locate(vcpu, OP_CPUID, &action))
-		return action;
-	cpuid_query(vcpu, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX], regs);
 	vcpu->gpr[GPR_RAX] = regs[CPUID_REG_EAX];
 	vcpu->gpr[GPR_RBX] = regs[CPUID_REG_EBX];
 	vcpu->gpr[GPR_RCX] = regs[CPUID_REG_ECX];
 	vcpu->gpr[GPR_RDX] = regs[CPUID_REG_EDX];
+}
+
+static noinline enum exit_action exit_cpuid_query(struct vcpu *vcpu)
+{
+	uint32_t regs[4];
+
+	cpuid_query(vcpu, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX], regs);
+	set_cpuid(vcpu, regs);
+	return x86_complete(vcpu);
+}
+
+enum exit_action x86_exit_cpuid(struct vcpu *vcpu)
+{
+	const uint32_t *regs = cpuid_constant(vcpu->vm->cpuid, (uint32_t)vcpu->gpr[GPR_RAX]);
+
+	if (!x86_locate(vcpu, OP_CPUID))
+		return vcpu->not_located;
+	if (!regs)
+		return exit_cpuid_query(vcpu);
+	set_cpuid(vcpu, regs);
 	return x86_complete(vcpu);
 }
 
@@ -65,18 +79,16 @@ static enum exit_action exit_unknown_msr(struct vcpu *vcpu, enum vm_exitcode cod
 
 enum exit_action x86_exit_rdmsr(struct vcpu *vcpu)
 {
-	enum exit_action action;
-	uint64_t value = 0;
 	int error;
 
-	if (!x86_locate(vcpu, OP_RDMSR, &action))
-		return action;
-	error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &value);
+	if (!x86_locate(vcpu, OP_RDMSR))
+		return vcpu->not_located;
+	error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &vcpu->msr_read);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_RDMSR, 0);
 	if (error)
 		return x86_raise_gp(vcpu);
-	set_edx_eax(vcpu, value);
+	set_edx_eax(vcpu, vcpu->msr_read);
 	return x86_complete(vcpu);
 }
 
@@ -86,8 +98,8 @@ enum exit_action x86_exit_wrmsr(struct vcpu *vcpu)
 	enum exit_action action;
 	int error;
 
-	if (!x86_locate(vcpu, OP_WRMSR, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_WRMSR))
+		return vcpu->not_located;
 	error = msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_WRMSR, value);
@@ -99,22 +111,18 @@ enum exit_action x86_exit_wrmsr(struct vcpu *vcpu)
 
 enum exit_action x86_exit_rdtsc(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, OP_RDTSC, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_RDTSC))
+		return vcpu->not_located;
 	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
 	return x86_complete(vcpu);
 }
 
 enum exit_action x86_exit_rdtscp(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
 	if (!cpuid_has(vcpu->vm, CPU_RDTSCP))
 		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_RDTSCP, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_RDTSCP))
+		return vcpu->not_located;
 	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
 	vcpu->gpr[GPR_RCX] = (uint32_t)vcpu->context->tsc_aux;
 	return x86_complete(vcpu);
@@ -130,10 +138,8 @@ enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
 /* An event that waits for the end of this instruction's shadow wakes it at once. */
 enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, OP_HLT, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_HLT))
+		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_HALT_EXIT)) {
 		vcpu->exit.u.hlt.rflags = vcpu->rflags;
 		vcpu->exit.u.hlt.intr_status = 0;
@@ -148,10 +154,8 @@ enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 /* The outer loop lets other threads run: one of them may be what is waited for. */
 enum exit_action x86_exit_pause(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, OP_PAUSE, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_PAUSE))
+		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_PAUSE_EXIT))
 		return exit_after(vcpu, VM_EXITCODE_PAUSE);
 	(void)x86_complete(vcpu);
@@ -162,9 +166,7 @@ enum exit_action x86_exit_pause(struct vcpu *vcpu)
 
 static enum exit_action skip(struct vcpu *vcpu, enum instruction_op op)
 {
-	enum exit_action action;
-
-	return x86_locate(vcpu, op, &action) ? x86_complete(vcpu) : action;
+	return x86_locate(vcpu, op) ? x86_complete(vcpu) : vcpu->not_located;
 }
 
 enum exit_action x86_exit_invd(struct vcpu *vcpu)
@@ -179,11 +181,9 @@ enum exit_action x86_exit_wbinvd(struct vcpu *vcpu)
 
 enum exit_action x86_exit_invlpg(struct vcpu *vcpu, uint64_t address)
 {
-	enum exit_action action;
-
 	(void)address;
-	if (!x86_locate(vcpu, OP_INVLPG, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_INVLPG))
+		return vcpu->not_located;
 	backend->flush_nested(vcpu);
 	return x86_complete(vcpu);
 }
@@ -200,12 +200,11 @@ static unsigned int privilege_level(struct vcpu *vcpu)
 enum exit_action x86_exit_xsetbv(struct vcpu *vcpu)
 {
 	uint64_t value = edx_eax(vcpu);
-	enum exit_action action;
 
 	if (!(vcpu_reg(vcpu, VM_REG_GUEST_CR4) & REG_CR4_OSXSAVE))
 		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_XSETBV, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_XSETBV))
+		return vcpu->not_located;
 	if (privilege_level(vcpu) != 0 || (uint32_t)vcpu->gpr[GPR_RCX] != 0 ||
 	    x86_check_xcr0(vcpu, value))
 		return x86_raise_gp(vcpu);
@@ -234,10 +233,8 @@ enum exit_action x86_exit_triple_fault(struct vcpu *vcpu)
 /* RIP stays: the program decides whether the guest is to have the exception. */
 enum exit_action x86_exit_breakpoint(struct vcpu *vcpu)
 {
-	enum exit_action action;
-
-	if (!x86_locate(vcpu, OP_INT3, &action))
-		return action;
+	if (!x86_locate(vcpu, OP_INT3))
+		return vcpu->not_located;
 	vcpu->exit.u.bpt.inst_length = (int)(vcpu->next_rip - vcpu->rip);
 	vcpu->next_rip = 0;
 	return vcpu_exit_program(vcpu, VM_EXITCODE_BPT);
@@ -296,33 +293,28 @@ static uint32_t size_mask(unsigned int size)
 	return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-static enum exit_action exit_program_port(struct vcpu *vcpu, const struct x86_io *io)
+static enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port, unsigned int size,
+					  bool in)
 {
-	struct vcpu_access access = {
-		.address = io->port,
-		.data = (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(io->size),
-		.size = io->size,
-		.port = true,
-		.write = !io->in,
-	};
+	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(size);
 
-	(void)vcpu_exit_access(vcpu, &access);
+	(void)vcpu_exit_port(vcpu, port, size, in, value);
 	if (!vcpu->access_pending)
 		vcpu->intr_shadow = false;
 	return EXIT_PROGRAM;
 }
 
-static enum exit_action exit_plain_io(struct vcpu *vcpu, const struct x86_io *io)
+enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in)
 {
-	uint32_t value = (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(io->size);
-	enum exit_action action;
+	int64_t value;
 
-	if (!x86_locate(vcpu, io->in ? OP_IN : OP_OUT, &action))
-		return action;
-	if (device_port(vcpu, io->port, !io->in, io->size, &value))
-		return exit_program_port(vcpu, io);
-	if (io->in)
-		merge_rax(vcpu, io->size, value);
+	if (!x86_locate(vcpu, in ? OP_IN : OP_OUT))
+		return vcpu->not_located;
+	value = device_port(vcpu, port, !in, size, (uint32_t)vcpu->gpr[GPR_RAX]);
+	if (value < 0)
+		return exit_program_port(vcpu, port, size, in);
+	if (in)
+		merge_rax(vcpu, size, (uint64_t)value);
 	return x86_complete(vcpu);
 }
 
@@ -380,8 +372,8 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 
 enum exit_action x86_exit_io(struct vcpu *vcpu, const struct x86_io *io)
 {
-	if (likely(!io->string))
-		return exit_plain_io(vcpu, io);
+	if (!io->string)
+		return x86_exit_port(vcpu, io->port, io->size, io->in);
 	return vcpu->reply_mode ? emulate_string_io(vcpu, io) : exit_string(vcpu, *io);
 }
 

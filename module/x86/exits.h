@@ -52,10 +52,13 @@ enum exit_action x86_exit_host_event(struct vcpu *vcpu);
 /* --- I/O ports --------------------------------------------------------------- */
 
 /*
- * An IN, OUT, INS or OUTS. Permission (IOPL, TSS bitmap) has been checked by the
- * hardware: those faults come before the exit (APM vol. 2, 15.10.1 and 15.7;
+ * An IN or OUT of 'size' (1, 2 or 4) bytes. Permission (IOPL, TSS bitmap) has been checked
+ * by the hardware: those faults come before the exit (APM vol. 2, 15.10.1 and 15.7;
  * SDM vol. 3, 26.1.1 and 26.1.3).
  */
+enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in);
+
+/* An INS or OUTS, or one of the four. */
 struct x86_io {
 	uint16_t port;
 	uint8_t size; /* 1, 2 or 4 bytes */

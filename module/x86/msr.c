@@ -612,7 +612,7 @@ const struct msr_row msr_rows[] = {
 
 const unsigned int msr_row_count = ARRAY_SIZE(msr_rows);
 
-static const struct msr_row *find_row(uint32_t msr)
+static const struct msr_row *search_row(uint32_t msr)
 {
 	unsigned int low = 0;
 	unsigned int high = ARRAY_SIZE(msr_rows);
@@ -630,38 +630,70 @@ static const struct msr_row *find_row(uint32_t msr)
 	return &msr_rows[low];
 }
 
-/* The row of a register the guest is shown: else NULL and *error. */
-static const struct msr_row *shown_row(const struct vm *vm, uint32_t msr, int *error)
-{
-	const struct msr_row *row = find_row(msr);
+/* 1 + a register's row, for the blocks of numbers that processors have registers in; 0: none. */
+#define LOW_REGISTERS 0x1000u
+#define AMD64_BASE    0xc0000000u
+#define AMD64_COUNT   0x200u
 
-	*error = -ENOENT;
-	if (!row)
-		return NULL;
-	*error = -EINVAL;
+static uint8_t low_row[LOW_REGISTERS];
+static uint8_t amd64_row[AMD64_COUNT];
+static_assert(ARRAY_SIZE(msr_rows) < 256);
+
+static void fill_rows(uint8_t *rows, uint32_t base, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct msr_row *row = search_row(base + i);
+
+		rows[i] = row ? (uint8_t)(row - msr_rows + 1) : 0;
+	}
+}
+
+void msr_init(void)
+{
+	fill_rows(low_row, 0, LOW_REGISTERS);
+	fill_rows(amd64_row, AMD64_BASE, AMD64_COUNT);
+}
+
+static __always_inline const struct msr_row *find_row(uint32_t msr)
+{
+	unsigned int row;
+
+	if (likely(msr < LOW_REGISTERS))
+		row = low_row[os_index_nospec(msr, LOW_REGISTERS)];
+	else if (msr - AMD64_BASE < AMD64_COUNT)
+		row = amd64_row[os_index_nospec(msr - AMD64_BASE, AMD64_COUNT)];
+	else
+		return search_row(msr);
+	return row ? &msr_rows[row - 1] : NULL;
+}
+
+static bool is_shown(const struct vm *vm, const struct msr_row *row)
+{
 	if (row->vendor && row->vendor != vm->cpuid->vendor)
-		return NULL;
-	return cpuid_has(vm, row->feature) ? row : NULL;
+		return false;
+	return cpuid_has(vm, row->feature);
 }
 
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	int error;
-	const struct msr_row *row = shown_row(vcpu->vm, msr, &error);
+	const struct msr_row *row = find_row(msr);
 
 	if (!row)
-		return error;
-	return row->read ? row->read(vcpu, msr, value) : -EINVAL;
+		return -ENOENT;
+	if (unlikely(!row->read) || unlikely(!is_shown(vcpu->vm, row)))
+		return -EINVAL;
+	return row->read(vcpu, msr, value);
 }
 
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	int error;
-	const struct msr_row *row = shown_row(vcpu->vm, msr, &error);
+	const struct msr_row *row = find_row(msr);
 
 	if (!row)
-		return error;
-	return row->write ? row->write(vcpu, msr, value) : -EINVAL;
+		return -ENOENT;
+	if (unlikely(!row->write) || unlikely(!is_shown(vcpu->vm, row)))
+		return -EINVAL;
+	return row->write(vcpu, msr, value);
 }
 
 void msr_reset(struct vcpu *vcpu, bool init)

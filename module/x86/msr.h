@@ -25,6 +25,9 @@ struct msr_row {
 extern const struct msr_row msr_rows[];
 extern const unsigned int msr_row_count;
 
+/* Make finding a row one step. Once, before any VM. */
+void msr_init(void);
+
 /*
  * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
  * #GP; -ENOENT for a register that is not in the table: the program may know it;

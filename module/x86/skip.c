@@ -52,26 +52,15 @@ bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *act
 	return true;
 }
 
-bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op, enum exit_action *action)
+bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op)
 {
 	struct instruction insn;
 
-	if (!x86_find(vcpu, &insn, action))
+	if (!x86_find(vcpu, &insn, &vcpu->not_located))
 		return false;
 	if (insn.op == op)
 		return true;
 	vcpu->next_rip = 0;
-	*action = x86_raise_ud(vcpu);
+	vcpu->not_located = x86_raise_ud(vcpu);
 	return false;
-}
-
-enum exit_action x86_complete(struct vcpu *vcpu)
-{
-	uint64_t rflags = vcpu->rflags;
-
-	vcpu_skip(vcpu);
-	vcpu->rflags = rflags & ~REG_RFLAGS_RF;
-	if (unlikely(rflags & REG_RFLAGS_TF))
-		emulate_single_step(vcpu, rflags);
-	return EXIT_RESUME;
 }

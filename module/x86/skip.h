@@ -9,6 +9,8 @@
 
 #include "core/vm.h"
 #include "x86/decode.h"
+#include "x86/emulate.h"
+#include "x86/regs.h"
 
 /*
  * Decode the instruction at RIP and set vcpu->next_rip past it: true. Otherwise
@@ -19,13 +21,14 @@
 bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action);
 
 /*
- * Make vcpu->next_rip known, for an exit about instruction 'op': true; else as
- * x86_find. Costs next to nothing where the hardware has reported it. Owner.
+ * Make vcpu->next_rip known, for an exit about instruction 'op': true; else as x86_find,
+ * and vcpu->not_located is what the handler has to return. (By a pointer it would cost each
+ * handler a stack protector.) Next to nothing where the hardware has reported it. Owner.
  */
-bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op, enum exit_action *action);
-static inline bool x86_locate(struct vcpu *vcpu, enum instruction_op op, enum exit_action *action)
+bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op);
+static inline bool x86_locate(struct vcpu *vcpu, enum instruction_op op)
 {
-	return likely(vcpu->next_rip != 0) || x86_locate_slow(vcpu, op, action);
+	return likely(vcpu->next_rip != 0) || x86_locate_slow(vcpu, op);
 }
 
 /*
@@ -33,7 +36,16 @@ static inline bool x86_locate(struct vcpu *vcpu, enum instruction_op op, enum ex
  * from its end: RF and the interrupt shadow go, a single-step trap comes. Returns
  * EXIT_RESUME. Owner.
  */
-enum exit_action x86_complete(struct vcpu *vcpu);
+static inline enum exit_action x86_complete(struct vcpu *vcpu)
+{
+	uint64_t rflags = vcpu->rflags;
+
+	vcpu_skip(vcpu);
+	vcpu->rflags = rflags & ~REG_RFLAGS_RF;
+	if (unlikely(rflags & REG_RFLAGS_TF))
+		emulate_single_step(vcpu, rflags);
+	return EXIT_RESUME;
+}
 
 /* Raise an exception with error code 0 (#GP), or #UD. Return EXIT_RESUME. Owner. */
 enum exit_action x86_raise_gp(struct vcpu *vcpu);

@@ -27,6 +27,7 @@ static void load(void)
 {
 	os_run_begin();
 	context_load(vcpu);
+	context_load_dr(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_DR7)); /* as every back end does */
 }
 
 static void put(void)

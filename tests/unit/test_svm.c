@@ -29,7 +29,6 @@ static struct {
 	void (*run)(struct vmcb *vmcb); /* what else the guest does */
 	unsigned int entries;
 	unsigned int host_saves;
-	uint16_t ldtr;
 	uint64_t cr2; /* as written by hand */
 	bool gif_set;
 } cpu;
@@ -56,13 +55,8 @@ void svm_save_host(uint64_t host_pa)
 {
 	struct vmcb *host = os_phys_to_virt(host_pa);
 
-	host->save.ldtr.selector = cpu.ldtr;
+	host->save.ldtr.selector = os_read_ldtr();
 	cpu.host_saves++;
-}
-
-uint16_t svm_read_ldtr(void)
-{
-	return cpu.ldtr;
 }
 
 void svm_write_cr2(uint64_t value)
@@ -617,12 +611,12 @@ TEST(an_ldt_that_comes_meanwhile_is_kept)
 	CHECK_EQ(cpu.host_saves, 1);
 	svm_backend.enter(vcpu);
 	CHECK_EQ(cpu.host_saves, 1);
-	cpu.ldtr = 0x28;
+	os_user_cpu(0)->ldtr = 0x28;
 	svm_backend.enter(vcpu);
 	CHECK_EQ(cpu.host_saves, 2);
 	svm_backend.enter(vcpu);
 	CHECK_EQ(cpu.host_saves, 3);
-	cpu.ldtr = 0;
+	os_user_cpu(0)->ldtr = 0;
 	svm_backend.enter(vcpu);
 	CHECK_EQ(cpu.host_saves, 4);
 	svm_backend.enter(vcpu);

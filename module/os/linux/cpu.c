@@ -4,13 +4,7 @@
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/smp.h>
-#include <asm/fpu/api.h>
 #include "os/os.h"
-
-unsigned int os_cpu_id(void)
-{
-	return raw_smp_processor_id();
-}
 
 unsigned int os_cpu_possible(void)
 {
@@ -46,20 +40,6 @@ int os_each_cpu(int (*fn)(void *arg), void *arg)
 	on_each_cpu(each_cpu, &each, 1);
 	cpus_read_unlock();
 	return atomic_read(&each.error);
-}
-
-/*
- * kernel_fpu_begin() puts the process's registers away, until it goes back to
- * user space, and turns preemption off.
- */
-void os_run_begin(void)
-{
-	kernel_fpu_begin();
-}
-
-void os_run_end(void)
-{
-	kernel_fpu_end();
 }
 
 /* Vector 2 with interrupts off is what the host's handler expects of an NMI. */

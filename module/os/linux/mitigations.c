@@ -10,12 +10,7 @@
 #include "os/linux/vmm_linux.h"
 #include "os/os.h"
 
-static struct os_mitigations mitigations __ro_after_init;
-
-const struct os_mitigations *os_mitigations(void)
-{
-	return &mitigations;
-}
+struct os_mitigations os_linux_mitigations __ro_after_init;
 
 /* MDS, TAA, MMIO stale data, RFDS; on AMD TSA, which has a bit for guests alone. */
 static bool wants_cleared_buffers(void)
@@ -51,9 +46,9 @@ static bool wants_l1d_flush(void)
 
 void __init mitigations_init(void)
 {
-	mitigations.ibpb = boot_cpu_has(X86_FEATURE_USE_IBPB);
-	mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
-	mitigations.rsb_fill = wants_rsb_fill();
-	mitigations.clear_cpu_buffers = wants_cleared_buffers();
-	mitigations.flush_l1d = wants_l1d_flush();
+	os_linux_mitigations.ibpb = boot_cpu_has(X86_FEATURE_USE_IBPB);
+	os_linux_mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
+	os_linux_mitigations.rsb_fill = wants_rsb_fill();
+	os_linux_mitigations.clear_cpu_buffers = wants_cleared_buffers();
+	os_linux_mitigations.flush_l1d = wants_l1d_flush();
 }

@@ -18,6 +18,7 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -26,6 +27,7 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
+#include <asm/fpu/api.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/processor.h>
@@ -156,6 +158,26 @@ static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags)
 	raw_spin_unlock_irqrestore(&lock->lock, flags);
 }
 
+static inline bool os_mutex_trylock(struct os_mutex *mutex)
+{
+	return mutex_trylock(&mutex->mutex);
+}
+
+static inline void os_mutex_unlock(struct os_mutex *mutex)
+{
+	mutex_unlock(&mutex->mutex);
+}
+
+static inline void os_thread_attach(struct os_thread *thread)
+{
+	WRITE_ONCE(thread->task, current);
+}
+
+static inline void os_thread_detach(struct os_thread *thread)
+{
+	WRITE_ONCE(thread->task, NULL);
+}
+
 /* A pending signal is -ERESTARTSYS to the kernel, -EINTR to us. */
 #define os_wait_event(wq, condition) (wait_event_interruptible((wq)->head, condition) ? -EINTR : 0)
 #define os_wait_event_killable(wq, condition) \
@@ -181,6 +203,55 @@ static inline void os_irq_enable(void)
 	local_irq_enable();
 }
 
+static inline unsigned int os_cpu_id(void)
+{
+	return raw_smp_processor_id();
+}
+
+/*
+ * kernel_fpu_begin() puts the process's registers away, until it goes back to
+ * user space, and turns preemption off.
+ */
+static inline void os_run_begin(void)
+{
+	kernel_fpu_begin();
+}
+
+static inline void os_run_end(void)
+{
+	kernel_fpu_end();
+}
+
+#define OS_LINUX_TIF_URGENT (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+
+static inline bool os_thread_wanted(void)
+{
+	return READ_ONCE(current_thread_info()->flags) & (OS_LINUX_TIF_URGENT | _TIF_NOTIFY_RESUME);
+}
+
+/* Work left for the task (TIF_NOTIFY_SIGNAL) is os_return_pending()'s, not a signal. */
+static inline bool os_signal_pending(void)
+{
+	return test_thread_flag(TIF_SIGPENDING);
+}
+
+static inline bool os_return_pending(void)
+{
+	return test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current);
+}
+
+static inline void os_yield(void)
+{
+	cond_resched();
+}
+
+extern struct os_mitigations os_linux_mitigations;
+
+static inline const struct os_mitigations *os_mitigations(void)
+{
+	return &os_linux_mitigations;
+}
+
 /*
  * Work of another thread, or a signal. TIF_NOTIFY_RESUME alone is no reason:
  * after every context switch of a thread that uses rseq it is set, and stays set
@@ -193,7 +264,7 @@ static inline bool os_run_should_leave(void)
 {
 	unsigned long flags = READ_ONCE(current_thread_info()->flags);
 
-	if (unlikely(flags & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)))
+	if (unlikely(flags & OS_LINUX_TIF_URGENT))
 		return true;
 	if (unlikely(flags & _TIF_NOTIFY_RESUME) && task_work_pending(current))
 		return true;
@@ -273,6 +344,14 @@ static inline uint64_t os_read_cr4(void)
 	return value;
 }
 
+static inline uint16_t os_read_ldtr(void)
+{
+	uint64_t selector;
+
+	asm volatile("sldt %q0" : "=r"(selector));
+	return (uint16_t)selector;
+}
+
 /* The register's number is part of the instruction, so each has a case. */
 static inline uint64_t os_read_dr(unsigned int index)
 {
@@ -323,6 +402,11 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 		asm volatile("mov %0, %%db7" : : "r"(value) : "memory");
 		break;
 	}
+}
+
+static inline unsigned int os_index_nospec(unsigned int index, unsigned int size)
+{
+	return array_index_nospec(index, size);
 }
 
 /* --- tracing --------------------------------------------------------------- */

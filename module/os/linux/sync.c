@@ -22,16 +22,6 @@ int os_mutex_lock_killable(struct os_mutex *mutex)
 	return mutex_lock_killable(&mutex->mutex);
 }
 
-bool os_mutex_trylock(struct os_mutex *mutex)
-{
-	return mutex_trylock(&mutex->mutex);
-}
-
-void os_mutex_unlock(struct os_mutex *mutex)
-{
-	mutex_unlock(&mutex->mutex);
-}
-
 void os_waitq_init(struct os_waitq *wq)
 {
 	init_waitqueue_head(&wq->head);
@@ -40,16 +30,6 @@ void os_waitq_init(struct os_waitq *wq)
 void os_wake(struct os_waitq *wq)
 {
 	wake_up_all(&wq->head);
-}
-
-void os_thread_attach(struct os_thread *thread)
-{
-	WRITE_ONCE(thread->task, current);
-}
-
-void os_thread_detach(struct os_thread *thread)
-{
-	WRITE_ONCE(thread->task, NULL);
 }
 
 /*
@@ -65,20 +45,4 @@ void os_thread_kick(struct os_thread *thread)
 	if (task)
 		kick_process(task);
 	rcu_read_unlock();
-}
-
-/* Work left for the task (TIF_NOTIFY_SIGNAL) is os_return_pending()'s, not a signal. */
-bool os_signal_pending(void)
-{
-	return test_thread_flag(TIF_SIGPENDING);
-}
-
-bool os_return_pending(void)
-{
-	return test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current);
-}
-
-void os_yield(void)
-{
-	cond_resched();
 }

@@ -254,7 +254,7 @@ static long run_reply(struct file *file, unsigned long arg)
 
 	if (os_copyin_words((const void *)arg, run, ARRAY_SIZE(run)))
 		return -EFAULT;
-	return ioctl_run(vmfile->vmdev->vm, ioctl_lookup(VM_RUN_REPLY), run);
+	return ioctl_run_reply(vmfile->vmdev->vm, (const struct vm_run_reply *)run);
 }
 
 static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long arg)

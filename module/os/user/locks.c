@@ -193,6 +193,11 @@ void os_thread_kick(struct os_thread *thread)
 		__atomic_fetch_add(&thread->kicks, 1, __ATOMIC_SEQ_CST);
 }
 
+bool os_thread_wanted(void)
+{
+	return os_signal_pending() || __atomic_load_n(&return_wanted, __ATOMIC_SEQ_CST);
+}
+
 bool os_signal_pending(void)
 {
 	return __atomic_load_n(&signal_state, __ATOMIC_SEQ_CST) != OS_USER_SIGNAL_NONE;

@@ -101,6 +101,7 @@ struct os_timer {
 #define OS_USER_MSRS 256
 struct os_user_cpu {
 	uint64_t cr0, cr3, cr4;
+	uint16_t ldtr;
 	uint64_t dr[8];
 	uint64_t xcr0;
 	uint32_t msr_number[OS_USER_MSRS];
@@ -256,6 +257,17 @@ static inline uint64_t os_read_cr3(void)
 static inline uint64_t os_read_cr4(void)
 {
 	return os_user_this_cpu()->cr4;
+}
+
+static inline uint16_t os_read_ldtr(void)
+{
+	return os_user_this_cpu()->ldtr;
+}
+
+static inline unsigned int os_index_nospec(unsigned int index, unsigned int size)
+{
+	(void)size;
+	return index;
 }
 
 static inline uint64_t os_read_dr(unsigned int index)
