@@ -15,24 +15,39 @@
  * them from the VMCS, but with a selector of 0 where user space has one of its own,
  * without LDT, and with table limits of its own (SDM vol. 3, 27.5.2).
  */
+struct os_host_table {
+	uint16_t limit;
+	uint64_t base;
+} __packed; /* as LGDT and LIDT want it */
+
 struct os_host_segments {
-	uint16_t cs, ss, ds, es, fs, gs, ldtr, tr; /* selectors */
-	uint16_t gdt_limit, idt_limit;
-	uint64_t fs_base, gs_base, tr_base, gdt_base, idt_base;
+	/* Of the CPU: the same for every process on it. */
+	uint16_t cs, ss, tr;
+	struct os_host_table gdt, idt;
+	uint64_t gs_base, tr_base;
+
+	/* Of the process. */
+	uint16_t ds, es, fs, gs, ldtr;
+	uint64_t fs_base;
 };
+
+#include "os_vmx.h"
 
 /* Read them. Preemption off. */
 void os_host_segments_save(struct os_host_segments *segments);
+/*
+ * Read again what is the process's, on the CPU where the rest was read. False: it is as it was.
+ * Preemption off.
+ */
+OS_VMX_INLINE bool os_host_segments_refresh(struct os_host_segments *segments);
 /* Bring back what VM exits have changed of them. On the CPU they were read on, preemption off. */
-void os_host_segments_restore(const struct os_host_segments *segments);
+OS_VMX_INLINE void os_host_segments_restore(const struct os_host_segments *segments);
 
 /* Set or clear CR4.VMXE on this CPU, in the register and in the kernel's copy. Interrupts off. */
 void os_set_vmxe(bool on);
 
 /* The host enters its handlers by FRED: there is no vector 2 to call for an NMI. any */
 bool os_uses_fred(void);
-
-#include "os_vmx.h"
 
 /*
  * The instructions (SDM vol. 3, chapter 30). 0, or -EIO where the processor reports a

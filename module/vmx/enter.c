@@ -60,10 +60,8 @@ static uint16_t kernel_selector(uint16_t selector)
 	return selector & SELECTOR_NOT_KERNELS ? 0 : selector;
 }
 
-static void write_host_segments(const struct os_host_segments *host)
+static void write_host_process(const struct os_host_segments *host)
 {
-	os_vmwrite(VMCS_HOST_CS, host->cs);
-	os_vmwrite(VMCS_HOST_SS, host->ss);
 	os_vmwrite(VMCS_HOST_DS, kernel_selector(host->ds));
 	os_vmwrite(VMCS_HOST_ES, kernel_selector(host->es));
 	os_vmwrite(VMCS_HOST_FS, kernel_selector(host->fs));
@@ -74,11 +72,13 @@ static void write_host_segments(const struct os_host_segments *host)
 /* The same for every process on a CPU. */
 static void write_host_cpu(const struct os_host_segments *host, const struct vmx_cpu *cpu)
 {
+	os_vmwrite(VMCS_HOST_CS, host->cs);
+	os_vmwrite(VMCS_HOST_SS, host->ss);
 	os_vmwrite(VMCS_HOST_TR, host->tr);
 	os_vmwrite(VMCS_HOST_TR_BASE, host->tr_base);
 	os_vmwrite(VMCS_HOST_GS_BASE, host->gs_base);
-	os_vmwrite(VMCS_HOST_GDTR_BASE, host->gdt_base);
-	os_vmwrite(VMCS_HOST_IDTR_BASE, host->idt_base);
+	os_vmwrite(VMCS_HOST_GDTR_BASE, host->gdt.base);
+	os_vmwrite(VMCS_HOST_IDTR_BASE, host->idt.base);
 	os_vmwrite(VMCS_HOST_CR0, os_read_cr0());
 	os_vmwrite(VMCS_HOST_EFER, cpu->efer);
 	os_vmwrite(VMCS_HOST_PAT, cpu->pat);
@@ -88,18 +88,6 @@ static void write_host_cpu(const struct os_host_segments *host, const struct vmx
 }
 
 /* --- edges of the inner loop ------------------------------------------------------------------- */
-
-static uint32_t switch_flags(void)
-{
-	const struct os_mitigations *mitigations = os_mitigations();
-	uint32_t flags = 0;
-
-	if (mitigations->rsb_fill)
-		flags |= VMX_SWITCH_FILL_RSB;
-	if (mitigations->clear_cpu_buffers)
-		flags |= VMX_SWITCH_CLEAR_BUFFERS;
-	return flags;
-}
 
 static void load_msrs(struct vmx_vcpu *vmx)
 {
@@ -123,7 +111,7 @@ static void put_msrs(struct vmx_vcpu *vmx)
 	vmx->kernel_gs_base = os_rdmsr(MSRN_KERNEL_GS_BASE);
 	if (vmx->kernel_gs_base != vmx->host_kernel_gs_base)
 		os_wrmsr(MSRN_KERNEL_GS_BASE, vmx->host_kernel_gs_base);
-	if (vmx->host_debugctl)
+	if (unlikely(vmx->host_debugctl))
 		os_wrmsr(MSRN_DEBUGCTL, vmx->host_debugctl);
 }
 
@@ -131,9 +119,10 @@ static void load_debug_registers(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	bool owned = context_dr_owned(vcpu);
 
-	if (owned)
+	if (unlikely(owned))
 		os_write_dr(6, vmx->dr6);
-	vmx_set_bits(vmx, FIELD_PRIMARY_CONTROLS, PRIMARY_MOV_DR, !owned);
+	if (unlikely(!(vmx->field[FIELD_PRIMARY_CONTROLS] & PRIMARY_MOV_DR) != owned))
+		vmx_set_bits(vmx, FIELD_PRIMARY_CONTROLS, PRIMARY_MOV_DR, !owned);
 }
 
 void vmx_own_debug_registers(struct vcpu *vcpu)
@@ -142,12 +131,26 @@ void vmx_own_debug_registers(struct vcpu *vcpu)
 	load_debug_registers(vcpu, vmx_vcpu(vcpu));
 }
 
-/* What a CPU on which the vCPU was not last has to be told. */
-static void arrive(struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
+static bool is_at_home(const struct vmx_vcpu *vmx, const struct vmx_cpu *cpu)
 {
+	return vmx->cpu == cpu && vmx->epoch == cpu->epoch;
+}
+
+/* What a CPU on which the vCPU was not last has to be told, and the first of all. */
+static noinline void arrive(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
+{
+	if (!vmx->made) {
+		write_controls(vcpu, vmx);
+		write_optional(vcpu);
+		vmx->made = true;
+	}
 	vmx->cpu = cpu;
 	vmx->epoch = cpu->epoch;
+	os_host_segments_save(&vmx->host);
 	write_host_cpu(&vmx->host, cpu);
+	write_host_process(&vmx->host);
+	vmx->host_cr3 = 0;
+	vmx->host_cr4 = 0;
 	vmx_translations_forget(vmx);
 }
 
@@ -160,26 +163,18 @@ void vmx_load(struct vcpu *vcpu)
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	struct vmx_cpu *cpu = vmx_this_cpu();
 
-	os_host_segments_save(&vmx->host);
 	if (unlikely(!vmx->made))
 		(void)os_vmclear(vmx->vmcs_pa);
 	(void)os_vmptrld(vmx->vmcs_pa);
 	vmx->loaded = true;
 	vmx->launched = false;
-	if (unlikely(!vmx->made)) {
-		write_controls(vcpu, vmx);
-		write_optional(vcpu);
-		vmx->made = true;
-	}
-	if (vmx->cpu != cpu || vmx->epoch != cpu->epoch)
-		arrive(vmx, cpu);
-	write_host_segments(&vmx->host);
-	vmx->host_cr3 = 0;
-	vmx->host_cr4 = 0;
+	if (unlikely(!is_at_home(vmx, cpu)))
+		arrive(vcpu, vmx, cpu);
+	else if (unlikely(os_host_segments_refresh(&vmx->host)))
+		write_host_process(&vmx->host);
 	load_msrs(vmx);
 	context_load_dr(vcpu, vmx_get(vmx, FIELD_DR7));
 	load_debug_registers(vcpu, vmx);
-	vmx->switch_flags = switch_flags();
 }
 
 /* DR7 is looked at before each load: to know it saves fetching every field then. */
@@ -187,8 +182,8 @@ void vmx_put(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
-	(void)vmx_get(vmx, FIELD_DR7);
-	if (context_dr_owned(vcpu))
+	(void)vmx_get_loaded(vmx, FIELD_DR7, VMCS_GUEST_DR7);
+	if (unlikely(context_dr_owned(vcpu)))
 		vmx->dr6 = os_read_dr(6);
 	put_msrs(vmx);
 	(void)os_vmclear(vmx->vmcs_pa);
@@ -215,36 +210,52 @@ static uint64_t blocking(const struct vcpu *vcpu, uint64_t interruptibility)
  * The trap of TF that a shadow holds back is a pending debug exception (26.3.1.5); it is
  * none any more where the shadow has gone with the instruction.
  */
-static void set_shadow(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static noinline void set_shadow(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	uint64_t old = vmx_get(vmx, FIELD_INTERRUPTIBILITY);
-	uint64_t new = blocking(vcpu, old);
+	uint64_t new = blocking(vcpu, vmx_get(vmx, FIELD_INTERRUPTIBILITY));
 
-	if (likely(new == old) && likely(!vcpu->intr_shadow))
-		return;
 	vmx_set(vmx, FIELD_INTERRUPTIBILITY, new);
 	vmx_set_bits(vmx, FIELD_PENDING_DEBUG, PENDING_DEBUG_BS,
 		     vcpu->intr_shadow && (vcpu->rflags & REG_RFLAGS_TF));
 }
 
+/* One of the registers that vcpu holds; 'number' is the field's. */
+static void register_in(struct vmx_vcpu *vmx, unsigned int field, uint32_t number, uint64_t value)
+{
+	if (vmx->field[field] == value)
+		return;
+	vmx->field[field] = value;
+	os_vmwrite(number, value);
+}
+
 static void registers_in(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	vmx_set(vmx, FIELD_RSP, vcpu->gpr[GPR_RSP]);
-	vmx_set(vmx, FIELD_RIP, vcpu->rip);
-	vmx_set(vmx, FIELD_RFLAGS, vcpu->rflags);
-	set_shadow(vcpu, vmx);
+	uint64_t shadow = vmx->field[FIELD_INTERRUPTIBILITY] & (BLOCKING_STI | BLOCKING_MOV_SS);
+
+	if (unlikely(shadow | vcpu->intr_shadow))
+		set_shadow(vcpu, vmx);
+	if (unlikely(vmx->dirty))
+		vmx_fields_flush(vmx);
+	register_in(vmx, FIELD_RSP, VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
+	register_in(vmx, FIELD_RIP, VMCS_GUEST_RIP, vcpu->rip);
+	register_in(vmx, FIELD_RFLAGS, VMCS_GUEST_RFLAGS, vcpu->rflags);
 	if (os_read_cr2() != vcpu->cr2)
 		os_write_cr2(vcpu->cr2);
 }
 
+/* The fields that are wanted of every exit; what else the guest may have changed, when asked. */
 static void registers_out(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
+	uint64_t shadow = vmx->field[FIELD_INTERRUPTIBILITY] =
+		os_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vcpu->gpr[GPR_RSP] = vmx->field[FIELD_RSP] = os_vmread(VMCS_GUEST_RSP);
+	vcpu->rip = vmx->field[FIELD_RIP] = os_vmread(VMCS_GUEST_RIP);
+	vcpu->rflags = vmx->field[FIELD_RFLAGS] = os_vmread(VMCS_GUEST_RFLAGS);
 	vcpu->cr2 = os_read_cr2();
-	vcpu->gpr[GPR_RSP] = vmx->field[FIELD_RSP];
-	vcpu->rip = vmx->field[FIELD_RIP];
-	vcpu->rflags = vmx->field[FIELD_RFLAGS];
-	vcpu->intr_shadow = vmx->field[FIELD_INTERRUPTIBILITY] & (BLOCKING_STI | BLOCKING_MOV_SS);
+	vcpu->intr_shadow = shadow & (BLOCKING_STI | BLOCKING_MOV_SS);
 	vcpu->next_rip = 0;
+	vmx_fields_forget(vmx);
 }
 
 /* What an interrupt of the host may have changed since the last entry. */
@@ -292,7 +303,7 @@ static bool world_switch(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 	bool entered;
 
 	context_enter(vcpu);
-	if (unlikely(os_mitigations()->flush_l1d))
+	if (unlikely(flags & VMX_SWITCH_FLUSH_L1D))
 		os_wrmsr(MSRN_FLUSH_CMD, 1);
 	entered = vmx_world_switch(vcpu->gpr, flags);
 	context_exit(vcpu);
@@ -309,7 +320,6 @@ void vmx_enter(struct vcpu *vcpu)
 	}
 	vmx_translations_prepare(vmx);
 	registers_in(vcpu, vmx);
-	vmx_fields_flush(vmx);
 	refresh_host(vmx);
 
 	if (unlikely(!world_switch(vcpu, vmx))) {
@@ -324,9 +334,10 @@ void vmx_enter(struct vcpu *vcpu)
 		return;
 	}
 	vmx->launched = true;
-	vmx_fields_take(vmx);
 	registers_out(vcpu, vmx);
-	if (vmx->reason == VMX_EXIT_EXCEPTION_OR_NMI)
+	if (unlikely(vmx->reason == VMX_EXIT_EXCEPTION_OR_NMI))
 		serve_host(vmx);
-	vmx_events_after_exit(vcpu);
+	vmx->vectoring = (uint32_t)vmx_exit_field(VMCS_VECTORING_INFO);
+	if (unlikely(vmx->vectoring & VM_INTINFO_VALID))
+		vmx_delivery_cut_short(vcpu);
 }

@@ -81,13 +81,11 @@ void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
  * INT3, INTO, INT1 and INTn are not resumed: RIP is still at the instruction, which
  * raises them again. An NMI that did not get in blocks no other.
  */
-void vmx_events_after_exit(struct vcpu *vcpu)
+void vmx_delivery_cut_short(struct vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	uint64_t intinfo = vmx_exit_field(VMCS_VECTORING_INFO);
+	uint64_t intinfo = vmx_vcpu(vcpu)->vectoring;
 
-	vmx->vectoring = (uint32_t)intinfo;
-	if (likely(!(intinfo & VM_INTINFO_VALID)) || is_software(intinfo & VM_INTINFO_TYPE))
+	if (is_software(intinfo & VM_INTINFO_TYPE))
 		return;
 	if ((intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
 		vmx_set_nmi_blocked(vcpu, false);

@@ -329,17 +329,11 @@ void vmx_exits_register(void)
 	stats_register_exits(counter_names, count);
 }
 
-static const struct exit_row *row_of(uint32_t basic, unsigned int *counter)
+/* The row of a reason that has none of its own. */
+static noinline const struct exit_row *odd_row(uint32_t basic, unsigned int *counter)
 {
-	*counter = 0;
-	if (likely(basic < VMX_EXIT_REASON_COUNT) && likely(exit_rows[basic].handler)) {
-		*counter = counter_of[basic];
-		return &exit_rows[basic];
-	}
-	if (basic != VMX_EXIT_NOT_ENTERED)
-		return &other;
-	*counter = 1;
-	return &not_entered;
+	*counter = basic == VMX_EXIT_NOT_ENTERED;
+	return *counter ? &not_entered : &other;
 }
 
 /*
@@ -383,18 +377,32 @@ static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
 	os_trace_exit(vcpu->vm, vcpu->id, reason, vcpu->rip, info1, info2);
 }
 
+static noinline enum exit_action exit_odd(struct vcpu *vcpu)
+{
+	unsigned int counter;
+	const struct exit_row *row = odd_row(EXIT_REASON_BASIC(vmx_vcpu(vcpu)->reason), &counter);
+
+	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
+	if (os_traces_exits())
+		trace_exit(vcpu, vmx_vcpu(vcpu)->reason);
+	return row->handler(vcpu);
+}
+
 enum exit_action vmx_exit(struct vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	unsigned int counter;
-	const struct exit_row *row = row_of(EXIT_REASON_BASIC(vmx->reason), &counter);
+	uint32_t reason = vmx_vcpu(vcpu)->reason;
+	uint32_t basic = EXIT_REASON_BASIC(reason);
+	const struct exit_row *row;
 
+	if (unlikely(basic >= VMX_EXIT_REASON_COUNT) || unlikely(!exit_rows[basic].handler))
+		return exit_odd(vcpu);
+	row = &exit_rows[basic];
 	if (row->instruction)
 		vcpu->next_rip = next_rip(vcpu);
 	if (unlikely(vcpu->rflags & REG_RFLAGS_TF) && row->fault)
 		drop_early_trap(vcpu);
-	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
+	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of[basic]);
 	if (os_traces_exits())
-		trace_exit(vcpu, vmx->reason);
+		trace_exit(vcpu, reason);
 	return row->handler(vcpu);
 }

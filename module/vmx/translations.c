@@ -62,7 +62,7 @@ static void take_vpid(struct vmx_vcpu *vmx)
 }
 
 /* Without VPIDs each entry forgets the linear ones by itself. */
-void vmx_translations_prepare(struct vmx_vcpu *vmx)
+void vmx_translations_renew(struct vmx_vcpu *vmx)
 {
 	if (vmx_has(VMX_OPTION_VPID)) {
 		if (unlikely(!asid_is_current(&vmx->cpu->vpids, &vmx->vpid)))

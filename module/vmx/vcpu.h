@@ -119,7 +119,7 @@ struct vmx_vcpu {
 	uint64_t host_cr3, host_cr4; /* as the VMCS has them */
 	uint64_t host_kernel_gs_base;
 	uint64_t host_debugctl;
-	uint32_t switch_flags; /* VMX_SWITCH_* */
+	uint32_t switch_flags; /* (c) VMX_SWITCH_* */
 
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
@@ -172,22 +172,25 @@ static inline void vmx_set_bits(struct vmx_vcpu *vmx, unsigned int field, uint64
 	vmx_set(vmx, field, on ? value | bits : value & ~bits);
 }
 
+/* Where it is known that the vCPU is loaded; 'number' is the field's. */
+static inline uint64_t vmx_get_loaded(struct vmx_vcpu *vmx, unsigned int field, uint32_t number)
+{
+	if (!(vmx->cached >> field & 1)) {
+		vmx->field[field] = os_vmread(number);
+		vmx->cached |= BIT_ULL(field);
+	}
+	return vmx->field[field];
+}
+
+/* Read after each exit, and written before each entry where they have changed (enter.c). */
 #define FIELDS_OF_EVERY_EXIT                                               \
 	(BIT_ULL(FIELD_RSP) | BIT_ULL(FIELD_RIP) | BIT_ULL(FIELD_RFLAGS) | \
 	 BIT_ULL(FIELD_INTERRUPTIBILITY))
 
-/*
- * After an exit: what the guest may have changed is in the VMCS alone, except what is
- * wanted of every exit, which is read here.
- */
-static inline void vmx_fields_take(struct vmx_vcpu *vmx)
+/* After an exit: of what the guest may have changed, nothing else is known. */
+static inline void vmx_fields_forget(struct vmx_vcpu *vmx)
 {
-	vmx->field[FIELD_RSP] = os_vmread(VMCS_GUEST_RSP);
-	vmx->field[FIELD_RIP] = os_vmread(VMCS_GUEST_RIP);
-	vmx->field[FIELD_RFLAGS] = os_vmread(VMCS_GUEST_RFLAGS);
-	vmx->field[FIELD_INTERRUPTIBILITY] = os_vmread(VMCS_GUEST_INTERRUPTIBILITY);
-	vmx->cached &= ~(BIT_ULL(FIELD_GUEST_LAST + 1) - 1);
-	vmx->cached |= FIELDS_OF_EVERY_EXIT;
+	vmx->cached &= ~(BIT_ULL(FIELD_GUEST_LAST + 1) - 1) | FIELDS_OF_EVERY_EXIT;
 }
 
 /* A field of the exit, which nobody changes. Loaded. */
@@ -211,8 +214,15 @@ struct vmx_cpu *vmx_this_cpu(void);
 uint64_t vmx_eptp(const struct npt *npt);
 /* The vCPU has come to another CPU, or VMX was off: what it has cached is old. Loaded. */
 void vmx_translations_forget(struct vmx_vcpu *vmx);
-/* Before an entry: a VPID, and what is to be forgotten. Loaded, interrupts off. */
-void vmx_translations_prepare(struct vmx_vcpu *vmx);
+/* A VPID, and what is to be forgotten. Loaded, interrupts off. */
+void vmx_translations_renew(struct vmx_vcpu *vmx);
+/* Before each entry. Loaded, interrupts off. */
+static inline void vmx_translations_prepare(struct vmx_vcpu *vmx)
+{
+	if (unlikely(vmx->flush_linear | vmx->flush_nested) ||
+	    unlikely(!asid_is_current(&vmx->cpu->vpids, &vmx->vpid)))
+		vmx_translations_renew(vmx);
+}
 /* VMX has been turned on on this CPU. Interrupts off. */
 void vmx_translations_restart(struct vmx_cpu *cpu);
 
@@ -232,8 +242,8 @@ bool vmx_nmi_blocked(struct vcpu *vcpu);
 void vmx_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
 /* No window asked for, no NMI in progress. Owner. */
 void vmx_events_reset(struct vcpu *vcpu);
-/* After an exit: was a delivery cut short? Interrupts off. */
-void vmx_events_after_exit(struct vcpu *vcpu);
+/* After an exit that cut a delivery short (vmx->vectoring). Interrupts off. */
+void vmx_delivery_cut_short(struct vcpu *vcpu);
 /* IRET had ended the blocking of NMIs before it faulted: it is to be blocked again. */
 void vmx_nmi_still_blocked(struct vcpu *vcpu);
 /* Exits of the windows, and #DB. Inner loop. */

@@ -5,6 +5,7 @@
 #include "dev/lapic.h"
 #include "vmx/nested.h"
 #include "vmx/permission.h"
+#include "vmx/switch.h"
 #include "vmx/vcpu.h"
 #include "x86/regs.h"
 
@@ -83,6 +84,21 @@ static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 	set_pause_exits(vcpu, false);
 }
 
+/* What the host asks of every entry and exit. */
+static uint32_t switch_flags(void)
+{
+	const struct os_mitigations *mitigations = os_mitigations();
+	uint32_t flags = 0;
+
+	if (mitigations->rsb_fill)
+		flags |= VMX_SWITCH_FILL_RSB;
+	if (mitigations->clear_cpu_buffers)
+		flags |= VMX_SWITCH_CLEAR_BUFFERS;
+	if (mitigations->flush_l1d)
+		flags |= VMX_SWITCH_FLUSH_L1D;
+	return flags;
+}
+
 static int vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = os_alloc(sizeof(*vmx));
@@ -98,6 +114,7 @@ static int vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->vmcs_pa = os_virt_to_phys(vmx->vmcs);
 	vmx->virtual_apic = lapic_page(vcpu, vmx_has(VMX_OPTION_APICV));
 	vmx->eptp = vmx_eptp(&vcpu->vm->npt);
+	vmx->switch_flags = switch_flags();
 	vcpu->backend_state = vmx;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST;
 	fill_fields(vcpu, vmx);

@@ -90,8 +90,8 @@ static void check_host_fields(const struct os_host_segments *host)
 	CHECK_EQ(seen(VMCS_HOST_TR_BASE), host->tr_base);
 	CHECK_EQ(seen(VMCS_HOST_FS_BASE), host->fs_base);
 	CHECK_EQ(seen(VMCS_HOST_GS_BASE), host->gs_base);
-	CHECK_EQ(seen(VMCS_HOST_GDTR_BASE), host->gdt_base);
-	CHECK_EQ(seen(VMCS_HOST_IDTR_BASE), host->idt_base);
+	CHECK_EQ(seen(VMCS_HOST_GDTR_BASE), host->gdt.base);
+	CHECK_EQ(seen(VMCS_HOST_IDTR_BASE), host->idt.base);
 	CHECK_EQ(seen(VMCS_HOST_CR0), os_read_cr0());
 	CHECK_EQ(seen(VMCS_HOST_CR3), os_read_cr3());
 	CHECK_EQ(seen(VMCS_HOST_CR4), os_read_cr4());

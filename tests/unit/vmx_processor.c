@@ -93,13 +93,11 @@ static const struct os_host_segments host_segments = {
 	.cs = 0x10,
 	.ss = 0x18,
 	.tr = 0x40,
-	.gdt_limit = 0x7f,
-	.idt_limit = 0xfff,
 	.fs_base = 0x00007f00aaaa0000,
 	.gs_base = 0xffff888000010000,
 	.tr_base = 0xfffffe0000001000,
-	.gdt_base = 0xfffffe0000002000,
-	.idt_base = 0xfffffe0000000000,
+	.gdt = { 0x7f, 0xfffffe0000002000 },
+	.idt = { 0xfff, 0xfffffe0000000000 },
 };
 
 static void set_cpuid(void)
@@ -414,6 +412,19 @@ void os_write_cr2(uint64_t value)
 void os_host_segments_save(struct os_host_segments *segments)
 {
 	*segments = processor.segments;
+}
+
+bool os_host_segments_refresh(struct os_host_segments *segments)
+{
+	const struct os_host_segments *now = &processor.segments;
+	size_t process = offsetof(struct os_host_segments, ds);
+
+	if (memcmp(segments, now, process) != 0)
+		misuse("the segments of another CPU are refreshed");
+	if (memcmp(&segments->ds, &now->ds, sizeof(*now) - process) == 0)
+		return false;
+	*segments = *now;
+	return true;
 }
 
 void os_host_segments_restore(const struct os_host_segments *segments)

@@ -4,8 +4,47 @@
 #define OS_LINUX_OS_VMX_H
 
 #include <linux/types.h>
+#include <asm/desc.h>
+#include <asm/fsgsbase.h>
 
 #define OS_VMX_INLINE static inline
+
+/* A 64-bit process has no selectors as a rule: then FS' base is all that may change. */
+static inline bool os_host_segments_refresh(struct os_host_segments *segments)
+{
+	uint32_t ds, es, fs, gs, ldtr, any_before, any;
+	uint64_t fs_base = x86_fsbase_read_cpu();
+	bool same = fs_base == segments->fs_base;
+
+	asm volatile("mov %%ds, %0" : "=r"(ds));
+	asm volatile("mov %%es, %0" : "=r"(es));
+	asm volatile("mov %%fs, %0" : "=r"(fs));
+	asm volatile("mov %%gs, %0" : "=r"(gs));
+	asm volatile("sldt %0" : "=r"(ldtr));
+	any_before = segments->ds | segments->es | segments->fs | segments->gs | segments->ldtr;
+	any = ds | es | fs | gs | ldtr;
+	if (likely(same && !(any | any_before)))
+		return false;
+	segments->fs_base = fs_base;
+	segments->ds = (uint16_t)ds;
+	segments->es = (uint16_t)es;
+	segments->fs = (uint16_t)fs;
+	segments->gs = (uint16_t)gs;
+	segments->ldtr = (uint16_t)ldtr;
+	return true;
+}
+
+void os_linux_restore_selectors(const struct os_host_segments *segments);
+
+static inline void os_host_segments_restore(const struct os_host_segments *segments)
+{
+	asm volatile("lgdt %0" : : "m"(segments->gdt));
+	asm volatile("lidt %0" : : "m"(segments->idt));
+	if (unlikely(segments->ds | segments->es | segments->fs | segments->gs | segments->ldtr))
+		os_linux_restore_selectors(segments);
+	/* The exit has cut the TSS off behind its fixed part: no I/O permission map. */
+	invalidate_tss_limit();
+}
 
 /* CF or ZF says that an instruction has failed (SDM vol. 3, 30.2). */
 static inline int os_vmxon(vm_paddr_t region)

@@ -6,7 +6,6 @@
 #include <asm/tlbflush.h>
 #include "os/vmx.h"
 
-#define MSRN_FS_BASE 0xc0000100u
 #define MSRN_GS_BASE 0xc0000101u
 
 /* Loading a TSS's base from its descriptor: SDM vol. 3, 7.2.3. */
@@ -20,25 +19,14 @@ static uint64_t tss_base(uint64_t gdt_base, uint16_t selector)
 
 void os_host_segments_save(struct os_host_segments *segments)
 {
-	struct desc_ptr table;
-
 	asm volatile("mov %%cs, %0" : "=rm"(segments->cs));
 	asm volatile("mov %%ss, %0" : "=rm"(segments->ss));
-	asm volatile("mov %%ds, %0" : "=rm"(segments->ds));
-	asm volatile("mov %%es, %0" : "=rm"(segments->es));
-	asm volatile("mov %%fs, %0" : "=rm"(segments->fs));
-	asm volatile("mov %%gs, %0" : "=rm"(segments->gs));
-	asm volatile("sldt %0" : "=rm"(segments->ldtr));
 	asm volatile("str %0" : "=rm"(segments->tr));
-	segments->fs_base = os_rdmsr(MSRN_FS_BASE);
+	asm volatile("sgdt %0" : "=m"(segments->gdt));
+	asm volatile("sidt %0" : "=m"(segments->idt));
 	segments->gs_base = os_rdmsr(MSRN_GS_BASE);
-	asm volatile("sgdt %0" : "=m"(table));
-	segments->gdt_base = table.address;
-	segments->gdt_limit = table.size;
-	asm volatile("sidt %0" : "=m"(table));
-	segments->idt_base = table.address;
-	segments->idt_limit = table.size;
-	segments->tr_base = tss_base(segments->gdt_base, segments->tr);
+	segments->tr_base = tss_base(segments->gdt.base, segments->tr);
+	(void)os_host_segments_refresh(segments);
 }
 
 /*
@@ -46,7 +34,7 @@ void os_host_segments_save(struct os_host_segments *segments)
  * making, loads as 0: the kernel's own helpers see to that. Loading FS changes its
  * base, and GS is loaded behind a SWAPGS, which spares the kernel's.
  */
-static void restore_selectors(const struct os_host_segments *segments)
+void os_linux_restore_selectors(const struct os_host_segments *segments)
 {
 	if (unlikely(segments->ldtr))
 		asm volatile("lldt %0" : : "rm"(segments->ldtr));
@@ -56,7 +44,7 @@ static void restore_selectors(const struct os_host_segments *segments)
 		loadsegment(es, segments->es);
 	if (unlikely(segments->fs)) {
 		loadsegment(fs, segments->fs);
-		os_wrmsr(MSRN_FS_BASE, segments->fs_base);
+		x86_fsbase_write_cpu(segments->fs_base);
 	}
 	if (unlikely(segments->gs)) {
 		unsigned long flags;
@@ -65,19 +53,6 @@ static void restore_selectors(const struct os_host_segments *segments)
 		load_gs_index(segments->gs);
 		local_irq_restore(flags);
 	}
-}
-
-void os_host_segments_restore(const struct os_host_segments *segments)
-{
-	struct desc_ptr table = { .size = segments->gdt_limit, .address = segments->gdt_base };
-
-	asm volatile("lgdt %0" : : "m"(table));
-	table.size = segments->idt_limit;
-	table.address = segments->idt_base;
-	asm volatile("lidt %0" : : "m"(table));
-	restore_selectors(segments);
-	/* The exit has cut the TSS off behind its fixed part: no I/O permission map. */
-	invalidate_tss_limit();
 }
 
 /*
