@@ -121,48 +121,85 @@ static noinline int give_exit(struct vcpu *vcpu, struct vm_exit *to)
 }
 
 /* What the program says of the last access, for vcpu_run() to act on. */
-static void take_reply(struct vcpu *vcpu, const struct vm_run_reply *run)
+static void take_reply(struct vcpu *vcpu, uint32_t flags, uint64_t reply)
 {
 	vcpu->reply_mode = true;
-	if (!(run->flags & VM_RUN_F_REPLY))
+	if (!(flags & VM_RUN_F_REPLY))
 		return;
 	vcpu->access.replied = true;
 	if (!vcpu->access.write)
-		vcpu->access.data = run->reply;
+		vcpu->access.data = reply;
 }
 
-int ioctl_run_reply(struct vm *vm, const struct vm_run_reply *run)
+/* take_idle_vcpu() where nothing is in the way, else NULL. */
+static struct vcpu *try_take_idle_vcpu(struct vm *vm, int id)
 {
-	struct vcpu *vcpu;
-	int error;
+	struct vcpu *vcpu = vm_vcpu(vm, id);
 
-	if (run->flags & ~VM_RUN_F_REPLY)
-		return -EINVAL;
-	error = take_idle_vcpu(vm, run->cpuid, &vcpu);
-	if (error)
-		return error;
-	take_reply(vcpu, run);
-	error = vcpu_run(vcpu);
-	if (unlikely(error)) {
-		vcpu_unlock(vcpu);
-		return error;
-	}
+	if (unlikely(!vcpu) || unlikely(!os_mutex_trylock(&vcpu->mutex)))
+		return NULL;
+	if (likely(!vcpu->running && !READ_ONCE(vm->destroyed)))
+		return vcpu;
+	vcpu_unlock(vcpu);
+	return NULL;
+}
+
+static int give(struct vcpu *vcpu, struct vm_exit *to)
+{
 	switch (vcpu->exit.exitcode) {
 	case VM_EXITCODE_INOUT:
 	case VM_EXITCODE_SUSPENDED:
 	case VM_EXITCODE_BOGUS:
-		return give_short(vcpu, run->vm_exit);
+		return give_short(vcpu, to);
 	case VM_EXITCODE_MMIO:
-		return give_memory(vcpu, run->vm_exit);
+		return give_memory(vcpu, to);
 	default:
-		return give_exit(vcpu, run->vm_exit);
+		return give_exit(vcpu, to);
 	}
+}
+
+static int run_and_give(struct vcpu *vcpu, struct vm_exit *to)
+{
+	int error = vcpu_run(vcpu);
+
+	if (likely(!error))
+		return give(vcpu, to);
+	vcpu_unlock(vcpu);
+	return error;
+}
+
+/* By itself, so that the short way has nothing on its stack. */
+static noinline int run_reply_contended(struct vm *vm, int cpuid, uint32_t flags, uint64_t reply,
+					struct vm_exit *to)
+{
+	struct vcpu *vcpu;
+	int error = take_idle_vcpu(vm, cpuid, &vcpu);
+
+	if (error)
+		return error;
+	take_reply(vcpu, flags, reply);
+	return run_and_give(vcpu, to);
+}
+
+int ioctl_run_reply(struct vm *vm, int cpuid, uint32_t flags, uint64_t reply, struct vm_exit *to)
+{
+	struct vcpu *vcpu;
+
+	if (flags & ~VM_RUN_F_REPLY)
+		return -EINVAL;
+	vcpu = try_take_idle_vcpu(vm, cpuid);
+	if (unlikely(!vcpu))
+		return run_reply_contended(vm, cpuid, flags, reply, to);
+	take_reply(vcpu, flags, reply);
+	return run_and_give(vcpu, to);
 }
 
 static int ioctl_run_vcpu_reply(struct vm *vm, struct vcpu *vcpu, void *arg)
 {
+	const struct vm_run_reply *run = arg;
+
 	(void)vcpu;
-	return ioctl_run_reply(vm, arg);
+	return ioctl_run_reply(vm, run->cpuid, run->flags, run->reply, run->vm_exit);
 }
 
 static int ioctl_suspend(struct vm *vm, struct vcpu *vcpu, void *arg)

@@ -11,7 +11,7 @@
 
 struct vm;
 struct vcpu;
-struct vm_run_reply;
+struct vm_exit;
 
 /* What a command holds while its handler runs. */
 enum ioctl_lock {
@@ -41,8 +41,8 @@ const struct ioctl_row *ioctl_lookup(unsigned int command);
  * caller when the command's direction says so and the result is 0. sleep
  */
 int ioctl_run(struct vm *vm, const struct ioctl_row *row, void *arg);
-/* VM_RUN_REPLY, the command that programs live in, by itself. sleep */
-int ioctl_run_reply(struct vm *vm, const struct vm_run_reply *run);
+/* VM_RUN_REPLY, the command that programs live in, by itself: see struct vm_run_reply. sleep */
+int ioctl_run_reply(struct vm *vm, int cpuid, uint32_t flags, uint64_t reply, struct vm_exit *to);
 /* No command's argument is larger. */
 #define IOCTL_MAX_ARG 640
 

@@ -54,8 +54,9 @@ static inline void *os_phys_to_virt(vm_paddr_t hpa);
 int os_copyin(const void *user, void *kernel, size_t len);
 int os_copyout(const void *kernel, void *user, size_t len);
 /*
- * The same of a few words, whose number is a constant: each moved by itself, which is less than
- * what the start of a longer copy takes. sleep [inline]
+ * The same of a few words, whose number is a constant up to 8: each moved by itself, through
+ * registers where the compiler can, which is less than what the start of a longer copy takes.
+ * sleep [inline]
  */
 static inline int os_copyin_words(const void *user, uint64_t *kernel, size_t words);
 static inline int os_copyout_words(const uint64_t *kernel, void *user, size_t words);

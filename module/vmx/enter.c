@@ -91,6 +91,7 @@ static void write_host_cpu(const struct os_host_segments *host, const struct vmx
 
 static void load_msrs(struct vmx_vcpu *vmx)
 {
+#pragma GCC unroll 3
 	for (unsigned int i = 0; i < SWITCHED_COUNT; i++) {
 		if (vmx->msr[i] != vmx->cpu->msr[i])
 			os_wrmsr(switched_msr_number[i], vmx->msr[i]);
@@ -104,6 +105,7 @@ static void load_msrs(struct vmx_vcpu *vmx)
 /* An exit clears DEBUGCTL; the guest may have changed KERNEL_GS_BASE by SWAPGS. */
 static void put_msrs(struct vmx_vcpu *vmx)
 {
+#pragma GCC unroll 3
 	for (unsigned int i = 0; i < SWITCHED_COUNT; i++) {
 		if (vmx->msr[i] != vmx->cpu->msr[i])
 			os_wrmsr(switched_msr_number[i], vmx->cpu->msr[i]);

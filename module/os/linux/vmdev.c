@@ -250,11 +250,13 @@ static noinline long any_ioctl(struct file *file, unsigned int command, unsigned
 static long run_reply(struct file *file, unsigned long arg)
 {
 	const struct vmfile *vmfile = file->private_data;
-	uint64_t run[sizeof(struct vm_run_reply) / sizeof(uint64_t)];
+	uint64_t words[3];
 
-	if (os_copyin_words((const void *)arg, run, ARRAY_SIZE(run)))
+	BUILD_BUG_ON(sizeof(struct vm_run_reply) != sizeof(words));
+	if (os_copyin_words((const void *)arg, words, ARRAY_SIZE(words)))
 		return -EFAULT;
-	return ioctl_run_reply(vmfile->vmdev->vm, (const struct vm_run_reply *)run);
+	return ioctl_run_reply(vmfile->vmdev->vm, (int)words[0], words[0] >> 32, words[1],
+			       (struct vm_exit *)words[2]);
 }
 
 static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long arg)
