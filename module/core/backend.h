@@ -69,7 +69,7 @@ struct vmm_backend {
 	 */
 	void (*vcpu_reset)(struct vcpu *vcpu, bool init);
 
-	/* Edges of the inner loop, preemption off: guest MSRs etc. in and out. */
+	/* Edges of the inner loop, preemption off: guest MSRs etc. in and out. put may be NULL. */
 	void (*load)(struct vcpu *vcpu);
 	void (*put)(struct vcpu *vcpu);
 	/*

@@ -105,6 +105,7 @@ enum exit_action vcpu_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int s
 	access->address = port;
 	access->data = value;
 	access->size = (uint8_t)size;
+	access->reg = GPR_RAX;
 	access->port = true;
 	access->write = !in;
 	vcpu->exit.u.inout = (struct vm_inout){
@@ -362,7 +363,8 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 		vcpu_stat_inc(vcpu, STAT_EXITS);
 		action = backend->exit(vcpu);
 	} while (action == EXIT_RESUME);
-	backend->put(vcpu);
+	if (backend->put)
+		backend->put(vcpu);
 	context_put(vcpu);
 	os_run_end();
 	return action;

@@ -85,6 +85,7 @@ struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
 	uint64_t data;	  /* written value, or the program's reply */
 	uint8_t size;	  /* 1, 2, 4, 8 bytes */
+	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes take what is read */
 	bool port;	  /* I/O port, else memory */
 	bool write;
 	bool replied; /* the program has answered a read, or taken a write */
@@ -130,6 +131,7 @@ struct vcpu {
 	/* An access to a device of the program. */
 	bool reply_mode;	     /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
 	bool access_pending;	     /* (o) 'access' is out with the program */
+	bool emulation_pending;	     /* (o) and 'emulation' goes on when it has been answered */
 	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate.h */
 

@@ -39,6 +39,11 @@ enum device_id { DEVICE_NONE, DEVICE_PIC, DEVICE_PIT, DEVICE_RTC, DEVICE_PMTIMER
 #define DEVICE_PORTS 0x4d2
 extern const uint8_t device_of_port[DEVICE_PORTS]; /* enum device_id */
 
+static inline bool device_has_port(uint16_t port)
+{
+	return port < DEVICE_PORTS && device_of_port[os_index_nospec(port, DEVICE_PORTS)];
+}
+
 /* device_port() where there is a device. */
 int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
 			   uint32_t value);
@@ -46,9 +51,8 @@ int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigne
 static inline int64_t device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
 				  uint32_t value)
 {
-	if (port >= DEVICE_PORTS || !device_of_port[os_index_nospec(port, DEVICE_PORTS)])
-		return -ENOENT;
-	return device_port_access(vcpu, port, write, size, value);
+	return device_has_port(port) ? device_port_access(vcpu, port, write, size, value) :
+				       -ENOENT;
 }
 
 /* All devices of a VM but the local APICs; before its first vCPU. -ENOMEM leaves nothing. sleep */

@@ -6,7 +6,7 @@
 #include "x86/regs.h"
 
 /* By CPU number; entries of CPUs that cannot come online stay empty. */
-static struct svm_cpu *svm_cpus;
+struct svm_cpu *svm_cpus;
 static unsigned int svm_cpu_count;
 
 static int cpu_create(struct svm_cpu *cpu)
@@ -47,11 +47,6 @@ int svm_cpus_create(void)
 		}
 	}
 	return 0;
-}
-
-struct svm_cpu *svm_this_cpu(void)
-{
-	return &svm_cpus[os_cpu_id()];
 }
 
 /*

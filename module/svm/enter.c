@@ -39,6 +39,7 @@ static void intercept_debug_registers(struct svm_vcpu *svm, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
+/* Nothing is to be put back: the world switch leaves nothing of the guest's. */
 void svm_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -52,11 +53,6 @@ void svm_load(struct vcpu *vcpu)
 	context_load_dr(vcpu, svm->vmcb->save.dr7);
 	intercept_debug_registers(svm, !context_dr_owned(vcpu));
 	svm_save_host(cpu->host_pa);
-}
-
-void svm_put(struct vcpu *vcpu)
-{
-	(void)vcpu; /* the world switch has left nothing of the guest's */
 }
 
 /* What the entry takes from struct vcpu. */

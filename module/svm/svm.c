@@ -247,7 +247,6 @@ const struct vmm_backend svm_backend = {
 	.vcpu_cleanup = svm_vcpu_cleanup,
 	.vcpu_reset = svm_vcpu_reset,
 	.load = svm_load,
-	.put = svm_put,
 	.enter = svm_enter,
 	.exit = svm_exit,
 	.get_reg = svm_get_reg,

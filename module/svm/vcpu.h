@@ -82,7 +82,6 @@ static inline void svm_set_intercept(struct svm_vcpu *svm, unsigned int intercep
 /* --- enter.c: the edges of the inner loop and the entry; as in struct vmm_backend --- */
 
 void svm_load(struct vcpu *vcpu);
-void svm_put(struct vcpu *vcpu);
 void svm_enter(struct vcpu *vcpu);
 
 /* --- cpu.c: physical CPUs; as in struct vmm_backend --------------------------- */
@@ -91,8 +90,12 @@ int svm_cpus_create(void);   /* sleep */
 void svm_cpus_destroy(void); /* sleep */
 int svm_cpu_enable(void);
 void svm_cpu_disable(void);
+extern struct svm_cpu *svm_cpus; /* by CPU number; of cpu.c */
 /* This CPU. Preemption off. */
-struct svm_cpu *svm_this_cpu(void);
+static inline struct svm_cpu *svm_this_cpu(void)
+{
+	return &svm_cpus[os_cpu_id()];
+}
 
 /* --- asid.c ------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 #include "x86/regs.h"
 
 /* By CPU number; entries of CPUs that cannot come online stay empty. */
-static struct vmx_cpu *vmx_cpus;
+struct vmx_cpu *vmx_cpus;
 static unsigned int vmx_cpu_count;
 
 void vmx_cpus_destroy(void)
@@ -35,11 +35,6 @@ int vmx_cpus_create(void)
 		vmx_cpus[vmx_cpu_count].vmxon = region;
 	}
 	return 0;
-}
-
-struct vmx_cpu *vmx_this_cpu(void)
-{
-	return &vmx_cpus[os_cpu_id()];
 }
 
 /* What of the host a VM exit loads, or the inner loop replaces, and never changes. */

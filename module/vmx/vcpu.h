@@ -205,8 +205,12 @@ int vmx_cpus_create(void);   /* sleep */
 void vmx_cpus_destroy(void); /* sleep */
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
+extern struct vmx_cpu *vmx_cpus; /* by CPU number; of cpu.c */
 /* This CPU. Preemption off. */
-struct vmx_cpu *vmx_this_cpu(void);
+static inline struct vmx_cpu *vmx_this_cpu(void)
+{
+	return &vmx_cpus[os_cpu_id()];
+}
 
 /* --- translations.c ------------------------------------------------------------------ */
 

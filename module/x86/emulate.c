@@ -78,13 +78,8 @@ void emulation_reset(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 
-	emulation->active = false;
+	vcpu->emulation_pending = false;
 	emulation->log_count = 0;
-}
-
-bool emulate_pending(const struct vcpu *vcpu)
-{
-	return vcpu->emulation->active;
 }
 
 /* --- ends ----------------------------------------------------------------------------- */
@@ -211,7 +206,7 @@ static enum exit_action ask_program(struct vcpu *vcpu)
 	const struct vcpu_access *access = &emulation->access;
 
 	vcpu->next_rip = rip_behind(vcpu);
-	emulation->active = vcpu->reply_mode;
+	vcpu->emulation_pending = vcpu->reply_mode;
 	if (!vcpu->reply_mode)
 		emulation_reset(vcpu);
 	if (access->port)
@@ -350,9 +345,30 @@ static inline uint64_t mov_source(const struct emulator *emulator)
 }
 
 /*
- * The short way, for a MOV between a register and a device of the kernel's at the
- * address of the fault: one access, nothing to translate, nothing to be kept. False:
- * take the long one, nothing has been done.
+ * A MOV between a register and a device of the program's: x86_finish_access() ends it with
+ * the answer. False: the program does the whole instruction (VM_RUN), the register is AH to
+ * BH, or what faulted was another kind of access, so that there may be memory.
+ */
+static bool ask_for_mov(struct vcpu *vcpu, bool write, uint64_t value)
+{
+	struct emulation *emulation = vcpu->emulation;
+	const struct instruction *insn = emulation->emulator.insn;
+	unsigned int size = insn->operand_size;
+
+	if (!vcpu->reply_mode || write != !!(emulation->prot & VM_PROT_WRITE) ||
+	    (!write && emulate_is_high_byte(insn, insn->reg, size)))
+		return false;
+	vcpu_stat_inc(vcpu, STAT_EMULATED);
+	emulation->failed_rip = NO_RIP;
+	vcpu->access.reg = insn->reg & 15;
+	(void)vcpu_exit_memory(vcpu, emulation->gpa, size, write, value);
+	return true;
+}
+
+/*
+ * The short way, for a MOV between a register and a device at the address of the fault:
+ * one access, nothing to translate, nothing to be kept. False: take the long one, nothing
+ * has been done.
  */
 static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 {
@@ -369,8 +385,10 @@ static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 	if (write)
 		value = mov_source(emulator);
 	result = device_mmio(vcpu, emulation->gpa, write, insn->operand_size, &value);
-	if (unlikely(result == -ENOENT))
-		return false;
+	if (result == -ENOENT) {
+		*action = EXIT_PROGRAM;
+		return ask_for_mov(vcpu, write, value);
+	}
 	if (!write)
 		emulate_set_reg(emulator, insn->reg, insn->operand_size, value);
 	emulation->leave = result == DEVICE_EXIT;
@@ -424,7 +442,7 @@ enum exit_action emulate_resume(struct vcpu *vcpu)
 	struct emulation *emulation = vcpu->emulation;
 	struct vcpu_access answer = emulation->access;
 
-	emulation->active = false;
+	vcpu->emulation_pending = false;
 	emulation->emulator.rflags = vcpu->rflags; /* the program may have changed them */
 	answer.data = vcpu->access.data;
 	if (emulation->log_count < EMULATION_LOG)

@@ -45,7 +45,10 @@ enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
 enum exit_action emulate_resume(struct vcpu *vcpu);
 
 /* Whether an emulated instruction waits for the program's answer. Owner. */
-bool emulate_pending(const struct vcpu *vcpu);
+static inline bool emulate_pending(const struct vcpu *vcpu)
+{
+	return vcpu->emulation_pending;
+}
 
 /* The guest's PKRU, wherever it is now. Owner; any context. */
 uint32_t emulate_pkru(const struct vcpu *vcpu);

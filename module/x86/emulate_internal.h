@@ -44,6 +44,12 @@ static inline uint64_t sign_bit(uint64_t value, unsigned int size)
 
 /* --- general registers --------------------------------------------------------- */
 
+/* AH, CH, DH, BH: bits 15:8 of registers 0..3. */
+static inline bool emulate_is_high_byte(const struct instruction *insn, unsigned int reg,
+					unsigned int size)
+{
+	return size == 1 && reg >= 4 && !(insn->prefixes & PREFIX_REX);
+}
 /* A register operand of 'size' bytes; without REX, byte registers 4..7 are AH, CH, DH, BH. */
 uint64_t emulate_get_reg(const struct emulator *emulator, unsigned int reg, unsigned int size);
 void emulate_set_reg(struct emulator *emulator, unsigned int reg, unsigned int size,

@@ -22,15 +22,9 @@ int emulator_page_fault(struct emulator *emulator, uint64_t address, uint32_t er
 
 /* --- registers ----------------------------------------------------------------- */
 
-/* AH, CH, DH, BH: bits 15:8 of registers 0..3. */
-static bool is_high_byte(const struct emulator *emulator, unsigned int reg, unsigned int size)
-{
-	return size == 1 && reg >= 4 && !(emulator->insn->prefixes & PREFIX_REX);
-}
-
 uint64_t emulate_get_reg(const struct emulator *emulator, unsigned int reg, unsigned int size)
 {
-	if (unlikely(is_high_byte(emulator, reg, size)))
+	if (unlikely(emulate_is_high_byte(emulator->insn, reg, size)))
 		return emulator->gpr[(reg - 4) & 3] >> 8 & 0xff;
 	return low_bytes(emulator->gpr[reg & 15], size);
 }
@@ -39,7 +33,7 @@ void emulate_set_reg(struct emulator *emulator, unsigned int reg, unsigned int s
 {
 	uint64_t *gpr = &emulator->gpr[reg & 15];
 
-	if (unlikely(is_high_byte(emulator, reg, size))) {
+	if (unlikely(emulate_is_high_byte(emulator->insn, reg, size))) {
 		gpr = &emulator->gpr[(reg - 4) & 3];
 		*gpr = (*gpr & ~0xff00ull) | (value & 0xff) << 8;
 		return;

@@ -270,20 +270,23 @@ enum exit_action x86_exit_host_event(struct vcpu *vcpu)
 
 /* --- I/O ports ---------------------------------------------------------------------------------- */
 
-/* IN leaves the upper bytes of RAX alone, except that 32 bits clear the rest (APM vol. 3, IN). */
-static void merge_rax(struct vcpu *vcpu, unsigned int size, uint64_t value)
+/* 1 or 2 bytes leave the others alone, 4 clear the rest (APM vol. 1, 3.1.2.3). */
+static void merge_gpr(struct vcpu *vcpu, unsigned int reg, unsigned int size, uint64_t value)
 {
-	uint64_t *rax = &vcpu->gpr[GPR_RAX];
+	uint64_t *gpr = &vcpu->gpr[reg];
 
 	switch (size) {
 	case 1:
-		*rax = (*rax & ~0xffull) | (value & 0xff);
+		*gpr = (*gpr & ~0xffull) | (value & 0xff);
 		break;
 	case 2:
-		*rax = (*rax & ~0xffffull) | (value & 0xffff);
+		*gpr = (*gpr & ~0xffffull) | (value & 0xffff);
+		break;
+	case 4:
+		*gpr = (uint32_t)value;
 		break;
 	default:
-		*rax = (uint32_t)value;
+		*gpr = value;
 		break;
 	}
 }
@@ -293,29 +296,35 @@ static uint32_t size_mask(unsigned int size)
 	return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-static enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port, unsigned int size,
-					  bool in)
+static noinline enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port,
+						   unsigned int size, bool in)
 {
 	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(size);
 
-	(void)vcpu_exit_port(vcpu, port, size, in, value);
-	if (!vcpu->access_pending)
+	/* In reply mode the instruction ends with the answer. */
+	if (!vcpu->reply_mode)
 		vcpu->intr_shadow = false;
-	return EXIT_PROGRAM;
+	return vcpu_exit_port(vcpu, port, size, in, value);
+}
+
+static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t port,
+						  unsigned int size, bool in)
+{
+	int64_t value = device_port_access(vcpu, port, !in, size, (uint32_t)vcpu->gpr[GPR_RAX]);
+
+	if (unlikely(value < 0))
+		return exit_program_port(vcpu, port, size, in);
+	if (in)
+		merge_gpr(vcpu, GPR_RAX, size, (uint64_t)value);
+	return x86_complete(vcpu);
 }
 
 enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in)
 {
-	int64_t value;
-
 	if (!x86_locate(vcpu, in ? OP_IN : OP_OUT))
 		return vcpu->not_located;
-	value = device_port(vcpu, port, !in, size, (uint32_t)vcpu->gpr[GPR_RAX]);
-	if (value < 0)
-		return exit_program_port(vcpu, port, size, in);
-	if (in)
-		merge_rax(vcpu, size, (uint64_t)value);
-	return x86_complete(vcpu);
+	return device_has_port(port) ? exit_device_port(vcpu, port, size, in) :
+				       exit_program_port(vcpu, port, size, in);
 }
 
 static uint64_t address_mask(unsigned int size)
@@ -384,7 +393,7 @@ enum exit_action x86_finish_access(struct vcpu *vcpu)
 	if (emulate_pending(vcpu))
 		return emulate_resume(vcpu);
 	if (!access->write)
-		merge_rax(vcpu, access->size, access->data);
+		merge_gpr(vcpu, access->reg, access->size, access->data);
 	return x86_complete(vcpu);
 }
 

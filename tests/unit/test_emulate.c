@@ -184,10 +184,38 @@ TEST(program_read)
 	CODE_64({ 0x48, 0x8b, 0x88, 0x10, 0xc0, 0x5f, 0xff }); /* mov -0xa03ff0(%rax),%rcx */
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_PROGRAM);
 	CHECK_MMIO(DEVICE + 0x10, 8, false, 0);
-	CHECK(emulate_pending(vcpu));
+	CHECK(vcpu->access_pending);
 	CHECK_EQ(answer(0x1122334455667788), EXIT_RESUME);
 	CHECK_DONE(7);
 	CHECK_EQ(vcpu->gpr[GPR_RCX], 0x1122334455667788);
+	end();
+}
+
+/* What an answer leaves of the register: one byte, two, or none; and bits 15:8 alone. */
+TEST(program_read_into_parts)
+{
+	static const struct {
+		uint8_t code[8];
+		unsigned int length, size;
+		uint64_t rax;
+	} rows[] = {
+		{ { 0x8a, 0x05, 0x00, 0x00, 0x00, 0xd0 }, 6, 1, 0x11112222333344cc },
+		{ { 0x8a, 0x25, 0x00, 0x00, 0x00, 0xd0 }, 6, 1, 0x111122223333cc44 }, /* AH */
+		{ { 0x66, 0x8b, 0x05, 0x00, 0x00, 0x00, 0xd0 }, 7, 2, 0x111122223333bbcc },
+		{ { 0x8b, 0x05, 0x00, 0x00, 0x00, 0xd0 }, 6, 4, 0xaaaabbcc },
+		{ { 0xa1, 0x00, 0x00, 0x00, 0xd0 }, 5, 4, 0xaaaabbcc },
+	};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		guest_code(vcpu, rows[i].code, rows[i].length);
+		vcpu->gpr[GPR_RAX] = 0x1111222233334444;
+		CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+		CHECK_MMIO(DEVICE, rows[i].size, false, 0);
+		CHECK_EQ(answer(0x99999999aaaabbcc), EXIT_RESUME);
+		CHECK_DONE(rows[i].length);
+		CHECK_EQ_AT(vcpu->gpr[GPR_RAX], rows[i].rax, "row %zu", i);
+	}
 	end();
 }
 
@@ -287,7 +315,8 @@ TEST(program_runs_it)
 TEST(given_up)
 {
 	begin();
-	CODE({ 0x8b, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* mov DEVICE,%ecx */
+	CODE({ 0x03, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* add DEVICE,%ecx */
+	vcpu->gpr[GPR_RCX] = 0;
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
 	CHECK(emulate_pending(vcpu));
 	emulation_reset(vcpu);

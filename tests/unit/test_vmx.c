@@ -184,21 +184,27 @@ TEST(what_an_interrupt_may_change_is_looked_at_each_time)
 
 TEST(mitigations_are_the_switchs_to_do)
 {
-	struct os_mitigations mitigations = { .rsb_fill = true };
-	struct vcpu *vcpu = vmx_start();
+	static const struct {
+		struct os_mitigations mitigations;
+		uint32_t flags;
+	} rows[] = {
+		{ { 0 }, 0 },
+		{ { .rsb_fill = true }, VMX_SWITCH_FILL_RSB },
+		{ { .clear_cpu_buffers = true, .flush_l1d = true }, VMX_SWITCH_CLEAR_BUFFERS },
+	};
 
-	vmx_turn(vcpu);
-	CHECK_EQ(processor.switch_flags, 0);
-	os_user_set_mitigations(&mitigations);
-	vmx_turn(vcpu);
-	CHECK_EQ(processor.switch_flags, VMX_SWITCH_FILL_RSB);
-	mitigations = (struct os_mitigations){ .clear_cpu_buffers = true, .flush_l1d = true };
-	os_user_set_mitigations(&mitigations);
-	os_wrmsr(MSRN_FLUSH_CMD, 0);
-	vmx_turn(vcpu);
-	CHECK_EQ(processor.switch_flags, VMX_SWITCH_CLEAR_BUFFERS);
-	CHECK_EQ(os_rdmsr(MSRN_FLUSH_CMD), 1);
-	vmx_stop();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vcpu *vcpu;
+
+		processor_start();
+		os_user_set_mitigations(&rows[i].mitigations);
+		vcpu = vmx_start_here();
+		os_wrmsr(MSRN_FLUSH_CMD, 0);
+		vmx_turn(vcpu);
+		CHECK_EQ(processor.switch_flags & ~VMX_SWITCH_FLUSH_L1D, rows[i].flags);
+		CHECK_EQ(os_rdmsr(MSRN_FLUSH_CMD), rows[i].mitigations.flush_l1d);
+		vmx_stop();
+	}
 }
 
 /* --- VMLAUNCH, VMRESUME -------------------------------------------------------------------------- */
