@@ -215,12 +215,25 @@ static void inject_lapic(struct vcpu *vcpu, bool busy)
  * The common case of an exception that an exit has raised: whatever else waits, waits for a
  * window or another request, and goes on waiting.
  */
-enum exit_action event_inject_exception(struct vcpu *vcpu)
+/* By itself, so that the short way has nothing on its stack. */
+static noinline enum exit_action inject_exception_slow(struct vcpu *vcpu)
 {
 	enum exit_action action = EXIT_RESUME;
 
 	(void)inject_exception(vcpu, &action);
 	return action;
+}
+
+enum exit_action event_inject_exception(struct vcpu *vcpu)
+{
+	uint64_t exception = vcpu->exception;
+
+	if (unlikely(!exception) || unlikely(exception == INTINFO_SHUTDOWN) ||
+	    unlikely(vcpu->exitintinfo))
+		return inject_exception_slow(vcpu);
+	vcpu->exception = 0;
+	inject(vcpu, exception, STAT_EXCEPTIONS);
+	return EXIT_RESUME;
 }
 
 enum exit_action event_inject(struct vcpu *vcpu)

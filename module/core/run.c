@@ -443,8 +443,6 @@ int vcpu_run(struct vcpu *vcpu)
 {
 	enum exit_action action;
 
-	if (READ_ONCE(vcpu->vm->destroyed))
-		return -ENXIO;
 	os_thread_attach(&vcpu->thread);
 	vcpu->running = true;
 	vcpu->deferred = NULL;

@@ -102,6 +102,7 @@ struct vcpu {
 	bool halted;		 /* (o) waits for an event in HLT */
 	bool wait_sipi;		 /* (o) waits for a start-up IPI */
 	bool debug_reported;	 /* (o) the program knows of VM_SUSPEND_CPU */
+	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
 	uint32_t mode;	   /* (a) enum vcpu_mode; written by the owner */
@@ -122,7 +123,7 @@ struct vcpu {
 	/* Outcome of the inner loop. */
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
 	struct vm_exit exit;				 /* (o) for EXIT_PROGRAM */
-	enum exit_action not_located; /* (o) where x86_locate() has said false */
+	enum exit_action not_located;			 /* (o) where x86_locate() has said false */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
 	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */

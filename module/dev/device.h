@@ -51,8 +51,7 @@ int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigne
 static inline int64_t device_port(struct vcpu *vcpu, uint16_t port, bool write, unsigned int size,
 				  uint32_t value)
 {
-	return device_has_port(port) ? device_port_access(vcpu, port, write, size, value) :
-				       -ENOENT;
+	return device_has_port(port) ? device_port_access(vcpu, port, write, size, value) : -ENOENT;
 }
 
 /* All devices of a VM but the local APICs; before its first vCPU. -ENOMEM leaves nothing. sleep */

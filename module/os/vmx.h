@@ -28,6 +28,7 @@ struct os_host_segments {
 
 	/* Of the process. */
 	uint16_t ds, es, fs, gs, ldtr;
+	bool selectors; /* one of them is not 0 */
 	uint64_t fs_base;
 };
 
@@ -56,8 +57,8 @@ bool os_uses_fred(void);
  */
 OS_VMX_INLINE int os_vmxon(vm_paddr_t region);
 OS_VMX_INLINE void os_vmxoff(void);
-OS_VMX_INLINE int os_vmclear(vm_paddr_t vmcs);
-OS_VMX_INLINE int os_vmptrld(vm_paddr_t vmcs);
+OS_VMX_INLINE int os_vmclear(const vm_paddr_t *vmcs); /* where its address is */
+OS_VMX_INLINE int os_vmptrld(const vm_paddr_t *vmcs);
 OS_VMX_INLINE uint64_t os_vmread(uint32_t field);
 OS_VMX_INLINE void os_vmwrite(uint32_t field, uint64_t value);
 OS_VMX_INLINE void os_invept(uint64_t type, uint64_t eptp);

@@ -159,7 +159,9 @@ enum exit_action svm_exit_db(struct vcpu *vcpu)
 		name_step(vcpu);
 		vcpu_raise(vcpu, VECTOR_DB);
 	}
-	return stepped && (svm->todo & SVM_TODO_DEBUG_STEP) ? x86_exit_debug_step(vcpu, svm->step_tf) : EXIT_RESUME;
+	return stepped && (svm->todo & SVM_TODO_DEBUG_STEP) ?
+		       x86_exit_debug_step(vcpu, svm->step_tf) :
+		       EXIT_RESUME;
 }
 
 /* --- injection ------------------------------------------------------------------------- */

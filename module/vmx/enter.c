@@ -117,7 +117,7 @@ static void put_msrs(struct vmx_vcpu *vmx)
 		os_wrmsr(MSRN_DEBUGCTL, vmx->host_debugctl);
 }
 
-static void load_debug_registers(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static __always_inline void load_debug_registers(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	bool owned = context_dr_owned(vcpu);
 
@@ -166,8 +166,8 @@ void vmx_load(struct vcpu *vcpu)
 	struct vmx_cpu *cpu = vmx_this_cpu();
 
 	if (unlikely(!vmx->made))
-		(void)os_vmclear(vmx->vmcs_pa);
-	(void)os_vmptrld(vmx->vmcs_pa);
+		(void)os_vmclear(&vmx->vmcs_pa);
+	(void)os_vmptrld(&vmx->vmcs_pa);
 	vmx->loaded = true;
 	vmx->launched = false;
 	if (unlikely(!is_at_home(vmx, cpu)))
@@ -188,7 +188,7 @@ void vmx_put(struct vcpu *vcpu)
 	if (unlikely(context_dr_owned(vcpu)))
 		vmx->dr6 = os_read_dr(6);
 	put_msrs(vmx);
-	(void)os_vmclear(vmx->vmcs_pa);
+	(void)os_vmclear(&vmx->vmcs_pa);
 	vmx->loaded = false;
 	os_host_segments_restore(&vmx->host);
 }

@@ -329,13 +329,6 @@ void vmx_exits_register(void)
 	stats_register_exits(counter_names, count);
 }
 
-/* The row of a reason that has none of its own. */
-static noinline const struct exit_row *odd_row(uint32_t basic, unsigned int *counter)
-{
-	*counter = basic == VMX_EXIT_NOT_ENTERED;
-	return *counter ? &not_entered : &other;
-}
-
 /*
  * The trap of TF comes behind an instruction: none is due where it has done nothing yet,
  * though one emulated host says so. A shadow holds the one before it back.
@@ -377,32 +370,53 @@ static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
 	os_trace_exit(vcpu->vm, vcpu->id, reason, vcpu->rip, info1, info2);
 }
 
-static noinline enum exit_action exit_odd(struct vcpu *vcpu)
+static unsigned int counter_of_reason(uint32_t basic)
 {
-	unsigned int counter;
-	const struct exit_row *row = odd_row(EXIT_REASON_BASIC(vmx_vcpu(vcpu)->reason), &counter);
+	if (basic < VMX_EXIT_REASON_COUNT)
+		return counter_of[basic]; /* 0: other */
+	return basic == VMX_EXIT_NOT_ENTERED;
+}
 
-	vcpu_stat_inc(vcpu, STAT_COMMON + counter);
+static const struct exit_row *row_of_reason(uint32_t basic)
+{
+	if (basic < VMX_EXIT_REASON_COUNT && exit_rows[basic].handler)
+		return &exit_rows[basic];
+	return basic == VMX_EXIT_NOT_ENTERED ? &not_entered : &other;
+}
+
+/* The long way: any reason, traced, with TF set, or at the end of 4 GiB. */
+static noinline enum exit_action exit_slow(struct vcpu *vcpu)
+{
+	uint32_t reason = vmx_vcpu(vcpu)->reason;
+	const struct exit_row *row = row_of_reason(EXIT_REASON_BASIC(reason));
+
+	if (row->instruction)
+		vcpu->next_rip = next_rip(vcpu);
+	if ((vcpu->rflags & REG_RFLAGS_TF) && row->fault)
+		drop_early_trap(vcpu);
+	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of_reason(EXIT_REASON_BASIC(reason)));
 	if (os_traces_exits())
-		trace_exit(vcpu, vmx_vcpu(vcpu)->reason);
+		trace_exit(vcpu, reason);
 	return row->handler(vcpu);
 }
 
+/* Nothing is called on the short way but the handler, at its end. */
 enum exit_action vmx_exit(struct vcpu *vcpu)
 {
-	uint32_t reason = vmx_vcpu(vcpu)->reason;
-	uint32_t basic = EXIT_REASON_BASIC(reason);
+	uint32_t basic = EXIT_REASON_BASIC(vmx_vcpu(vcpu)->reason);
 	const struct exit_row *row;
+	uint64_t next;
 
-	if (unlikely(basic >= VMX_EXIT_REASON_COUNT) || unlikely(!exit_rows[basic].handler))
-		return exit_odd(vcpu);
+	if (unlikely(basic >= VMX_EXIT_REASON_COUNT) || unlikely(!exit_rows[basic].handler) ||
+	    unlikely(vcpu->rflags & REG_RFLAGS_TF) || os_traces_exits())
+		return exit_slow(vcpu);
 	row = &exit_rows[basic];
-	if (row->instruction)
-		vcpu->next_rip = next_rip(vcpu);
-	if (unlikely(vcpu->rflags & REG_RFLAGS_TF) && row->fault)
-		drop_early_trap(vcpu);
+	if (row->instruction) {
+		next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
+		if (unlikely((next ^ vcpu->rip) >> 32))
+			return exit_slow(vcpu);
+		vcpu->next_rip = next;
+	}
 	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of[basic]);
-	if (os_traces_exits())
-		trace_exit(vcpu, reason);
 	return row->handler(vcpu);
 }

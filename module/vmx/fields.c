@@ -67,12 +67,12 @@ void vmx_fields_sync(struct vmx_vcpu *vmx)
 	if (!missing)
 		return;
 	os_irq_disable();
-	(void)os_vmptrld(vmx->vmcs_pa);
+	(void)os_vmptrld(&vmx->vmcs_pa);
 	while (missing) {
 		read_field(vmx, (unsigned int)__builtin_ctzll(missing));
 		missing &= missing - 1;
 	}
-	(void)os_vmclear(vmx->vmcs_pa);
+	(void)os_vmclear(&vmx->vmcs_pa);
 	os_irq_enable();
 }
 

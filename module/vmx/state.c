@@ -350,10 +350,29 @@ int vmx_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 	}
 }
 
+#define MODE_FIELDS                                                                                \
+	(BIT_ULL(FIELD_CR0) | BIT_ULL(FIELD_CR3) | BIT_ULL(FIELD_CR4) | BIT_ULL(SEGMENT_BASE(1)) | \
+	 BIT_ULL(SEGMENT_LIMIT(1)) | BIT_ULL(FIELD_CS_ACCESS) | BIT_ULL(FIELD_SS_ACCESS))
+
+/* All that the mode is made of. None of it is known. Loaded. */
+static void read_mode_fields(struct vmx_vcpu *vmx)
+{
+	vmx->field[FIELD_CR0] = os_vmread(VMCS_GUEST_CR0);
+	vmx->field[FIELD_CR3] = os_vmread(VMCS_GUEST_CR3);
+	vmx->field[FIELD_CR4] = os_vmread(VMCS_GUEST_CR4);
+	vmx->field[SEGMENT_BASE(1)] = os_vmread(VMCS_GUEST_ES_BASE + 2);
+	vmx->field[SEGMENT_LIMIT(1)] = os_vmread(VMCS_GUEST_ES_LIMIT + 2);
+	vmx->field[FIELD_CS_ACCESS] = os_vmread(VMCS_GUEST_ES_ACCESS + 2);
+	vmx->field[FIELD_SS_ACCESS] = os_vmread(VMCS_GUEST_ES_ACCESS + 4);
+	vmx->cached |= MODE_FIELDS;
+}
+
 void vmx_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
+	if (likely(vmx->loaded && !(vmx->cached & MODE_FIELDS)))
+		read_mode_fields(vmx);
 	mode->cr0 = get_cr0(vmx);
 	mode->cr3 = vmx_get(vmx, FIELD_CR3);
 	mode->cr4 = get_cr4(vcpu, vmx);

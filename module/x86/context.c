@@ -287,7 +287,18 @@ void context_set_tsc_aux(struct vcpu *vcpu, uint64_t value)
 /* Takes effect at the next entry. */
 void context_set_spec_ctrl(struct vcpu *vcpu, uint64_t value)
 {
-	vcpu->context->spec_ctrl = value;
+	struct guest_context *context = vcpu->context;
+
+	context->spec_ctrl = value;
+	vcpu->spec_ctrl_differs = value != context->host_spec_ctrl;
+}
+
+static void load_spec_ctrl(struct vcpu *vcpu)
+{
+	struct guest_context *context = vcpu->context;
+
+	context->host_spec_ctrl = os_rdmsr(MSRN_SPEC_CTRL);
+	vcpu->spec_ctrl_differs = context->spec_ctrl != context->host_spec_ctrl;
 }
 
 /* What another VM taught the branch predictors must not steer this one. */
@@ -318,7 +329,7 @@ void context_load(struct vcpu *vcpu)
 	load_tsc_aux(context);
 	/* Without the MSR both stay 0, and nothing is written at entries. */
 	if (context->has_spec_ctrl)
-		context->host_spec_ctrl = os_rdmsr(MSRN_SPEC_CTRL);
+		load_spec_ctrl(vcpu);
 }
 
 void context_put(struct vcpu *vcpu)

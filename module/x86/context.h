@@ -64,18 +64,14 @@ void context_put(struct vcpu *vcpu);
 /* Around the world switch, as close as can be. Back end, interrupts off, loaded. */
 static inline void context_enter(struct vcpu *vcpu)
 {
-	const struct guest_context *context = vcpu->context;
-
-	if (context->spec_ctrl != context->host_spec_ctrl)
-		os_wrmsr(MSRN_SPEC_CTRL, context->spec_ctrl);
+	if (unlikely(vcpu->spec_ctrl_differs))
+		os_wrmsr(MSRN_SPEC_CTRL, vcpu->context->spec_ctrl);
 }
 
 static inline void context_exit(struct vcpu *vcpu)
 {
-	const struct guest_context *context = vcpu->context;
-
-	if (context->spec_ctrl != context->host_spec_ctrl)
-		os_wrmsr(MSRN_SPEC_CTRL, context->host_spec_ctrl);
+	if (unlikely(vcpu->spec_ctrl_differs))
+		os_wrmsr(MSRN_SPEC_CTRL, vcpu->context->host_spec_ctrl);
 }
 
 /* XCR0; the setter has been given a legal value (x86_check_xcr0). Owner. */

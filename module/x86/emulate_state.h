@@ -39,7 +39,7 @@ struct emulation {
 	int prot;	     /* VM_PROT_* */
 	bool gpa_is_operand; /* the operand, all of which is in one page, is at 'gpa' */
 
-	bool leave;  /* a device access became an exit to the program */
+	bool leave; /* a device access became an exit to the program */
 	enum emulation_wait wait;
 	struct vcpu_access access; /* for WAIT_PROGRAM */
 

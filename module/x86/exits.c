@@ -296,8 +296,8 @@ static uint32_t size_mask(unsigned int size)
 	return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-static noinline enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port,
-						   unsigned int size, bool in)
+static inline enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port,
+						 unsigned int size, bool in)
 {
 	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(size);
 

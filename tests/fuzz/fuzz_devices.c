@@ -67,8 +67,8 @@ static void access_port(struct vcpu *vcpu, const struct step *step)
 	static const uint16_t ports[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41,  0x42,
 					  0x43, 0x61, 0x70, 0x71, 0x408, 0x40a, 0x3f, 0xffff };
 	uint16_t port = ports[step->where % ARRAY_SIZE(ports)];
-	int64_t value = device_port(vcpu, port, is_write(step), size_of(step),
-				    (uint32_t)step->value);
+	int64_t value =
+		device_port(vcpu, port, is_write(step), size_of(step), (uint32_t)step->value);
 
 	EXPECT(value >= 0 || value == -ENOENT);
 	EXPECT(value < 0 || !is_write(step) || value == 0);

@@ -332,8 +332,9 @@ static struct region *find_region(uint64_t address)
 	misuse("more than %d regions", REGIONS);
 }
 
-int os_vmclear(vm_paddr_t address)
+int os_vmclear(const vm_paddr_t *vmcs)
 {
+	vm_paddr_t address = *vmcs;
 	struct region *region = find_region(address);
 
 	check_region(address);
@@ -349,8 +350,9 @@ int os_vmclear(vm_paddr_t address)
 	return 0;
 }
 
-int os_vmptrld(vm_paddr_t address)
+int os_vmptrld(const vm_paddr_t *vmcs)
 {
+	vm_paddr_t address = *vmcs;
 	struct region *region = find_region(address);
 
 	check_region(address);

@@ -12,18 +12,16 @@
 /* A 64-bit process has no selectors as a rule: then FS' base is all that may change. */
 static inline bool os_host_segments_refresh(struct os_host_segments *segments)
 {
-	uint32_t ds, es, fs, gs, ldtr, any_before, any;
+	uint32_t ds, es, fs, gs, ldtr, any;
 	uint64_t fs_base = x86_fsbase_read_cpu();
-	bool same = fs_base == segments->fs_base;
 
 	asm volatile("mov %%ds, %0" : "=r"(ds));
 	asm volatile("mov %%es, %0" : "=r"(es));
 	asm volatile("mov %%fs, %0" : "=r"(fs));
 	asm volatile("mov %%gs, %0" : "=r"(gs));
 	asm volatile("sldt %0" : "=r"(ldtr));
-	any_before = segments->ds | segments->es | segments->fs | segments->gs | segments->ldtr;
 	any = ds | es | fs | gs | ldtr;
-	if (likely(same && !(any | any_before)))
+	if (likely(fs_base == segments->fs_base && !(any | segments->selectors)))
 		return false;
 	segments->fs_base = fs_base;
 	segments->ds = (uint16_t)ds;
@@ -31,6 +29,7 @@ static inline bool os_host_segments_refresh(struct os_host_segments *segments)
 	segments->fs = (uint16_t)fs;
 	segments->gs = (uint16_t)gs;
 	segments->ldtr = (uint16_t)ldtr;
+	segments->selectors = any;
 	return true;
 }
 
@@ -40,10 +39,13 @@ static inline void os_host_segments_restore(const struct os_host_segments *segme
 {
 	asm volatile("lgdt %0" : : "m"(segments->gdt));
 	asm volatile("lidt %0" : : "m"(segments->idt));
-	if (unlikely(segments->ds | segments->es | segments->fs | segments->gs | segments->ldtr))
+	if (unlikely(segments->selectors))
 		os_linux_restore_selectors(segments);
 	/* The exit has cut the TSS off behind its fixed part: no I/O permission map. */
-	invalidate_tss_limit();
+	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
+		invalidate_tss_limit();
+	else
+		this_cpu_write(__tss_limit_invalid, true);
 }
 
 /* CF or ZF says that an instruction has failed (SDM vol. 3, 30.2). */
@@ -60,19 +62,19 @@ static inline void os_vmxoff(void)
 	asm volatile("vmxoff" : : : "cc", "memory");
 }
 
-static inline int os_vmclear(vm_paddr_t vmcs)
+static inline int os_vmclear(const vm_paddr_t *vmcs)
 {
 	bool failed;
 
-	asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(*vmcs) : "memory");
 	return failed ? -EIO : 0;
 }
 
-static inline int os_vmptrld(vm_paddr_t vmcs)
+static inline int os_vmptrld(const vm_paddr_t *vmcs)
 {
 	bool failed;
 
-	asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
+	asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(*vmcs) : "memory");
 	return failed ? -EIO : 0;
 }
 

@@ -12,6 +12,7 @@ static int publish_error;
 static unsigned int published;
 static unsigned int unmaps;
 static uint64_t exits;
+static bool tracing;
 
 void os_user_die(const char *fmt, ...)
 {
@@ -101,6 +102,16 @@ unsigned int os_user_unmaps(void)
 	return __atomic_load_n(&unmaps, __ATOMIC_SEQ_CST);
 }
 
+bool os_user_traces_exits(void)
+{
+	return __atomic_load_n(&tracing, __ATOMIC_SEQ_CST);
+}
+
+void os_user_trace_exits(void)
+{
+	__atomic_store_n(&tracing, true, __ATOMIC_SEQ_CST);
+}
+
 void os_user_count_exit(uint32_t reason)
 {
 	(void)reason;
@@ -121,6 +132,7 @@ void os_user_reset(void)
 	os_user_cpuid_reset();
 	os_user_pci_reset();
 	os_user_fail_publish(0);
+	__atomic_store_n(&tracing, false, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&published, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&unmaps, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&exits, 0, __ATOMIC_SEQ_CST);

@@ -124,6 +124,7 @@ int os_user_msr_read(uint32_t msr, uint64_t *value);
 void os_user_msr_write(uint32_t msr, uint64_t value);
 void os_user_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *regs);
 bool os_user_should_leave(void);
+bool os_user_traces_exits(void);
 void os_user_count_exit(uint32_t reason);
 
 /* --- the inline part of os/os.h -------------------------------------------- */
@@ -284,7 +285,7 @@ struct vm;
 
 static inline bool os_traces_exits(void)
 {
-	return true;
+	return os_user_traces_exits();
 }
 
 static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,

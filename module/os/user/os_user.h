@@ -131,6 +131,8 @@ void os_user_fail_publish(int error);
 /* Segments published and not withdrawn; calls of os_vm_unmap_programs(). */
 unsigned int os_user_published(void);
 unsigned int os_user_unmaps(void);
+/* Trace exits from now on; off after the reset. */
+void os_user_trace_exits(void);
 /* Exits traced since the reset. */
 uint64_t os_user_exits(void);
 
