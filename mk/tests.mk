@@ -179,7 +179,8 @@ $(O)/guest/payload.elf: $(PAYLOAD_OBJS) tests/guest/payload/link.ld
 # The host tests' programs, with the unit tests' harness.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/host/%,$(wildcard tests/host/test_*.c))
 HOST_HELPERS := $(patsubst %.c,$(O)/host/obj/%.o, \
-	tests/unit/unit.c $(filter-out tests/host/test_% tests/host/guest_%,$(wildcard tests/host/*.c)))
+	tests/unit/unit.c $(filter-out tests/host/test_% tests/host/guest_% tests/host/kvm_%, \
+		$(wildcard tests/host/*.c)))
 
 $(O)/host/obj/%.o: %.c | setup-build
 	$(say) CC "$< (host)"
@@ -196,6 +197,12 @@ $(O)/host/guest_%: tests/host/guest_%.c | setup-build
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -static -o $@ $<
+
+# Boots Linux under KVM, which bhyveload's files put into memory.
+$(O)/host/obj/tests/host/kvm_linux.o: USER_CFLAGS += -Icmd/bhyveload
+$(O)/host/kvm_linux: $(O)/host/obj/tests/host/kvm_linux.o $(BHYVELOAD_SRCS:%.c=$(O)/obj/%.o)
+	$(say) LD $@
+	$(Q)$(CC) -static -o $@ $^
 
 # Small guests that drive devices of the host, with the guest tests' runtime; programs
 # for the host.
@@ -220,7 +227,8 @@ run-passthrough: $(O)/passthrough/payload.elf $(PPT_PROGRAMS:%=$(O)/passthrough/
 
 # What the tests on an emulated host take there; they call lab/run themselves.
 .PHONY: on-host-programs
-on-host-programs: programs modules $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/guest/payload.elf
+on-host-programs: programs modules $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/host/kvm_linux \
+	$(O)/guest/payload.elf
 run-lab: | setup-lab
 	@tests/layer lab tests/lab/run $(HOST)
 run-guest run-host: run-%: on-host-programs
