@@ -113,14 +113,19 @@ static void ignore_signal(int number)
 	(void)number;
 }
 
-/* A vCPU that runs is interrupted by the timer. */
+/*
+ * Whatever vCPU this thread runs is interrupted by the timer: this very thread, for a signal
+ * to the process goes to the main one, and another would sleep for ever in a vCPU that waits
+ * to be started.
+ */
 static void interrupt_often(void)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };
 	struct itimerspec period = { { 0, 2000000 }, { 0, 2000000 } };
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
 	timer_t timer;
 
+	event._sigev_un._tid = gettid();
 	sigaction(SIGALRM, &action, NULL);
 	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
 	REQUIRE(timer_settime(timer, 0, &period, NULL) == 0);
@@ -167,6 +172,7 @@ static void *thrower_main(void *argument)
 {
 	struct thrower *thrower = argument;
 
+	interrupt_often();
 	throw_bytes(thrower->fd, thrower->memory, count_of("COUNT_IOCTLS") / 4);
 	return NULL;
 }
@@ -176,7 +182,6 @@ TEST(four_threads_with_random_bytes)
 	struct machine machine = machine_create("fuzz", 1 << 20, spin, sizeof(spin));
 	struct thrower throwers[4];
 
-	interrupt_often();
 	for (int i = 0; i < 4; i++) {
 		throwers[i] = (struct thrower){ .fd = vm_get_device_fd(machine.ctx),
 						.memory = machine.memory };
