@@ -136,7 +136,7 @@ class Machine:
         self.smp = fields["smp"]
         self.mem = fields["mem"]
         self.devices = fields["devices"]
-        self.trace = fields["trace"]
+        self.trace = fields.get("trace", False)
 
         self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
         self.log_path = os.path.join(folder, "log")
