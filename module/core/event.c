@@ -211,10 +211,6 @@ static void inject_lapic(struct vcpu *vcpu, bool busy)
 		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
 }
 
-/*
- * The common case of an exception that an exit has raised: whatever else waits, waits for a
- * window or another request, and goes on waiting.
- */
 /* By itself, so that the short way has nothing on its stack. */
 static noinline enum exit_action inject_exception_slow(struct vcpu *vcpu)
 {
@@ -224,6 +220,10 @@ static noinline enum exit_action inject_exception_slow(struct vcpu *vcpu)
 	return action;
 }
 
+/*
+ * The common case of an exception that an exit has raised: whatever else waits, waits for a
+ * window or another request, and goes on waiting.
+ */
 enum exit_action event_inject_exception(struct vcpu *vcpu)
 {
 	uint64_t exception = vcpu->exception;

@@ -22,7 +22,7 @@ static struct {
 	struct vm *vms;	       /* lock */
 	unsigned int users;    /* lock; VMs that need virtualization on */
 	uint32_t wanted;       /* atomic; CPUs are to have virtualization on */
-	struct os_waitq waitq; /* vCPUs waiting for the end of that */
+	struct os_waitq waitq; /* vCPUs waiting for the end of host_gate.quiesced */
 } host;
 
 static int cpu_enable(void *unused)

@@ -23,18 +23,13 @@
 /* Own the vCPU of that number, made if need be, of a VM that is alive. */
 static int take_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
 {
-	int error;
+	int error = vm_vcpu_create(vm, id, vcpu);
 
-	*vcpu = vm_vcpu(vm, id);
-	if (unlikely(!*vcpu)) {
-		error = vm_vcpu_create(vm, id, vcpu);
-		if (error)
-			return error;
-	}
-	error = vcpu_lock(*vcpu);
-	if (unlikely(error))
+	if (!error)
+		error = vcpu_lock(*vcpu);
+	if (error)
 		return error;
-	if (likely(!READ_ONCE(vm->destroyed)))
+	if (!READ_ONCE(vm->destroyed))
 		return 0;
 	vcpu_unlock(*vcpu);
 	return -ENXIO;

@@ -97,17 +97,21 @@ static enum exit_action exit_access(struct vcpu *vcpu, enum vm_exitcode code)
 	return EXIT_PROGRAM;
 }
 
+static void set_access(struct vcpu *vcpu, uint64_t address, unsigned int size, bool write,
+		       uint64_t value)
+{
+	vcpu->access.address = address;
+	vcpu->access.data = value;
+	vcpu->access.size = (uint8_t)size;
+	vcpu->access.write = write;
+}
+
 enum exit_action vcpu_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in,
 				uint32_t value)
 {
-	struct vcpu_access *access = &vcpu->access;
-
-	access->address = port;
-	access->data = value;
-	access->size = (uint8_t)size;
-	access->reg = GPR_RAX;
-	access->port = true;
-	access->write = !in;
+	set_access(vcpu, port, size, !in, value);
+	vcpu->access.reg = GPR_RAX;
+	vcpu->access.port = true;
 	vcpu->exit.u.inout = (struct vm_inout){
 		.bytes = size & 7,
 		.in = in,
@@ -120,13 +124,8 @@ enum exit_action vcpu_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int s
 enum exit_action vcpu_exit_memory(struct vcpu *vcpu, uint64_t gpa, unsigned int size, bool write,
 				  uint64_t value)
 {
-	struct vcpu_access *access = &vcpu->access;
-
-	access->address = gpa;
-	access->data = value;
-	access->size = (uint8_t)size;
-	access->port = false;
-	access->write = write;
+	set_access(vcpu, gpa, size, write, value);
+	vcpu->access.port = false;
 	if (!vcpu->reply_mode) {
 		fill_inst_emul(vcpu, gpa);
 		return exit_access(vcpu, VM_EXITCODE_INST_EMUL);

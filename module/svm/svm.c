@@ -139,19 +139,6 @@ static void fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
 	control->n_cr3 = os_virt_to_phys(vcpu->vm->npt.root);
 }
 
-/* What the host asks of every entry and exit. */
-static uint32_t switch_flags(void)
-{
-	const struct os_mitigations *mitigations = os_mitigations();
-	uint32_t flags = 0;
-
-	if (mitigations->rsb_fill)
-		flags |= SVM_SWITCH_FILL_RSB;
-	if (mitigations->clear_cpu_buffers)
-		flags |= SVM_SWITCH_CLEAR_BUFFERS;
-	return flags;
-}
-
 static int svm_vcpu_init(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = os_alloc(sizeof(*svm));
@@ -164,7 +151,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	svm->vmcb_pa = os_virt_to_phys(svm->vmcb);
-	svm->switch_flags = switch_flags();
+	svm->switch_flags = x86_switch_flags();
 	vcpu->backend_state = svm;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
 	fill_control(vcpu, svm);

@@ -4,9 +4,7 @@
 #define SVM_SWITCH_H
 
 #include "os/os.h"
-
-#define SVM_SWITCH_FILL_RSB	 0x1u /* overwrite the return stack buffer after the exit */
-#define SVM_SWITCH_CLEAR_BUFFERS 0x2u /* VERW right before the entry */
+#include "x86/switch.h"
 
 /*
  * Run the guest of the VMCB at guest_pa until its next exit. gpr[]: RCX, RDX, RBX,

@@ -35,7 +35,7 @@ struct svm_vcpu {
 	struct vmcb *vmcb;     /* (c) */
 	uint64_t vmcb_pa;      /* (c) */
 	struct svm_cpu *cpu;   /* where it is loaded; compared, not followed, elsewhere */
-	uint32_t switch_flags; /* (c) SVM_SWITCH_* */
+	uint32_t switch_flags; /* (c) X86_SWITCH_* */
 	struct asid asid;      /* given by 'cpu' */
 	uint32_t todo;	       /* SVM_TODO_* */
 

@@ -4,11 +4,10 @@
 #define VMX_SWITCH_H
 
 #include "os/os.h"
+#include "x86/switch.h"
 
-#define VMX_SWITCH_FILL_RSB	 0x1u /* overwrite the return stack buffer after the exit */
-#define VMX_SWITCH_CLEAR_BUFFERS 0x2u /* VERW right before the entry */
-#define VMX_SWITCH_LAUNCHED	 0x4u /* VMRESUME, not VMLAUNCH */
-#define VMX_SWITCH_FLUSH_L1D	 0x8u /* by its caller: empty the L1 data cache before the entry */
+#define VMX_SWITCH_LAUNCHED  0x4u /* VMRESUME, not VMLAUNCH */
+#define VMX_SWITCH_FLUSH_L1D 0x8u /* by its caller: empty the L1 data cache before the entry */
 
 /*
  * Run the guest of the current VMCS until its next exit. gpr[]: all but RSP in and out,

@@ -87,16 +87,7 @@ static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 /* What the host asks of every entry and exit. */
 static uint32_t switch_flags(void)
 {
-	const struct os_mitigations *mitigations = os_mitigations();
-	uint32_t flags = 0;
-
-	if (mitigations->rsb_fill)
-		flags |= VMX_SWITCH_FILL_RSB;
-	if (mitigations->clear_cpu_buffers)
-		flags |= VMX_SWITCH_CLEAR_BUFFERS;
-	if (mitigations->flush_l1d)
-		flags |= VMX_SWITCH_FLUSH_L1D;
-	return flags;
+	return x86_switch_flags() | (os_mitigations()->flush_l1d ? VMX_SWITCH_FLUSH_L1D : 0);
 }
 
 static int vmx_vcpu_init(struct vcpu *vcpu)

@@ -155,8 +155,6 @@ static enum exit_action enter_and_exit(struct vcpu *vcpu)
 
 	enter(vcpu);
 	action = svm_backend.exit(vcpu);
-	if (svm_backend.put)
-		svm_backend.put(vcpu);
 	return action;
 }
 
@@ -622,8 +620,6 @@ TEST(an_ldt_that_comes_meanwhile_is_kept)
 	CHECK_EQ(cpu.host_saves, 4);
 	svm_backend.enter(vcpu);
 	CHECK_EQ(cpu.host_saves, 4);
-	if (svm_backend.put)
-		svm_backend.put(vcpu);
 	free_vcpu(vcpu);
 	stop();
 }
