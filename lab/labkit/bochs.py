@@ -77,16 +77,18 @@ class Display(PtyPort):
     def __init__(self, trace=None):
         super().__init__()
         self._text = b""
-        self._trace = open(trace, "wb") if trace else None
+        self._trace = open(trace, "wb", buffering=0) if trace else None
+        self._tracing = False
         self._commands = []  # what the next prompts get, before "c"
 
     def _answer(self, before):
         if self._trace and not self._trace.tell() and self._MAGIC in before:
             self._commands = [b"trace on", b"s %d" % self._STEPS, b"trace off"]
+        self._tracing = bool(self._commands)  # until "c": what "trace off" answers is in it
         os.write(self.fileno(), (self._commands.pop(0) if self._commands else b"c") + b"\n")
 
     def serve(self, data):
-        if self._commands:
+        if self._tracing:
             self._trace.write(data)
         self._text += data
         screens = []

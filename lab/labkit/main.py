@@ -235,6 +235,8 @@ def boot(options, machine, host, progress):
             terminal.raw()
 
     try:
+        if options.trace and not hasattr(host, "Display"):
+            raise LabError("--trace is for the hosts under Bochs")
         display = host.Display(options.trace) if hasattr(host, "Display") else None
         machine.start(host.command(machine), display)
         machine.run(deadline, on_boot, terminal)
