@@ -2,6 +2,9 @@
 #
 # vmm.ko, for each of KERNELS and for this machine's own kernel.
 
+# The rooms that know no kernel, from the ground up.
+ROOMS := vm dev x86/cpu x86/paging x86/emulate x86/exits svm vmx ppt run api
+
 MODULE_SRCS := $(shell find module include -type f 2>/dev/null)
 MODULES := $(if $(wildcard module/*/*.c),$(KERNELS:%=$(O)/module/%/vmm.ko))
 

@@ -29,7 +29,7 @@ $(ALL_LAYERS:%=check-%): check-%: | setup-check
 	@tests/summary $*
 
 .PHONY: $(ALL_LAYERS:%=run-%)
-run-style: programs
+run-style: programs modules $(O)/unit/portable.a
 	@tests/layer style tests/style/run
 
 # Configuration and packaging, on this machine: without an emulated host.
@@ -38,7 +38,7 @@ run-config: programs modules
 
 # The portable parts of the module as ordinary code. They are compiled twice:
 # for the unit tests by gcc and for the fuzzers by clang.
-PORTABLE_SRCS := $(foreach room,core x86 dev ppt svm vmx os/user,$(wildcard module/$(room)/*.c))
+PORTABLE_SRCS := $(foreach room,$(ROOMS) os/user,$(wildcard module/$(room)/*.c))
 PORTABLE_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread -D_GNU_SOURCE \
 	-Wall -Wextra -Werror -Imodule -Imodule/os/user -Iinclude -Ilib/vmmapi -MMD -MP
 # The kernel's build says so too, but later.

@@ -10,8 +10,8 @@
 
 #include <machine/vmm_instruction_emul.h>
 
-#include "x86/emulate_insn.h"
-#include "x86/regs.h"
+#include "x86/emulate/emulate_insn.h"
+#include "vm/regs.h"
 
 #include "internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The in-kernel devices as one; device.h. */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/device.h"
 #include "dev/hpet.h"
 #include "dev/ioapic.h"
@@ -180,6 +180,9 @@ static const struct {
 
 int device_create_all(struct vm *vm)
 {
+	memory_add_window(vm, LAPIC_DEFAULT_BASE, LAPIC_MMIO_SIZE);
+	memory_add_window(vm, IOAPIC_BASE, IOAPIC_MMIO_SIZE);
+	memory_add_window(vm, HPET_BASE, HPET_MMIO_SIZE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(devices); i++) {
 		int error = devices[i].create(vm);
 

@@ -27,7 +27,7 @@ static inline int64_t device_port(struct vcpu *vcpu, uint16_t port, bool write, 
  * Read or write of 'size' (1, 2, 4 or 8) bytes of device memory. 0; -ENOENT: not ours.
  * DEVICE_EXIT (writes only): done, and it became an exit to the program, which is in
  * vcpu->exit (an IPI with VM_CAP_IPI_EXIT): finish the instruction, then return
- * EXIT_PROGRAM. An access must not cross the end of a device: the part beyond reads 0.
+ * EXIT_USERSPACE. An access must not cross the end of a device: the part beyond reads 0.
  * Owner of the vCPU.
  */
 int device_mmio(struct vcpu *vcpu, uint64_t gpa, bool write, unsigned int size, uint64_t *value);

@@ -4,7 +4,7 @@
  * clock in units of 50 ns since it was enabled, so a comparator's match is an
  * exact moment of that clock.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/hpet.h"
 #include "dev/ioapic.h"
 #include "dev/periodic.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The I/O APIC; ioapic.h. */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/ioapic.h"
 #include "dev/pic.h"
 

@@ -308,7 +308,7 @@ static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 		if (vcpu && vcpu->lapic && is_target(lapic, vcpu, message, shorthand))
 			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
 	}
-	(void)vcpu_exit_program(sender, VM_EXITCODE_IPI);
+	(void)vcpu_exit_userspace(sender, VM_EXITCODE_IPI);
 	sender->exit.u.ipi.mode = lapic->icr & ICR_DELIVERY;
 	sender->exit.u.ipi.vector = message->vector;
 	return 1;

@@ -7,13 +7,13 @@
  *	lapic_timer.c	the timer
  *	lapic_ipi.c	messages: routing, ICR, MSI, local interrupts
  *
- * Tags as in core/vm.h: (c) constant, (o) owner of the vCPU, (a) atomic. (r) is
+ * Tags as in vm/vm.h: (c) constant, (o) owner of the vCPU, (a) atomic. (r) is
  * written by the owner and read by any thread with relaxed atomics.
  */
 #ifndef DEV_LAPIC_STATE_H
 #define DEV_LAPIC_STATE_H
 
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/lapic.h"
 #include "dev/periodic.h"
 

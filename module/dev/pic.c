@@ -3,7 +3,7 @@
  * The pair of 8259A interrupt controllers, after Intel's data sheet. The slave's
  * output is the master's input 2.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/ioapic.h"
 #include "dev/pic.h"
 

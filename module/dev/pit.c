@@ -6,7 +6,7 @@
  * One simplification: in mode 3 a new count takes effect at the end of the whole
  * cycle, where the chip would load it after half of one.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/periodic.h"
 #include "dev/pic.h"
 #include "dev/pit.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The ACPI power-management timer: the host's clock in other units. */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/periodic.h"
 #include "dev/pmtimer.h"
 

@@ -8,7 +8,7 @@
  * bytes. Flags are brought up to date when somebody looks; a host timer runs only
  * while an interrupt is enabled and not yet raised.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/periodic.h"
 #include "dev/pic.h"
 #include "dev/rtc.h"

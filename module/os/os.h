@@ -18,9 +18,6 @@
 #define OS_PAGE_SIZE  4096ul
 #define OS_PAGE_SHIFT 12
 
-struct vm;
-struct memseg;
-
 /* --- memory ------------------------------------------------------------- */
 
 /* Zeroed kernel memory, charged to the caller's cgroup. NULL when there is none. sleep */
@@ -215,8 +212,8 @@ struct os_pci_info {
 /*
  * Have the host give the function at an address to us, if no driver has it. 0, also
  * when it is ours already; -ENODEV nothing is there; -ENOTSUP it is a bridge; -EBUSY
- * a driver has it, whose name is put into 'holder'. ppt_add() has run when it
- * returns 0. sleep
+ * a driver has it, whose name is put into 'holder'. The driver has
+ * taken it (ppt_add) when it returns 0. sleep
  */
 int os_pci_reserve(const struct os_pci_address *address, char *holder, size_t size);
 /* May the calling program give devices to guests? */
@@ -282,20 +279,11 @@ void os_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void os_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* rate limited */
 
 /*
- * A device-memory segment has come (make /dev/vmm.io/NAME.SEG) or is going.
- * Called under the VM's lock. publish: 0 or a negative errno. sleep
- */
-int os_memseg_publish(struct vm *vm, struct memseg *seg);
-void os_memseg_withdraw(struct vm *vm, struct memseg *seg);
-/* Take every process's mapping of the VM's memory away; later touches are SIGBUS. sleep */
-void os_vm_unmap_programs(struct vm *vm);
-
-/*
- * One exit happened: for the tracepoint. Costs a no-op while tracing is off; so does the
+ * A vCPU of the VM of that name has exited: for the tracepoint. Costs a no-op while tracing is off; so does the
  * question whether it is on, for who has to ask the processor what to tell. [inline]
  */
 static inline bool os_traces_exits(void);
-static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
+static inline void os_trace_exit(const char *name, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2);
 
 #endif

@@ -4,8 +4,8 @@
  * reset; on the way out its interrupts end first, and then its DMA, before any page
  * of the guest can be freed.
  */
-#include "core/dma.h"
-#include "core/vm.h"
+#include "vm/dma.h"
+#include "vm/vcpu.h"
 #include "ppt/device.h"
 
 /* --- who may have what ---------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * APICs, a line to a pin of its I/O APIC. The host takes them first, on the
  * processor where the vCPU they are for ran last, if that can be had cheaply.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "dev/lapic.h"
 #include "ppt/device.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The reserved devices, and which VM has each. */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "ppt/device.h"
 
 static struct {

@@ -4,7 +4,7 @@
  * only, so that no page of another device comes along; and not those with the MSI-X
  * table or its pending bits, which are the host's.
  */
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "ppt/device.h"
 
 #define MSIX_ENTRY_SIZE 16

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ASIDs: x86/asid.h gives them out, the VMCB asks for flushes (APM vol. 2, 15.16). */
+/* ASIDs: x86/cpu/asid.h gives them out, the VMCB asks for flushes (APM vol. 2, 15.16). */
 #include "svm/vcpu.h"
 
 static void take(struct svm_vcpu *svm)

@@ -3,7 +3,7 @@
 #include "svm/vcpu.h"
 
 #include "svm/switch.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /* By CPU number; entries of CPUs that cannot come online stay empty. */
 struct svm_cpu *svm_cpus;

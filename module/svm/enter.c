@@ -3,8 +3,8 @@
 #include "svm/vcpu.h"
 
 #include "svm/switch.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 static void forget_entry(struct svm_vcpu *svm)
 {

@@ -5,9 +5,9 @@
  */
 #include "svm/vcpu.h"
 
-#include "x86/exits.h"
-#include "x86/regs.h"
-#include "x86/walk.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
+#include "x86/paging/walk.h"
 
 static bool is_nmi(uint64_t intinfo)
 {

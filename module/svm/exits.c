@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One handler for each exit code that can come, in a constant table; what the
- * instruction or event then means is x86's business (x86/exits.h).
+ * instruction or event then means is x86's business (x86/exits/exits.h).
  */
 #include "svm/vcpu.h"
 
-#include "x86/context.h"
-#include "x86/exits.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
 
 static const struct vmcb_control *control_of(const struct vcpu *vcpu)
 {
@@ -36,7 +36,7 @@ static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what)
 	vcpu->exit.u.svm.exitcode = control->exitcode;
 	vcpu->exit.u.svm.exitinfo1 = control->exitinfo1;
 	vcpu->exit.u.svm.exitinfo2 = control->exitinfo2;
-	return vcpu_exit_program(vcpu, VM_EXITCODE_SVM);
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_SVM);
 }
 
 static enum exit_action exit_unexpected(struct vcpu *vcpu)
@@ -300,7 +300,7 @@ static noinline void trace_exit(const struct vcpu *vcpu)
 {
 	const struct vmcb_control *control = control_of(vcpu);
 
-	os_trace_exit(vcpu->vm, vcpu->id, (uint32_t)control->exitcode, vcpu->rip,
+	os_trace_exit(vcpu->vm->name, vcpu->id, (uint32_t)control->exitcode, vcpu->rip,
 		      control->exitinfo1, control->exitinfo2);
 }
 

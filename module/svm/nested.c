@@ -5,7 +5,7 @@
  */
 #include "svm/nested.h"
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 #define PAT_INDEXES 4 /* those that PWT and PCD alone can name */
 

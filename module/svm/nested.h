@@ -4,7 +4,7 @@
 #define SVM_NESTED_H
 
 #include <vmm/vmm_dev.h>
-#include "x86/npt.h"
+#include "vm/npt.h"
 
 extern const struct npt_format svm_npt_format;
 unsigned int svm_npt_levels(void); /* as in struct vmm_backend */

@@ -2,7 +2,7 @@
 /* Arithmetic of the permission maps, and what is in ours. */
 #include "svm/permission.h"
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /* The map holds three ranges of MSRs, 2 bits each, 2 KiB a range (APM vol. 2, 15.11). */
 #define MSRPM_RANGE_MSRS 0x2000u
@@ -10,7 +10,7 @@ static const uint32_t msrpm_range[] = { 0x00000000u, 0xc0000000u, 0xc0010000u };
 
 /*
  * What the world switch moves with VMLOAD and VMSAVE, and SYSENTER's, is the guest's
- * own while it runs. Everything else goes through x86/msr.c, PAT and TSC too: one
+ * own while it runs. Everything else goes through x86/cpu/msr.c, PAT and TSC too: one
  * emulated host gives the guest its own.
  */
 static const uint32_t guest_msrs[] = {

@@ -8,7 +8,7 @@
 #include "svm/nested.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 #define CPUID_EXTENDED_MAX	0x80000000u
 #define CPUID_EXTENDED_FEATURES 0x80000001u

@@ -8,8 +8,8 @@
  */
 #include "svm/vcpu.h"
 
-#include "x86/context.h"
-#include "x86/legal.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/legal.h"
 
 #define EFER_KNOWN                                                                    \
 	(REG_EFER_SCE | REG_EFER_LME | REG_EFER_LMA | REG_EFER_NXE | REG_EFER_LMSLE | \

@@ -6,7 +6,7 @@
 #include "svm/permission.h"
 #include "svm/switch.h"
 #include "svm/vcpu.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /* Looks, where PAUSE is filtered: so many within so many cycles are a spin loop. */
 #define PAUSE_COUNT	3000

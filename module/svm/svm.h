@@ -6,7 +6,7 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
-#include "core/backend.h"
+#include "vm/backend.h"
 
 extern const struct vmm_backend svm_backend;
 

@@ -36,7 +36,7 @@
 #define STACK_GPR 0x18
 #define STACK_SIZE 0x20
 
-/* As X86_SWITCH_* in x86/switch.h */
+/* As X86_SWITCH_* in x86/cpu/switch.h */
 #define FILL_RSB 1
 #define CLEAR_BUFFERS 2
 

@@ -4,7 +4,7 @@
 #define SVM_SWITCH_H
 
 #include "os/os.h"
-#include "x86/switch.h"
+#include "x86/cpu/switch.h"
 
 /*
  * Run the guest of the VMCB at guest_pa until its next exit. gpr[]: RCX, RDX, RBX,

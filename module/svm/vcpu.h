@@ -3,10 +3,10 @@
 #ifndef SVM_VCPU_H
 #define SVM_VCPU_H
 
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "svm/features.h"
 #include "svm/vmcb.h"
-#include "x86/asid.h"
+#include "x86/cpu/asid.h"
 
 /* A physical CPU. Touched only on that CPU with preemption off, but for init and fini. */
 struct svm_cpu {
@@ -30,7 +30,7 @@ struct svm_cpu {
 
 #define SVM_TODO_STEPS (SVM_TODO_STEP | SVM_TODO_DEBUG_STEP)
 
-/* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
+/* A vCPU; vcpu->backend_state. All (o) in the terms of vm/vm.h. */
 struct svm_vcpu {
 	struct vmcb *vmcb;     /* (c) */
 	uint64_t vmcb_pa;      /* (c) */

@@ -11,7 +11,7 @@
 #include "vmx/vcpu.h"
 
 #include "dev/lapic.h"
-#include "x86/exits.h"
+#include "x86/exits/exits.h"
 
 #define APIC_VIRTUAL (SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT)
 
@@ -143,7 +143,7 @@ enum exit_action vmx_exit_apic_write(struct vcpu *vcpu)
 	uint64_t info = vmx_exit_field(VMCS_EXIT_QUALIFICATION);
 
 	vcpu->next_rip = 0;
-	return lapic_virtual_write(vcpu, APIC_QUALIFICATION_OFFSET(info)) ? EXIT_PROGRAM :
+	return lapic_virtual_write(vcpu, APIC_QUALIFICATION_OFFSET(info)) ? EXIT_USERSPACE :
 									    EXIT_RESUME;
 }
 

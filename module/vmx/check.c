@@ -6,9 +6,9 @@
  */
 #include "vmx/vcpu.h"
 
-#include "x86/cpuid.h"
-#include "x86/exits.h"
-#include "x86/legal.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/cpu/control.h"
+#include "x86/cpu/legal.h"
 
 /* Numbers of segment registers, from VM_REG_GUEST_ES. */
 enum { ES, CS, SS, DS, FS, GS, LDTR, TR };

@@ -2,7 +2,7 @@
 /* Physical CPUs: what each needs for VMX, and turning it on and off there. */
 #include "vmx/vcpu.h"
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /* By CPU number; entries of CPUs that cannot come online stay empty. */
 struct vmx_cpu *vmx_cpus;

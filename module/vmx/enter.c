@@ -3,8 +3,8 @@
 #include "vmx/vcpu.h"
 
 #include "vmx/switch.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 /* The preemption timer ends a guest after a hundredth of a second at the latest. */
 #define TIMER_HZ 100

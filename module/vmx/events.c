@@ -5,9 +5,9 @@
  */
 #include "vmx/vcpu.h"
 
-#include "x86/context.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 
 /* Of an error code; others must be 0 at an entry (26.2.1.3). */
 #define ERROR_CODE_BITS 0x7fffu
@@ -177,5 +177,5 @@ enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu)
 	if (vmx_vcpu(vcpu)->steps & STEP_DEBUG)
 		return x86_exit_debug_step(vcpu, vcpu->rflags & REG_RFLAGS_TF);
 	vcpu->next_rip = 0;
-	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_MTRAP);
 }

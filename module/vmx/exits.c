@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One handler for each exit reason that can come, in a constant table; what the
- * instruction or event then means is x86's business (x86/exits.h).
+ * instruction or event then means is x86's business (x86/exits/exits.h).
  */
 #include "vmx/vcpu.h"
 
-#include "x86/context.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 
 static uint64_t qualification(void)
 {
@@ -60,7 +60,7 @@ static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what, uin
 	vcpu->exit.u.vmx.exit_qualification = detail;
 	vcpu->exit.u.vmx.inst_type = 0;
 	vcpu->exit.u.vmx.inst_error = 0;
-	return vcpu_exit_program(vcpu, VM_EXITCODE_VMX);
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_VMX);
 }
 
 static enum exit_action exit_unexpected(struct vcpu *vcpu)
@@ -367,7 +367,7 @@ static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
 		info1 = vmx_exit_field(VMCS_EXIT_QUALIFICATION);
 		break;
 	}
-	os_trace_exit(vcpu->vm, vcpu->id, reason, vcpu->rip, info1, info2);
+	os_trace_exit(vcpu->vm->name, vcpu->id, reason, vcpu->rip, info1, info2);
 }
 
 static unsigned int counter_of_reason(uint32_t basic)

@@ -7,7 +7,7 @@
 
 #include "vmx/features.h"
 #include "vmx/vmcs.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /*
  * Four levels reach 256 TiB; where the processor can do five, and has addresses that

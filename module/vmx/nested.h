@@ -4,7 +4,7 @@
 #define VMX_NESTED_H
 
 #include <vmm/vmm_dev.h>
-#include "x86/npt.h"
+#include "vm/npt.h"
 
 extern const struct npt_format vmx_npt_format;
 unsigned int vmx_npt_levels(void); /* as in struct vmm_backend */

@@ -2,7 +2,7 @@
 /* Arithmetic of the MSR bitmap, and what is in ours. */
 #include "vmx/permission.h"
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 #define RANGE_MSRS   0x2000u
 #define HIGH_FIRST   0xc0000000u

@@ -8,8 +8,8 @@
 #include "os/vmx.h"
 #include "vmx/vmcs.h"
 #include "vmx/vmx.h"
-#include "x86/features.h"
-#include "x86/regs.h"
+#include "x86/cpu/features.h"
+#include "vm/regs.h"
 
 #define CPUID_ECX_VMX  (1u << 5) /* leaf 1 */
 #define MEMORY_TYPE_WB 6

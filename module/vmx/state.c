@@ -8,9 +8,9 @@
  */
 #include "vmx/vcpu.h"
 
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/legal.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/cpu/legal.h"
 
 /*
  * Bits of CR0 that the guest may change by itself: nothing here follows from them. The

@@ -4,7 +4,7 @@
 #define VMX_SWITCH_H
 
 #include "os/os.h"
-#include "x86/switch.h"
+#include "x86/cpu/switch.h"
 
 #define VMX_SWITCH_LAUNCHED  0x4u /* VMRESUME, not VMLAUNCH */
 #define VMX_SWITCH_FLUSH_L1D 0x8u /* by its caller: empty the L1 data cache before the entry */

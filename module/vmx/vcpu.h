@@ -3,11 +3,11 @@
 #ifndef VMX_VCPU_H
 #define VMX_VCPU_H
 
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "os/vmx.h"
 #include "vmx/features.h"
 #include "vmx/vmcs.h"
-#include "x86/asid.h"
+#include "x86/cpu/asid.h"
 
 /*
  * MSRs of system calls that the VMCS has no place for. The guest's are in the
@@ -84,7 +84,7 @@ static_assert(FIELD_COUNT <= 64);
 #define STEP_TRAP  0x1u /* VM_CAP_MTRAP_EXIT */
 #define STEP_DEBUG 0x2u /* VM_CAP_RFLAGS_TF: in place of the flag */
 
-/* A vCPU; vcpu->backend_state. All (o) in the terms of core/vm.h. */
+/* A vCPU; vcpu->backend_state. All (o) in the terms of vm/vm.h. */
 struct vmx_vcpu {
 	struct vmcs_region *vmcs; /* (c) */
 	uint64_t vmcs_pa;	  /* (c) */

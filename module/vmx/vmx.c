@@ -7,7 +7,7 @@
 #include "vmx/permission.h"
 #include "vmx/switch.h"
 #include "vmx/vcpu.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 /* Exceptions that are always intercepted; CR0.NE and a capability decide about more. */
 #define EXCEPTIONS (BIT_ULL(VECTOR_DB) | BIT_ULL(VECTOR_AC) | BIT_ULL(VECTOR_MC))

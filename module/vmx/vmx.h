@@ -6,7 +6,7 @@
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
-#include "core/backend.h"
+#include "vm/backend.h"
 
 extern const struct vmm_backend vmx_backend;
 

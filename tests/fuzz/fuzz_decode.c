@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "x86/decode.h"
+#include "x86/emulate/decode.h"
 
 #define EXPECT(condition)         \
 	do {                      \

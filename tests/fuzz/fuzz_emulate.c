@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #include "fake_backend.h"
-#include "x86/context.h"
-#include "x86/emulate.h"
-#include "x86/emulate_state.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/emulate/emulate.h"
+#include "x86/emulate/emulate_state.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 
 #define RAM    0x400000ull
 #define ROM    0xffff0000ull
@@ -296,7 +296,7 @@ static void check(enum exit_action action, const struct snapshot *snapshot)
 		EXPECT(vcpu->deferred);
 		check_unchanged(snapshot);
 		break;
-	case EXIT_PROGRAM:
+	case EXIT_USERSPACE:
 		if (vcpu->exit.exitcode == VM_EXITCODE_IPI)
 			break;
 		EXPECT(vcpu->exit.exitcode == VM_EXITCODE_MMIO ||

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "os/user/os_user.h"
-#include "x86/npt.h"
+#include "vm/npt.h"
 #include <vmm/vmm_dev.h>
 
 #define PAGE_SIZE    0x1000ull

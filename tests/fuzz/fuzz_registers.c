@@ -7,11 +7,12 @@
 #include <stdlib.h>
 
 #include "fake_backend.h"
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/exits.h"
-#include "x86/msr.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/exits/exits.h"
+#include "x86/cpu/msr.h"
+#include "vm/regs.h"
+#include "x86/cpu/control.h"
 
 #define OPERATIONS 256
 #define RAM	   0x200000ull

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "fake_backend.h"
-#include "x86/context.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 
 #define RAM	0x200000ull
 #define GDT	0x2000u

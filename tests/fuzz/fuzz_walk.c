@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "x86/walk.h"
+#include "x86/paging/walk.h"
 
 #define PAGES  4
 #define MEMORY (PAGES * 0x1000u)

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 static uint64_t leaf_bits(int prot, int memory_type)
 {
@@ -99,7 +99,7 @@ static enum exit_action take_exit(struct vcpu *vcpu)
 	enum exit_action action;
 
 	if (!fake->guest)
-		return vcpu_exit_program(vcpu, VM_EXITCODE_BOGUS);
+		return vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
 	action = fake->guest(vcpu, fake->entries - 1);
 	fake->windows = 0;
 	return action;
@@ -243,6 +243,61 @@ const struct vmm_backend fake_backend = {
 	.set_capability = set_capability,
 };
 
+/* --- the front end --------------------------------------------------------------- */
+
+static int publish_error;
+static unsigned int published;
+static unsigned int unmaps;
+
+static int fake_segment_publish(struct vm *vm, struct memseg *seg)
+{
+	int error = __atomic_exchange_n(&publish_error, 0, __ATOMIC_SEQ_CST);
+
+	(void)vm;
+	(void)seg;
+	os_user_may_sleep("segment_publish");
+	if (error == 0)
+		__atomic_fetch_add(&published, 1, __ATOMIC_SEQ_CST);
+	return error;
+}
+
+static void fake_segment_withdraw(struct vm *vm, struct memseg *seg)
+{
+	(void)vm;
+	(void)seg;
+	os_user_may_sleep("segment_withdraw");
+	must(__atomic_fetch_sub(&published, 1, __ATOMIC_SEQ_CST) != 0,
+	     "withdrawal of a segment that was not published");
+}
+
+static void fake_unmap_userspace(struct vm *vm)
+{
+	(void)vm;
+	os_user_may_sleep("unmap_userspace");
+	__atomic_fetch_add(&unmaps, 1, __ATOMIC_SEQ_CST);
+}
+
+const struct vmm_front fake_front = {
+	.segment_publish = fake_segment_publish,
+	.segment_withdraw = fake_segment_withdraw,
+	.unmap_userspace = fake_unmap_userspace,
+};
+
+void fake_front_fail_publish(int error)
+{
+	__atomic_store_n(&publish_error, error, __ATOMIC_SEQ_CST);
+}
+
+unsigned int fake_front_published(void)
+{
+	return __atomic_load_n(&published, __ATOMIC_SEQ_CST);
+}
+
+unsigned int fake_front_unmaps(void)
+{
+	return __atomic_load_n(&unmaps, __ATOMIC_SEQ_CST);
+}
+
 /* --- the VM -------------------------------------------------------------------- */
 
 struct vm *fake_vm_create(uint32_t max_vcpus)
@@ -252,6 +307,10 @@ struct vm *fake_vm_create(uint32_t max_vcpus)
 
 	must(vmm_init(candidates) == 0, "vmm_init failed");
 	must(vm_create("fake", max_vcpus, &vm) == 0, "vm_create failed");
+	vm->front = &fake_front;
+	fake_front_fail_publish(0);
+	__atomic_store_n(&published, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&unmaps, 0, __ATOMIC_SEQ_CST);
 	return vm;
 }
 

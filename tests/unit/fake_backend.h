@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A scripted back end for tests and fuzzers of core and dev: registers are plain
+ * A scripted back end and front end for tests and fuzzers: registers are plain
  * arrays, and what the "guest" does is a function of the test's, called where the
  * processor would have run it.
  */
 #ifndef TESTS_UNIT_FAKE_BACKEND_H
 #define TESTS_UNIT_FAKE_BACKEND_H
 
-#include "core/vm.h"
 #include "os/user/os_user.h"
+#include "run/host.h"
+#include "run/vm.h"
+#include "vm/vcpu.h"
 
 #define FAKE_EVENTS 64 /* injected events that are remembered */
 
@@ -39,6 +41,14 @@ static inline struct fake_vcpu *fake_vcpu(struct vcpu *vcpu)
 {
 	return vcpu->backend_state;
 }
+
+/* The front end of fake_vm_create()'s VMs. Set, it has counted nothing yet. */
+extern const struct vmm_front fake_front;
+/* Make the next segment_publish() fail with this errno (negative). */
+void fake_front_fail_publish(int error);
+/* Segments published and not withdrawn; calls of unmap_userspace(). Since fake_vm_create(). */
+unsigned int fake_front_published(void);
+unsigned int fake_front_unmaps(void);
 
 /* A VM on this back end, all devices made; aborts on failure. */
 struct vm *fake_vm_create(uint32_t max_vcpus);

@@ -2,9 +2,9 @@
 /* Switching guest and host state at the edges of the inner loop. */
 #include "unit.h"
 
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "vm/regs.h"
 #include "x86_guest.h"
 
 #define HOST_AUX 0x1001

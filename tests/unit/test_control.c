@@ -2,11 +2,12 @@
 /* Control and debug registers: what is refused, and what follows from a write. */
 #include "unit.h"
 
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 #include "x86_guest.h"
+#include "x86/cpu/control.h"
 
 #define PDPTES 0x3020ull /* where a test puts page directory pointers */
 

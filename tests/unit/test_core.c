@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "core/ioctl.h"
+#include "api/ioctl.h"
 #include "fake_backend.h"
 
 #define MIB 0x100000ull
@@ -55,7 +55,7 @@ static enum exit_action guest_mtrap(struct vcpu *vcpu, unsigned int entry)
 {
 	(void)entry;
 	vcpu->next_rip = 0;
-	return vcpu_exit_program(vcpu, VM_EXITCODE_MTRAP);
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_MTRAP);
 }
 
 /* Runs on for ever. */
@@ -88,7 +88,7 @@ static enum exit_action guest_return_wanted(struct vcpu *vcpu, unsigned int entr
 static enum exit_action deferred_part(struct vcpu *vcpu)
 {
 	os_free(os_alloc(1)); /* may sleep, or aborts */
-	return vcpu_exit_program(vcpu, VM_EXITCODE_PAUSE);
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_PAUSE);
 }
 
 static enum exit_action guest_defers(struct vcpu *vcpu, unsigned int entry)
@@ -320,6 +320,7 @@ static int make_everything(struct vm **result)
 
 	if (error)
 		return error;
+	(*result)->front = &fake_front;
 	error = vm_vcpu_create(*result, 0, &vcpu);
 	os_mutex_lock(&(*result)->lock);
 	if (!error)
@@ -363,7 +364,7 @@ TEST(every_failed_allocation_is_unwound)
 		if (!error)
 			vm_put(vm);
 		CHECK_EQ_AT(os_user_alloc_outstanding(), before, "allocation %u", n);
-		CHECK_EQ(os_user_published(), 0);
+		CHECK_EQ(fake_front_published(), 0);
 		CHECK_EQ(os_user_timers(), 0);
 	}
 	vmm_fini();
@@ -375,13 +376,13 @@ TEST(failed_segment_node_is_unwound)
 	struct vm_memseg seg = { .segid = 3, .len = MIB, .name = "rom" };
 
 	set_up();
-	os_user_fail_publish(-EEXIST);
+	fake_front_fail_publish(-EEXIST);
 	CHECK_EQ(do_ioctl(VM_ALLOC_MEMSEG, &seg), -EEXIST);
 	CHECK_EQ(do_ioctl(VM_ALLOC_MEMSEG, &seg), 0);
-	CHECK_EQ(os_user_published(), 1);
+	CHECK_EQ(fake_front_published(), 1);
 	vm_destroy(vm);
-	CHECK_EQ(os_user_published(), 0);
-	CHECK_EQ(os_user_unmaps(), 1);
+	CHECK_EQ(fake_front_published(), 0);
+	CHECK_EQ(fake_front_unmaps(), 1);
 	tear_down();
 }
 

@@ -3,9 +3,9 @@
 #include "unit.h"
 
 #include "dev/lapic.h"
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "vm/regs.h"
 #include "x86_guest.h"
 
 #define ALL_ONES 0xffffffffu

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "unit.h"
-#include "x86/decode.h"
+#include "x86/emulate/decode.h"
 
 /* --- field by field --------------------------------------------------------- */
 

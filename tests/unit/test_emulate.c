@@ -7,10 +7,10 @@
 #include "dev/device.h"
 #include "fake_backend.h"
 #include "unit.h"
-#include "x86/context.h"
-#include "x86/emulate.h"
-#include "x86/emulate_internal.h"
-#include "x86/exits.h"
+#include "x86/cpu/context.h"
+#include "x86/emulate/emulate.h"
+#include "x86/emulate/emulate_internal.h"
+#include "x86/exits/exits.h"
 #include "x86_guest.h"
 
 #define APIC	  0xfee00000u
@@ -182,7 +182,7 @@ TEST(program_read)
 {
 	begin_64();
 	CODE_64({ 0x48, 0x8b, 0x88, 0x10, 0xc0, 0x5f, 0xff }); /* mov -0xa03ff0(%rax),%rcx */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 0x10, 8, false, 0);
 	CHECK(vcpu->access_pending);
 	CHECK_EQ(answer(0x1122334455667788), EXIT_RESUME);
@@ -210,7 +210,7 @@ TEST(program_read_into_parts)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		guest_code(vcpu, rows[i].code, rows[i].length);
 		vcpu->gpr[GPR_RAX] = 0x1111222233334444;
-		CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+		CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 		CHECK_MMIO(DEVICE, rows[i].size, false, 0);
 		CHECK_EQ(answer(0x99999999aaaabbcc), EXIT_RESUME);
 		CHECK_DONE(rows[i].length);
@@ -223,7 +223,7 @@ TEST(program_write)
 {
 	begin_64();
 	CODE_64({ 0x66, 0xc7, 0x80, 0x10, 0xc0, 0x5f, 0xff, 0xcd, 0xab }); /* movw $0xabcd, */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 0x10, 2, true, 0xabcd);
 	CHECK_EQ(answer(0), EXIT_RESUME);
 	CHECK_DONE(9);
@@ -236,9 +236,9 @@ TEST(program_update)
 	begin();
 	CODE({ 0xf0, 0x0f, 0xc1, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* lock xadd %ecx,DEVICE */
 	vcpu->gpr[GPR_RCX] = 5;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE, 4, false, 0);
-	CHECK_EQ(answer(100), EXIT_PROGRAM);
+	CHECK_EQ(answer(100), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE, 4, true, 105);
 	CHECK_EQ(vcpu->gpr[GPR_RCX], 5);
 	CHECK_EQ(answer(0), EXIT_RESUME);
@@ -254,9 +254,9 @@ TEST(program_to_program)
 	CODE({ 0xa5 }); /* movsl */
 	vcpu->gpr[GPR_RSI] = DEVICE + 0x100;
 	vcpu->gpr[GPR_RDI] = DEVICE + 0x200;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x100, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x100, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 0x100, 4, false, 0);
-	CHECK_EQ(answer(0xfeedbeef), EXIT_PROGRAM);
+	CHECK_EQ(answer(0xfeedbeef), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 0x200, 4, true, 0xfeedbeef);
 	CHECK_EQ(vcpu->gpr[GPR_RSI], DEVICE + 0x100);
 	CHECK_EQ(answer(0), EXIT_RESUME);
@@ -284,10 +284,10 @@ TEST(program_across_pages)
 	map_linear(DEVICE_LINEAR + 0x1000, DEVICE + 0x1000, 3);
 	CODE_64({ 0x48, 0x89, 0x88, 0xfb, 0xcf, 0x5f, 0xff }); /* mov %rcx,.. */
 	vcpu->gpr[GPR_RCX] = 0x1122334455667788;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0xffb, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0xffb, VM_PROT_WRITE), EXIT_USERSPACE);
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
 		CHECK_MMIO(pieces[i].gpa, pieces[i].size, true, pieces[i].value);
-		CHECK_EQ(answer(0), i + 1 < ARRAY_SIZE(pieces) ? EXIT_PROGRAM : EXIT_RESUME);
+		CHECK_EQ(answer(0), i + 1 < ARRAY_SIZE(pieces) ? EXIT_USERSPACE : EXIT_RESUME);
 	}
 	CHECK_DONE(7);
 	end();
@@ -301,7 +301,7 @@ TEST(program_runs_it)
 	begin();
 	guest_code(vcpu, code, sizeof(code));
 	vcpu->reply_mode = false;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x40, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x40, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INST_EMUL);
 	CHECK_EQ(vcpu->exit.rip, GUEST_CODE);
 	CHECK_EQ(vcpu->exit.inst_length, 6);
@@ -317,12 +317,12 @@ TEST(given_up)
 	begin();
 	CODE({ 0x03, 0x0d, 0x00, 0x00, 0x00, 0xd0 }); /* add DEVICE,%ecx */
 	vcpu->gpr[GPR_RCX] = 0;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK(emulate_pending(vcpu));
 	emulation_reset(vcpu);
 	CHECK(!emulate_pending(vcpu));
 	/* The instruction starts again, and asks again. */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_EQ(answer(7), EXIT_RESUME);
 	CHECK_EQ(vcpu->gpr[GPR_RCX], 7);
 	end();
@@ -337,12 +337,12 @@ TEST(repeat_to_program)
 	vcpu->gpr[GPR_RAX] = 0x5a;
 	vcpu->gpr[GPR_RCX] = 3;
 	vcpu->gpr[GPR_RDI] = DEVICE + 0x10;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 0x10, VM_PROT_WRITE), EXIT_USERSPACE);
 	for (unsigned int i = 0; i < 3; i++) {
 		CHECK_MMIO(DEVICE + 0x10 + i, 1, true, 0x5a);
 		CHECK_EQ(vcpu->gpr[GPR_RCX], 3 - i);
 		CHECK_EQ(vcpu->gpr[GPR_RDI], DEVICE + 0x10 + i);
-		CHECK_EQ(answer(0), i < 2 ? EXIT_PROGRAM : EXIT_RESUME);
+		CHECK_EQ(answer(0), i < 2 ? EXIT_USERSPACE : EXIT_RESUME);
 	}
 	CHECK_DONE(2);
 	CHECK_EQ(vcpu->gpr[GPR_RCX], 0);
@@ -407,7 +407,7 @@ TEST(ins_from_program)
 	data = guest_memory(vm, DATA);
 	CODE({ 0x6d }); /* insl */
 	vcpu->gpr[GPR_RDI] = DATA;
-	CHECK_EQ(string_io(SOME_PORT, true, 4), EXIT_PROGRAM);
+	CHECK_EQ(string_io(SOME_PORT, true, 4), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT);
 	CHECK_EQ(vcpu->exit.u.inout.port, SOME_PORT);
 	CHECK_EQ(vcpu->exit.u.inout.bytes, 4);
@@ -430,9 +430,9 @@ TEST(outs_to_program)
 	CODE({ 0xf3, 0x66, 0x6f }); /* rep outsw */
 	vcpu->gpr[GPR_RSI] = DATA;
 	vcpu->gpr[GPR_RCX] = 2;
-	CHECK_EQ(string_io(SOME_PORT, false, 2), EXIT_PROGRAM);
+	CHECK_EQ(string_io(SOME_PORT, false, 2), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.u.inout.eax, 0x1111);
-	CHECK_EQ(answer(0), EXIT_PROGRAM);
+	CHECK_EQ(answer(0), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.u.inout.eax, 0x2222);
 	CHECK_EQ(answer(0), EXIT_RESUME);
 	CHECK_DONE(3);
@@ -563,7 +563,7 @@ TEST(fetch_across_pages)
 	memcpy(code + 0xffe, "\x89\x08", 2); /* mov %ecx,(%rax) */
 	vcpu->rip = CODE_LINEAR + 0xffe;
 	vcpu->gpr[GPR_RAX] = DEVICE_LINEAR;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_EQ(guest_exception(vcpu), -1);
 	end();
 }
@@ -723,7 +723,7 @@ TEST(memory_without_backing)
 	vcpu->gpr[GPR_RSI] = DEVICE;
 	vcpu->gpr[GPR_RDI] = NOT_BACKED;
 	CHECK(!memory_hva(vm, NOT_BACKED, VM_PROT_WRITE));
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_EQ(answer(0x12345678), EXIT_OUTER);
 	CHECK_EQ(run_deferred(), EXIT_RESUME);
 	CHECK_DONE(1);
@@ -737,11 +737,11 @@ TEST(memory_exhausted)
 	CODE({ 0xa5 });
 	vcpu->gpr[GPR_RSI] = DEVICE;
 	vcpu->gpr[GPR_RDI] = NOT_BACKED;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_EQ(answer(0x12345678), EXIT_OUTER);
 	os_user_fragment_memory(true);
 	os_user_fail_alloc(1);
-	CHECK_EQ(run_deferred(), EXIT_PROGRAM);
+	CHECK_EQ(run_deferred(), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->error, -ENOMEM);
 	CHECK_EQ(vcpu->rip, GUEST_CODE);
 	CHECK(!emulate_pending(vcpu));
@@ -759,13 +759,13 @@ TEST(push_and_pop)
 	stack = guest_memory(vm, DATA);
 	CODE({ 0xff, 0x35, 0x00, 0x00, 0x00, 0xd0 }); /* pushl DEVICE */
 	vcpu->gpr[GPR_RSP] = DATA + 8;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_EQ(answer(0x87654321), EXIT_RESUME);
 	CHECK_DONE(6);
 	CHECK_EQ(vcpu->gpr[GPR_RSP], DATA + 4);
 	CHECK_EQ(stack[1], 0x87654321);
 	CODE({ 0x8f, 0x05, 0x00, 0x00, 0x00, 0xd0 }); /* popl DEVICE */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE, 4, true, 0x87654321);
 	CHECK_EQ(answer(0), EXIT_RESUME);
 	CHECK_DONE(6);
@@ -795,7 +795,7 @@ TEST(cannot_be_emulated_here)
 	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 });
 	vcpu->reply_mode = false;
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INST_EMUL);
 	CHECK_EQ(vcpu->exit.inst_length, 0);
 	CHECK_EQ(vcpu->exit.u.inst_emul.gpa, DEVICE);
@@ -860,9 +860,9 @@ TEST(vector_moves)
 	CODE({ 0x0f, 0x10, 0x1d, 0x00, 0x00, 0x00, 0xd0 }); /* movups DEVICE,%xmm3 */
 	/* In the inner loop the registers are the processor's. */
 	vcpu->context->loaded = true;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE, 8, false, 0);
-	CHECK_EQ(answer(0x0706050403020100), EXIT_PROGRAM);
+	CHECK_EQ(answer(0x0706050403020100), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 8, 8, false, 0);
 	CHECK_EQ(answer(0x0f0e0d0c0b0a0908), EXIT_OUTER);
 	vcpu->context->loaded = false;
@@ -871,9 +871,9 @@ TEST(vector_moves)
 	for (unsigned int i = 0; i < 16; i++)
 		CHECK_EQ(xmm3[i], i);
 	CODE({ 0x66, 0x0f, 0xe7, 0x1d, 0x10, 0x00, 0x00, 0xd0 }); /* movntdq %xmm3,DEVICE+16 */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 16, VM_PROT_WRITE), EXIT_PROGRAM);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 16, VM_PROT_WRITE), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 16, 8, true, 0x0706050403020100);
-	CHECK_EQ(answer(0), EXIT_PROGRAM);
+	CHECK_EQ(answer(0), EXIT_USERSPACE);
 	CHECK_MMIO(DEVICE + 24, 8, true, 0x0f0e0d0c0b0a0908);
 	CHECK_EQ(answer(0), EXIT_RESUME);
 	CHECK_DONE(8);

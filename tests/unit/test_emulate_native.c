@@ -10,7 +10,7 @@
 
 #include "native.h"
 #include "unit.h"
-#include "x86/emulate_internal.h"
+#include "x86/emulate/emulate_internal.h"
 
 #define CASES 30000
 

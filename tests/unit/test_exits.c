@@ -2,10 +2,10 @@
 /* Exits for instructions, ports and memory. Others: test_control.c, test_task_switch.c. */
 #include "unit.h"
 
-#include "x86/context.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
-#include "x86/skip.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
+#include "x86/emulate/skip.h"
 #include "x86_guest.h"
 
 #define FREE_PORT     0x5678 /* no device of ours */
@@ -176,14 +176,14 @@ TEST(unknown_msrs_are_exits)
 	vcpu->gpr[GPR_RCX] = 0x11;
 	vcpu->gpr[GPR_RAX] = 1;
 	vcpu->gpr[GPR_RDX] = 2;
-	CHECK_EQ(x86_exit_wrmsr(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_wrmsr(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_WRMSR);
 	CHECK_EQ(vcpu->exit.u.msr.code, 0x11);
 	CHECK_EQ(vcpu->exit.u.msr.wval, 0x200000001);
 	CHECK_EQ(vcpu->exit.rip, GUEST_CODE);
 	CHECK_EQ(vcpu->exit.inst_length, 2);
 	CODE(0x0f, 0x32);
-	CHECK_EQ(x86_exit_rdmsr(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_rdmsr(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_RDMSR);
 	CHECK_EQ(vcpu->exit.u.msr.code, 0x11);
 	end();
@@ -229,12 +229,12 @@ TEST(halt_and_pause_are_exits_if_wanted)
 	set_capability(VM_CAP_PAUSE_EXIT);
 	CODE(0xf4);
 	vcpu->rflags |= REG_RFLAGS_IF;
-	CHECK_EQ(x86_exit_hlt(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_hlt(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_HLT);
 	CHECK_EQ(vcpu->exit.u.hlt.rflags, vcpu->rflags);
 	CHECK(!vcpu->halted);
 	CODE(0xf3, 0x90);
-	CHECK_EQ(x86_exit_pause(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_pause(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_PAUSE);
 	CHECK_EQ(vcpu->exit.inst_length, 2);
 	end();
@@ -328,7 +328,7 @@ TEST(breakpoints_restart)
 {
 	begin();
 	CODE(0xcc);
-	CHECK_EQ(x86_exit_breakpoint(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_breakpoint(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_BPT);
 	CHECK_EQ(vcpu->exit.u.bpt.inst_length, 1);
 	CHECK_EQ(vcpu->exit.inst_length, 0);
@@ -377,7 +377,7 @@ TEST(out_to_the_program)
 	begin();
 	CODE(0x66, 0xef);
 	vcpu->gpr[GPR_RAX] = 0xffffffff12345678;
-	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT);
 	CHECK_EQ(vcpu->exit.u.inout.port, FREE_PORT);
 	CHECK_EQ(vcpu->exit.u.inout.bytes, 2);
@@ -395,7 +395,7 @@ static void answer_in(uint8_t size, uint64_t expected)
 	CODE(0xed);
 	vcpu->reply_mode = true;
 	vcpu->gpr[GPR_RAX] = 0xaaaaaaaabbbbbbbb;
-	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_USERSPACE);
 	CHECK(vcpu->access_pending);
 	CHECK_EQ(vcpu->exit.u.inout.in, 1);
 	CHECK_EQ(vcpu->rip, GUEST_CODE);
@@ -432,7 +432,7 @@ TEST(string_operations_as_a_whole)
 	vcpu->gpr[GPR_RSI] = 0xffffffff00001000;
 	vcpu->gpr[GPR_RCX] = 0xffffffff00000003;
 	fake_vcpu(vcpu)->desc[VM_REG_GUEST_FS].base = 0x7000;
-	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT_STR);
 	CHECK_EQ(vcpu->exit.u.inout_str.inout.port, FREE_PORT);
 	CHECK_EQ(vcpu->exit.u.inout_str.inout.string, 1);
@@ -456,7 +456,7 @@ TEST(string_operands_are_decoded_if_need_be)
 	io.string = true;
 	CODE(0x67, 0x65, 0x6e);
 	vcpu->gpr[GPR_RSI] = 0x12345678;
-	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.u.inout_str.addrsize, 2);
 	CHECK_EQ(vcpu->exit.u.inout_str.index, 0x5678);
 	CHECK_EQ(vcpu->exit.u.inout_str.seg_name, VM_REG_GUEST_GS);
@@ -466,7 +466,7 @@ TEST(string_operands_are_decoded_if_need_be)
 	io.in = true;
 	CODE(0x6c);
 	vcpu->gpr[GPR_RDI] = 0x9999;
-	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_PROGRAM);
+	CHECK_EQ(x86_exit_io(vcpu, &io), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.u.inout_str.index, 0x9999);
 	CHECK_EQ(vcpu->exit.u.inout_str.seg_name, VM_REG_GUEST_ES);
 	end();
@@ -516,7 +516,7 @@ TEST(no_memory_ends_the_run)
 	CHECK_EQ(x86_exit_nested_fault(vcpu, 0x300000, VM_PROT_READ), EXIT_OUTER);
 	REQUIRE(vcpu->deferred != NULL);
 	os_user_fail_alloc(1);
-	CHECK_EQ(vcpu->deferred(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vcpu->deferred(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->error, -ENOMEM);
 	os_user_fail_alloc(0);
 	os_user_fragment_memory(false);

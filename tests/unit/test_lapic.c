@@ -853,7 +853,7 @@ TEST(timer_deadline_follows_the_tsc)
 static enum exit_action halt(struct vcpu *vcpu, unsigned int entry)
 {
 	if (entry == 100)
-		return vcpu_exit_program(vcpu, VM_EXITCODE_BOGUS);
+		return vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
 	if (entry > 0)
 		put(vcpu, EOI, 0);
 	vcpu->halted = true;

@@ -3,11 +3,12 @@
 #include "unit.h"
 
 #include "dev/lapic.h"
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/msr.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/cpu/msr.h"
+#include "vm/regs.h"
 #include "x86_guest.h"
+#include "x86/cpu/registers.h"
 
 #define NOT_CANONICAL 0x0000800000000000ull
 

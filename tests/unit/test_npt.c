@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "os/user/os_user.h"
-#include "x86/npt.h"
+#include "vm/npt.h"
 #include <vmm/vmm_dev.h>
 
 #define PRESENT 1ull

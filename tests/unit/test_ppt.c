@@ -2,7 +2,7 @@
 /* Passthrough: parameters, who gets what, what the device reaches, its interrupts. */
 #include "unit.h"
 
-#include "core/ioctl.h"
+#include "api/ioctl.h"
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "fake_backend.h"
@@ -51,6 +51,7 @@ static struct os_pci *set_up(unsigned int slot, int group)
 	vm = fake_vm_create(2);
 	cpu = fake_vm_vcpu(vm, 0);
 	ppt_init();
+	os_user_pci_driver(ppt_add);
 	CHECK_EQ(lapic_mmio_write(cpu, 0xf0, 4, 0x1ff), 0);
 	return add(slot, group);
 }

@@ -11,8 +11,8 @@
 #include "svm/svm.h"
 #include "svm/switch.h"
 #include "svm/vcpu.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 #define ALL_FEATURES                                                                 \
 	(SVM_FEATURE_NESTED_PAGING | SVM_FEATURE_NEXT_RIP | SVM_FEATURE_CLEAN_BITS | \
@@ -530,7 +530,7 @@ TEST(long_mode_is_derived_and_checked_before_entry)
 	CHECK_EQ(svm_backend.set_reg(vcpu, VM_REG_GUEST_EFER, REG_EFER_LME), 0);
 	CHECK_EQ(svm_backend.set_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_PG | REG_CR0_PE), 0);
 	cpu.exitcode = VMEXIT_INTR;
-	CHECK_EQ(enter_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_SVM);
 	CHECK_EQ((uint32_t)vcpu->exit.u.svm.exitcode, VMEXIT_INVALID);
 	CHECK_EQ(cpu.entries, 0);
@@ -562,7 +562,7 @@ TEST(a_failed_entry_shows_nothing_of_the_host)
 	vcpu = make_vcpu(0);
 	cpu.exitcode = VMEXIT_INVALID; /* 32 bits wide, as one emulator has it */
 	cpu.run = leak_host;
-	CHECK_EQ(enter_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_SVM);
 	CHECK_EQ(vcpu->rip, 0x1000);
 	CHECK_EQ(vcpu->gpr[GPR_RSP], 0);
@@ -969,7 +969,7 @@ TEST(a_debugger_steps_unseen)
 	CHECK_EQ(svm_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
 	cpu.run = take_step;
-	CHECK_EQ(enter_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(enter_and_exit(vcpu), EXIT_USERSPACE);
 	CHECK(cpu.seen.save.rflags & REG_RFLAGS_TF);
 	CHECK(!(vcpu->rflags & REG_RFLAGS_TF));
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
@@ -1010,7 +1010,7 @@ TEST(unknown_exits_go_to_the_program)
 	vcpu = make_vcpu(0);
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
 		cpu.exitcode = codes[i];
-		CHECK_EQ_AT(enter_and_exit(vcpu), EXIT_PROGRAM, "code %#" PRIx64, codes[i]);
+		CHECK_EQ_AT(enter_and_exit(vcpu), EXIT_USERSPACE, "code %#" PRIx64, codes[i]);
 		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_SVM);
 		CHECK_EQ(vcpu->exit.u.svm.exitcode, codes[i]);
 		CHECK_EQ(vcpu->stats[STAT_COMMON], i + 1);

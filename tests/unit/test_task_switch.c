@@ -2,9 +2,9 @@
 /* Hardware task switches. */
 #include "unit.h"
 
-#include "x86/context.h"
-#include "x86/exits.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "x86/exits/exits.h"
+#include "vm/regs.h"
 #include "x86_guest.h"
 
 #define GDT	  0x2000ull

@@ -6,11 +6,11 @@
 #include "vmx_vm.h"
 
 #include "vmx/switch.h"
-#include "x86/asid.h"
-#include "x86/context.h"
-#include "x86/cpuid.h"
-#include "x86/legal.h"
-#include "x86/regs.h"
+#include "x86/cpu/asid.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/cpu/legal.h"
+#include "vm/regs.h"
 
 /* --- what a guest is loaded with ---------------------------------------------------------- */
 
@@ -239,10 +239,10 @@ TEST(an_entry_that_fails_launches_nothing)
 
 	vmx_begin(vcpu);
 	processor.reason = EXIT_REASON_ENTRY_FAILED | VMX_EXIT_INVALID_STATE;
-	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_USERSPACE);
 	processor.reason = VMX_EXIT_EXTERNAL_INTERRUPT;
 	processor.refuse = 7;
-	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_USERSPACE);
 	processor.refuse = 0;
 	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_RESUME);
 	CHECK_EQ(processor.launches, 1);

@@ -4,7 +4,7 @@
 
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 #define APIC_MODES (SECONDARY_VIRTUAL_APIC_ACCESS | SECONDARY_VIRTUAL_X2APIC)
 
@@ -343,7 +343,7 @@ TEST(nothing_is_fetched_from_the_page)
 	CHECK_EQ(violate(vcpu, 0xfee00000, EPT_QUALIFICATION_FETCH), EXIT_RESUME);
 	CHECK_EQ(mapping(), 0);
 	/* Once more, in case another processor has changed it. */
-	CHECK_EQ(violate(vcpu, 0xfee00000, EPT_QUALIFICATION_FETCH), EXIT_PROGRAM);
+	CHECK_EQ(violate(vcpu, 0xfee00000, EPT_QUALIFICATION_FETCH), EXIT_USERSPACE);
 	vmx_stop();
 }
 
@@ -417,7 +417,7 @@ TEST(an_ipi_becomes_an_exit)
 
 	(void)vmx_second();
 	vcpu->capabilities |= 1u << VM_CAP_IPI_EXIT;
-	apic_write(vcpu, 0x300, 0xc4610, EXIT_PROGRAM);
+	apic_write(vcpu, 0x300, 0xc4610, EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_IPI);
 	CHECK_EQ(vcpu->exit.u.ipi.mode, 0x600);
 	CHECK_EQ(vcpu->exit.u.ipi.vector, 0x10);

@@ -5,7 +5,7 @@
  */
 #include "vmx_vm.h"
 
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 static struct vcpu *vcpu;
 
@@ -501,7 +501,7 @@ TEST_BOTH(each_illegal_state_is_named)
 		reset();
 		illegal[i].state();
 		processor.entries = 0;
-		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_PROGRAM, "row %zu", i);
+		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_USERSPACE, "row %zu", i);
 		CHECK_EQ(processor.entries, 0);
 		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_VMX);
 		CHECK_EQ(vcpu->exit.u.vmx.exit_reason,
@@ -518,8 +518,8 @@ TEST(what_is_put_right_is_entered)
 {
 	vcpu = vmx_start();
 	bad_fs();
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	vmx_put_desc(vcpu, VM_REG_GUEST_FS, 0, 0xffff, 0x93);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);
 	CHECK_EQ(processor.entries, 1);
@@ -552,11 +552,11 @@ TEST(a_refusal_of_the_processors_is_explained)
 	vcpu = vmx_start();
 	vmx_turn(vcpu);
 	processor.reason = EXIT_REASON_ENTRY_FAILED | VMX_EXIT_INVALID_STATE;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK(strstr(os_user_last_log(), "processor refuses the guest's state"));
 	vcpu->rip = BIT_ULL(40);
 	vmx_vcpu(vcpu)->check_state = false;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK(strstr(os_user_last_log(), "RIP is above 4 GiB"));
 	vmx_stop();
 }

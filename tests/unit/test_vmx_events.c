@@ -6,8 +6,8 @@
 #include "vmx_vm.h"
 
 #include "dev/lapic.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 #define EXCEPTION(vector) INTINFO(VM_INTINFO_HWEXCEPTION, vector)
 #define WITH_CODE(code)	  (VM_INTINFO_DEL_ERRCODE | (uint64_t)(code) << 32)
@@ -218,7 +218,7 @@ TEST(a_machine_check_at_an_entry_is_the_hosts)
 	struct vcpu *vcpu = vmx_start();
 
 	processor.reason = EXIT_REASON_ENTRY_FAILED | VMX_EXIT_MACHINE_CHECK;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(os_user_host_machine_checks(), 1);
 	vmx_stop();
 }
@@ -464,12 +464,12 @@ TEST(steps_go_to_who_asked)
 
 	processor.reason = VMX_EXIT_MONITOR_TRAP;
 	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_MTRAP);
 	CHECK_EQ(vcpu->exit.inst_length, 0);
 	vcpu->rflags |= REG_RFLAGS_TF; /* of the guest's own */
 	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
 	CHECK_EQ(vcpu->exit.u.dbg.trace_trap, 1);
 	CHECK_EQ(vcpu->exit.u.dbg.tf_shadow_val, 1);
@@ -527,7 +527,7 @@ TEST_BOTH(breakpoints_go_to_the_program_that_asked)
 	processor.reason = VMX_EXIT_EXCEPTION_OR_NMI;
 	processor.intr_info = INTINFO(INTR_TYPE_SOFTWARE, VECTOR_BP);
 	processor.length = 1;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK(seen(VMCS_EXCEPTION_BITMAP) & BIT_ULL(VECTOR_BP));
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_BPT);
 	CHECK_EQ(vcpu->exit.u.bpt.inst_length, 1);

@@ -3,8 +3,9 @@
 #include "vmx_vm.h"
 
 #include "dev/lapic.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
+#include "x86/emulate/emulate_state.h"
 
 /* --- the table --------------------------------------------------------------------------- */
 
@@ -125,7 +126,7 @@ TEST_BOTH(unknown_exits_go_to_the_program)
 		if (is_expected(basic))
 			continue;
 		processor.reason = basic;
-		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_PROGRAM, "reason %u", basic);
+		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_USERSPACE, "reason %u", basic);
 		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_VMX);
 		CHECK_EQ(vcpu->exit.u.vmx.exit_reason, basic);
 		CHECK_EQ(vcpu->exit.u.vmx.exit_qualification, 0x5678);
@@ -142,7 +143,7 @@ TEST_BOTH(a_vmcs_that_is_refused_goes_to_the_program)
 	struct vcpu *vcpu = vmx_start();
 
 	processor.refuse = 8;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_VMX);
 	CHECK_EQ(vcpu->exit.u.vmx.exit_qualification, 8);
 	CHECK(strstr(os_user_last_log(), "refuses the VMCS"));
@@ -170,7 +171,7 @@ TEST(a_failed_entry_changes_no_register)
 	processor.reason = EXIT_REASON_ENTRY_FAILED | VMX_EXIT_MSR_LOADING;
 	vmx_begin(vcpu);
 	vmx_backend.inject(vcpu, INTINFO(VM_INTINFO_HWINTR, 0x41));
-	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_entry_and_exit(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->rip, 0xfff0);
 	CHECK_EQ(vcpu->exitintinfo, 0);
 	CHECK_EQ(vcpu->exit.u.vmx.exit_reason, EXIT_REASON_ENTRY_FAILED | VMX_EXIT_MSR_LOADING);
@@ -189,7 +190,7 @@ TEST(a_misconfiguration_says_where)
 
 	processor.reason = VMX_EXIT_EPT_MISCONFIGURATION;
 	processor.guest_physical = 0xabc000;
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.u.vmx.exit_qualification, 0xabc000);
 	CHECK(strstr(os_user_last_log(), "nested page table"));
 	vmx_stop();
@@ -297,7 +298,7 @@ TEST_BOTH(ports_of_the_program)
 	processor.length = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		processor.qualification = rows[i].qualification | 0x3f8 << 16;
-		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_PROGRAM, "row %zu", i);
+		CHECK_EQ_AT(vmx_turn(vcpu), EXIT_USERSPACE, "row %zu", i);
 		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_INOUT);
 		CHECK_EQ(vcpu->exit.u.inout.port, 0x3f8);
 		CHECK_EQ(vcpu->exit.u.inout.bytes, rows[i].bytes);
@@ -369,7 +370,7 @@ TEST(exceptions_by_vector)
 	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME); /* goes out as IRQ 13 */
 	CHECK_EQ(vcpu->exception, 0);
 	processor.intr_info = INTINFO(VM_INTINFO_HWEXCEPTION, VECTOR_UD);
-	CHECK_EQ(vmx_turn(vcpu), EXIT_PROGRAM);
+	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_VMX);
 	vmx_stop();
 }
@@ -404,7 +405,7 @@ TEST_BOTH(task_switches_say_what_for)
 	struct vcpu *vcpu = vmx_start();
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct x86_task_switch *task = &vcpu->context->task;
+		const struct x86_task_switch *task = &vcpu->emulation->task;
 
 		vmx_protected_mode(vcpu);
 		processor.reason = VMX_EXIT_TASK_SWITCH;

@@ -7,8 +7,8 @@
 
 #include "vmx/nested.h"
 #include "vmx/permission.h"
-#include "x86/features.h"
-#include "x86/regs.h"
+#include "x86/cpu/features.h"
+#include "vm/regs.h"
 
 /* --- probe ---------------------------------------------------------------------------- */
 

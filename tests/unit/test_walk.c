@@ -4,7 +4,7 @@
  * its error code, accessed and dirty bits, and tables that change underneath.
  */
 #include "unit.h"
-#include "x86/walk.h"
+#include "x86/paging/walk.h"
 
 #define MEMORY 0x10000
 #define P      PTE_X86_PRESENT

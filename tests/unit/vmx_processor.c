@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "vmx/switch.h"
-#include "x86/regs.h"
+#include "vm/regs.h"
 
 #define REGIONS	 16
 #define FIELDS	 0x400

@@ -9,7 +9,7 @@
 #ifndef TESTS_UNIT_VMX_PROCESSOR_H
 #define TESTS_UNIT_VMX_PROCESSOR_H
 
-#include "core/vm.h"
+#include "vm/vcpu.h"
 #include "os/user/os_user.h"
 #include "os/vmx.h"
 #include "vmx/features.h"

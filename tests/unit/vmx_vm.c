@@ -2,8 +2,8 @@
 /* A VM on the Intel back end; vmx_vm.h. */
 #include "vmx_vm.h"
 
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 #define FLAT_CODE 0xc09b
 #define FLAT_DATA 0xc093

@@ -9,6 +9,9 @@
 #include "unit.h"
 #include "vmx/vcpu.h"
 #include "vmx_processor.h"
+#include "run/host.h"
+#include "run/vm.h"
+#include "x86/cpu/registers.h"
 
 #define INTINFO(type, vector) (VM_INTINFO_VALID | (type) | (vector))
 

@@ -3,9 +3,9 @@
 #include "x86_guest.h"
 #include "unit.h"
 
-#include "core/host.h"
-#include "x86/context.h"
-#include "x86/regs.h"
+#include "run/host.h"
+#include "x86/cpu/context.h"
+#include "vm/regs.h"
 
 /* --- what the scripted back end leaves out ---------------------------------------- */
 

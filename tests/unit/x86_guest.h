@@ -9,6 +9,9 @@
 #define TESTS_UNIT_X86_GUEST_H
 
 #include "fake_backend.h"
+#include "run/host.h"
+#include "run/vm.h"
+#include "x86/cpu/registers.h"
 
 #define GUEST_CODE   0x1000ull	 /* where guest_code() puts instructions */
 #define GUEST_MEMORY 0x400000ull /* bytes of RAM at 0 */

@@ -9,7 +9,8 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "os/linux/vmm_linux.h"
+#include "os/linux/os_linux.h"
+#include "os/os.h"
 
 struct memory_held memory_held;
 

@@ -7,7 +7,7 @@
 #include <linux/cpu.h>
 #include <linux/init.h>
 #include <asm/cpufeature.h>
-#include "os/linux/vmm_linux.h"
+#include "os/linux/os_linux.h"
 #include "os/os.h"
 
 struct os_mitigations os_linux_mitigations __ro_after_init;

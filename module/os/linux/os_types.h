@@ -411,22 +411,20 @@ static inline unsigned int os_index_nospec(unsigned int index, unsigned int size
 
 /* --- tracing --------------------------------------------------------------- */
 
-struct vm;
-
 DECLARE_TRACEPOINT(vmm_exit);
-void os_linux_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip, uint64_t info1,
-			 uint64_t info2);
+void os_linux_trace_exit(const char *name, int vcpuid, uint32_t reason, uint64_t rip,
+			 uint64_t info1, uint64_t info2);
 
 static inline bool os_traces_exits(void)
 {
 	return tracepoint_enabled(vmm_exit);
 }
 
-static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
+static inline void os_trace_exit(const char *name, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)
 {
 	if (tracepoint_enabled(vmm_exit))
-		os_linux_trace_exit(vm, vcpuid, reason, rip, info1, info2);
+		os_linux_trace_exit(name, vcpuid, reason, rip, info1, info2);
 }
 
 #endif

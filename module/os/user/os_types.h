@@ -281,17 +281,15 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 	os_user_this_cpu()->dr[index & 7] = value;
 }
 
-struct vm;
-
 static inline bool os_traces_exits(void)
 {
 	return os_user_traces_exits();
 }
 
-static inline void os_trace_exit(struct vm *vm, int vcpuid, uint32_t reason, uint64_t rip,
+static inline void os_trace_exit(const char *name, int vcpuid, uint32_t reason, uint64_t rip,
 				 uint64_t info1, uint64_t info2)
 {
-	(void)vm;
+	(void)name;
 	(void)vcpuid;
 	(void)rip;
 	(void)info1;

@@ -8,6 +8,8 @@
 
 #include "os/os.h"
 
+struct ppt_device;
+
 /*
  * Put everything back to where a process begins: clock at 1 s, 2 processors
  * as after a boot, no failures scripted. Aborts if a timer is still armed.
@@ -116,6 +118,12 @@ struct os_pci *os_user_pci_add(const struct os_pci_info *info);
 bool os_user_pci_fire(struct os_pci *pci, unsigned int vector);
 /* What os_pci_allowed() and os_pci_unsafe_interrupts() say; true and false at first. */
 void os_user_pci_policy(bool allowed, bool unsafe_interrupts);
+/*
+ * The host's driver for reserved devices: os_pci_reserve() gives it the device; what it returns
+ * is the device's from then on, NULL: no memory. None after the reset.
+ */
+void os_user_pci_driver(struct ppt_device *(*probe)(struct os_pci *pci,
+						    const struct os_pci_info *info));
 /* Where a device's DMA to 'gpa' goes; 0: nowhere. */
 vm_paddr_t os_user_dma(const struct os_pci *pci, uint64_t gpa, bool write);
 /* Make the n-th os_iommu_map() from now fail (0: none). Spaces there are. */
@@ -126,11 +134,6 @@ unsigned int os_user_iommus(void);
 
 /* The last line logged, without a newline; "" if none. */
 const char *os_user_last_log(void);
-/* Make the next os_memseg_publish() fail with this errno (negative). */
-void os_user_fail_publish(int error);
-/* Segments published and not withdrawn; calls of os_vm_unmap_programs(). */
-unsigned int os_user_published(void);
-unsigned int os_user_unmaps(void);
 /* Trace exits from now on; off after the reset. */
 void os_user_trace_exits(void);
 /* Exits traced since the reset. */

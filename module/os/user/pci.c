@@ -4,11 +4,11 @@
 
 #include "os/user/internal.h"
 #include "os/user/os_user.h"
-#include "ppt/ppt.h"
 
 static struct os_pci *devices;
 static bool allowed = true;
 static bool unsafe_interrupts;
+static struct ppt_device *(*driver_probe)(struct os_pci *pci, const struct os_pci_info *info);
 
 struct os_pci *os_user_pci_add(const struct os_pci_info *info)
 {
@@ -32,6 +32,7 @@ void os_user_pci_reset(void)
 		free(pci);
 	}
 	os_user_pci_policy(true, false);
+	os_user_pci_driver(NULL);
 	os_user_fail_iommu_map(0);
 }
 
@@ -39,6 +40,12 @@ void os_user_pci_policy(bool is_allowed, bool unsafe)
 {
 	allowed = is_allowed;
 	unsafe_interrupts = unsafe;
+}
+
+void os_user_pci_driver(struct ppt_device *(*probe)(struct os_pci *pci,
+						    const struct os_pci_info *info))
+{
+	driver_probe = probe;
 }
 
 bool os_pci_allowed(void)
@@ -70,8 +77,8 @@ int os_pci_reserve(const struct os_pci_address *address, char *holder, size_t si
 	strscpy(holder, pci->holder, size);
 	if (pci->holder[0])
 		return -EBUSY;
-	if (!pci->device)
-		pci->device = ppt_add(pci, &pci->info);
+	if (!pci->device && driver_probe)
+		pci->device = driver_probe(pci, &pci->info);
 	return pci->device ? 0 : -ENOMEM;
 }
 

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of front/linux share. */
+#ifndef FRONT_LINUX_FRONT_H
+#define FRONT_LINUX_FRONT_H
+
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/uidgid.h>
+#include "os/os.h"
+#include "vm/vm.h"
+
+struct pci_driver;
+
+#define VMM_VERSION 0.1.0
+
+/* Most vCPUs of one VM: APIC IDs have 8 bits, and 255 is the broadcast. */
+#define VMM_MAXCPU_LIMIT 255
+
+/* --- device nodes: vmnode.c --------------------------------------------------- */
+
+enum vmnode_kind {
+	NODE_CONTROL, /* /dev/vmmctl */
+	NODE_VM,      /* /dev/vmm/NAME */
+	NODE_SEGMENT, /* /dev/vmm.io/NAME.SEG */
+	NODE_KINDS
+};
+
+/*
+ * One device node. All fields but the list's are constant from vmnode_create() on.
+ * A NODE_VM or NODE_SEGMENT is destroyed before the VM gives up its name's
+ * reference, so that a node that can be found has a live vmdev.
+ */
+struct vmnode {
+	struct device device;	   /* first; its release frees the whole */
+	struct hlist_node by_name; /* vmnode.c's lock */
+	enum vmnode_kind kind;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	struct vmdev *vmdev; /* NULL for NODE_CONTROL */
+	int segid;	     /* of a NODE_SEGMENT, else -1 */
+};
+
+/* Who a node in /dev belongs to at first. */
+struct vmnode_owner {
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+
+/* Module's life. vmnodes_init: 0 or a negative errno. sleep */
+int vmnodes_init(void);
+void vmnodes_exit(void);
+
+/*
+ * Make a node that can be opened at once. 'name' is the path below /dev, with '!' for
+ * '/'. ERR_PTR: -EEXIST (name taken), -ENOMEM, -ENOSPC (no minor number left). sleep
+ */
+struct vmnode *vmnode_create(enum vmnode_kind kind, const struct vmnode_owner *owner,
+			     struct vmdev *vmdev, int segid, const char *name);
+/* The node goes away; its name stays taken until vmnode_free(). Idempotent. sleep */
+void vmnode_remove(struct vmnode *node);
+/* Gives the name back and drops the node; implies vmnode_remove(). sleep */
+void vmnode_free(struct vmnode *node);
+/* The VM of the node of that name, with a reference; NULL. sleep */
+struct vmdev *vmnode_find_vmdev(const char *name);
+
+/* --- a VM and the programs that use it: vmdev.c -------------------------------- */
+
+/*
+ * A VM as this host's kernel sees it; vm->front_state. References: one of the
+ * name, given up by vmdev_destroy(), and one of each open file. It holds the
+ * only reference to 'vm' that this layer has, and one to the module.
+ */
+struct vmdev {
+	struct kref references;
+	struct vm *vm;	     /* constant */
+	struct vmnode *node; /* constant until destroyed */
+	kuid_t uid;	     /* constant: who created it */
+	kgid_t gid;	     /* constant */
+	/*
+	 * Its address space lists every mapping of the VM's memory, whatever file
+	 * it was made through. Constant.
+	 */
+	struct inode *inode;
+	/* Read: installing pages in a program. Write: waits until that is over. */
+	struct rw_semaphore mapping_lock;
+	bool dying;		  /* vmdevs lock: somebody destroys it */
+	struct list_head monitor; /* vmdevs lock: VMs that die with a /dev/vmmctl file */
+};
+
+/*
+ * Create a VM and its node for the calling process. With 'monitor' the VM is
+ * put on that list, for vmdev_destroy_monitored(). 0, -EEXIST, -ENOMEM, -EBUSY. sleep
+ */
+int vmdev_create(const char *name, struct list_head *monitor);
+/*
+ * Destroy the VM of that name. 0; -ENOENT; -EPERM (neither its creator nor
+ * root); -EBUSY (somebody else is at it). The name is free afterwards. sleep
+ */
+int vmdev_destroy_by_name(const char *name);
+/* Destroy the VMs on a list that vmdev_create() put there. sleep */
+void vmdev_destroy_monitored(struct list_head *monitor);
+
+/* Open files: a reference, and the right to use the VM. -EPERM. */
+struct vmdev *vmdev_get(struct vmdev *vmdev);
+void vmdev_put(struct vmdev *vmdev); /* sleep */
+int vmdev_may_use(const struct vmdev *vmdev);
+/* VMs there are now, for the sysctl to read. */
+extern unsigned int vmdev_vms;
+
+/* What file->private_data of a /dev/vmm or /dev/vmm.io file points to. */
+struct vmfile {
+	struct vmdev *vmdev; /* holds a reference; constant */
+	int segid;	     /* of /dev/vmm.io; -1 when the file offset says which; constant */
+};
+
+/*
+ * Give 'file' a vmfile for the VM, taking over the caller's reference also when
+ * it fails: -EPERM, -ENOMEM. sleep
+ */
+int vmfile_open(struct file *file, struct vmdev *vmdev, int segid);
+int vmfile_release(struct inode *inode, struct file *file);
+
+/* --- mapping guest memory: mapping.c --------------------------------------------- */
+
+int mapping_init(void);
+void mapping_exit(void);
+/* An inode whose address space carries a VM's mappings; ERR_PTR(-ENOMEM). iput() frees it. */
+struct inode *mapping_inode(void);
+/* file_operations.mmap of both kinds of file. */
+int mapping_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* vmm_front of every VM: unmap_userspace of mapping.c, the nodes of segments of vmio.c. */
+extern const struct vmm_front vmdev_front;
+void mapping_unmap_userspace(struct vm *vm);
+int vmio_segment_publish(struct vm *vm, struct memseg *seg);
+void vmio_segment_withdraw(struct vm *vm, struct memseg *seg);
+
+/* --- file_operations of the nodes, after open ----------------------------------- */
+
+extern const struct file_operations vmmctl_fops;
+extern const struct file_operations vmdev_fops;
+extern const struct file_operations vmio_fops;
+/* What opening each does. 'vmdev' comes with a reference for the file. */
+int vmmctl_open(struct file *file);
+
+/* --- the rest -------------------------------------------------------------------- */
+
+/* Module parameters, as settled at load. */
+unsigned int vmm_maxcpu(void);
+kgid_t vmm_control_gid(void);
+
+/* The driver ppt: ppt_driver.c; the devices that the parameters reserve: ppt_reserve.c. */
+extern struct pci_driver ppt_driver;
+int ppt_devices_init(void);
+void ppt_devices_exit(void);
+int sysctl_init(void);
+void sysctl_exit(void);
+int power_init(void);
+void power_exit(void);
+int hotplug_init(void);
+void hotplug_exit(void);
+
+#endif

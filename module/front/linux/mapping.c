@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Guest memory in programs: mmap() of /dev/vmm/NAME and /dev/vmm.io/NAME.SEG.
+ *
+ * Pages are ordinary ones with references of their own, so that O_DIRECT,
+ * io_uring and vhost can pin them. They appear at the first touch and go all at
+ * once when the VM is destroyed; a page that is pinned then lives on by itself.
+ *
+ * Locks: mmap_lock, then vmdev->mapping_lock, then vm->memory.lock. vm->lock
+ * must not be taken here: its holder may wait for a vCPU that copies something
+ * to the memory of this very program.
+ */
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include "vm/memory.h"
+#include "vm/vcpu.h"
+#include "os/linux/compat.h"
+#include "front/linux/front.h"
+
+#define VMM_FS_MAGIC 0x766d6d2e /* "vmm." */
+
+/* Pages mapped by one fault where a 2 MiB page lies under it. */
+#define FAULT_PAGES 32
+
+/* --- inodes for address spaces ------------------------------------------------ */
+
+static int vmm_fs_init_context(struct fs_context *context)
+{
+	return init_pseudo(context, VMM_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* Mounted for the module's life and never registered: it holds no module reference. */
+static struct file_system_type vmm_fs = {
+	.name = "vmm",
+	.init_fs_context = vmm_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+static struct vfsmount *vmm_mount;
+
+int mapping_init(void)
+{
+	vmm_mount = kern_mount(&vmm_fs);
+	return PTR_ERR_OR_ZERO(vmm_mount);
+}
+
+void mapping_exit(void)
+{
+	kern_unmount(vmm_mount);
+}
+
+struct inode *mapping_inode(void)
+{
+	return alloc_anon_inode(vmm_mount->mnt_sb);
+}
+
+/* --- faults -------------------------------------------------------------------- */
+
+/* Which byte of which segment lies at page 'pgoff' of the file. */
+static uint64_t segment_offset(const struct vmfile *vmfile, pgoff_t pgoff, int *segid)
+{
+	uint64_t offset = (uint64_t)pgoff << PAGE_SHIFT;
+
+	*segid = vmfile->segid;
+	if (vmfile->segid >= 0)
+		return offset;
+	*segid = (int)(offset >> VM_MMAP_SEGID_SHIFT);
+	return offset & ((1ull << VM_MMAP_SEGID_SHIFT) - 1);
+}
+
+/* How many pages from this one on belong to the same large page and the area. */
+static unsigned long fault_around(const struct vm_fault *vmf, struct page *page)
+{
+	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned long left = (vmf->vma->vm_end - address) >> PAGE_SHIFT;
+	unsigned long in_page = 1;
+
+	if (PageCompound(page)) {
+		struct page *head = compound_head(page);
+
+		in_page = (1ul << compound_order(head)) - (unsigned long)(page - head);
+	}
+	return min3(left, in_page, (unsigned long)FAULT_PAGES);
+}
+
+/*
+ * Map 'page' and those that follow it. A page that another thread has mapped
+ * meanwhile ends the work, and is as good as mapped by us.
+ */
+static int install(const struct vm_fault *vmf, struct page *page)
+{
+	struct page *pages[FAULT_PAGES];
+	unsigned long count = fault_around(vmf, page);
+	unsigned long left = count;
+	unsigned long i;
+	int error;
+
+	for (i = 0; i < count; i++)
+		pages[i] = page + i;
+	error = vm_insert_pages(vmf->vma, vmf->address & PAGE_MASK, pages, &left);
+	return error == -EBUSY || left < count ? 0 : error;
+}
+
+/*
+ * The lock is held until the page is in the program's page table: once
+ * mapping_unmap_userspace() has had it, nothing comes in behind its back. Out of
+ * memory is SIGBUS: VM_FAULT_OOM would try again for ever.
+ */
+static vm_fault_t mapping_fault(struct vm_fault *vmf)
+{
+	const struct vmfile *vmfile = vmf->vma->vm_file->private_data;
+	struct vmdev *vmdev = vmfile->vmdev;
+	int segid;
+	uint64_t offset = segment_offset(vmfile, vmf->pgoff, &segid);
+	void *address;
+	int error;
+
+	down_read(&vmdev->mapping_lock);
+	address = memory_page_get(vmdev->vm, segid, offset, &error);
+	if (address) {
+		error = install(vmf, virt_to_page(address));
+		put_page(virt_to_page(address));
+	}
+	up_read(&vmdev->mapping_lock);
+	return error ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct mapping_ops = {
+	.fault = mapping_fault,
+};
+
+/* --- mmap ------------------------------------------------------------------------ */
+
+static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
+{
+	struct memseg *seg;
+	int error = -EINVAL;
+
+	os_mutex_lock(&vm->memory.lock);
+	seg = memory_segment(vm, segid);
+	if (READ_ONCE(vm->destroyed))
+		error = -ENXIO;
+	else if (seg && offset <= memseg_len(seg) && len <= memseg_len(seg) - offset)
+		error = 0;
+	os_mutex_unlock(&vm->memory.lock);
+	return error;
+}
+
+/*
+ * Only shared mappings: a private one would show the guest's memory as it was.
+ * VM_MIXEDMAP lets the fault handler insert several pages at once.
+ */
+int mapping_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	const struct vmfile *vmfile = file->private_data;
+	int segid;
+	uint64_t offset = segment_offset(vmfile, vma->vm_pgoff, &segid);
+	int error;
+
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	error = check_range(vmfile->vmdev->vm, segid, offset, vma->vm_end - vma->vm_start);
+	if (error)
+		return error;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_MIXEDMAP);
+	vma->vm_ops = &mapping_ops;
+	return 0;
+}
+
+void mapping_unmap_userspace(struct vm *vm)
+{
+	struct vmdev *vmdev = vm->front_state;
+
+	down_write(&vmdev->mapping_lock);
+	up_write(&vmdev->mapping_lock);
+	unmap_mapping_range(vmdev->inode->i_mapping, 0, 0, 1);
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The module: its parameters, and its parts, begun in order and ended in reverse. */
+#include <linux/cpumask.h>
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+#include "vm/vcpu.h"
+#include "front/linux/front.h"
+#include "os/linux/os_linux.h"
+#include "run/host.h"
+#include "svm/svm.h"
+#include "vmx/vmx.h"
+
+MODULE_DESCRIPTION("bhyve's virtual machine monitor");
+MODULE_AUTHOR("The vmm authors");
+MODULE_LICENSE("Dual BSD/GPL");
+MODULE_VERSION(__stringify(VMM_VERSION));
+
+/* --- parameters ------------------------------------------------------------------- */
+
+static unsigned int maxcpu;
+module_param(maxcpu, uint, 0444);
+MODULE_PARM_DESC(maxcpu, "most vCPUs of one VM, 1 to 255 (default: CPUs online at load)");
+
+static unsigned int gid;
+module_param(gid, uint, 0444);
+MODULE_PARM_DESC(gid, "group whose members may create VMs: owner of /dev/vmmctl (default: 0)");
+
+module_param(svm_disable_features, uint, 0444);
+MODULE_PARM_DESC(svm_disable_features,
+		 "SVM features not to use: bits of CPUID 8000_000AH EDX (for tests)");
+
+module_param(vmx_disable_features, uint, 0444);
+MODULE_PARM_DESC(vmx_disable_features,
+		 "VMX features not to use: VMX_OPTION_* of module/vmx/features.h (for tests)");
+
+unsigned int vmm_maxcpu(void)
+{
+	return maxcpu;
+}
+
+kgid_t vmm_control_gid(void)
+{
+	return make_kgid(&init_user_ns, gid);
+}
+
+static int parameters_init(void)
+{
+	if (maxcpu > VMM_MAXCPU_LIMIT) {
+		os_warn("maxcpu=%u: the limit is %u", maxcpu, VMM_MAXCPU_LIMIT);
+		return -EINVAL;
+	}
+	if (maxcpu == 0)
+		maxcpu = min_t(unsigned int, num_online_cpus(), VMM_MAXCPU_LIMIT);
+	if (!gid_valid(vmm_control_gid())) {
+		os_warn("gid=%u: no such group number", gid);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void parameters_exit(void)
+{
+}
+
+/* --- parts ---------------------------------------------------------------------------- */
+
+static int hypervisor_init(void)
+{
+	static const struct vmm_backend *const candidates[] = { &svm_backend, &vmx_backend, NULL };
+
+	return vmm_init(candidates);
+}
+
+static struct vmnode *control_node;
+
+static int control_init(void)
+{
+	struct vmnode_owner owner = { .mode = 0660, .uid = GLOBAL_ROOT_UID };
+
+	owner.gid = vmm_control_gid();
+	control_node = vmnode_create(NODE_CONTROL, &owner, NULL, -1, "vmmctl");
+	return PTR_ERR_OR_ZERO(control_node);
+}
+
+static void control_exit(void)
+{
+	vmnode_free(control_node);
+}
+
+/* /dev/vmmctl comes last: once it can be opened everything works. */
+static const struct part {
+	int (*init)(void);
+	void (*exit)(void);
+} parts[] = {
+	{ parameters_init, parameters_exit }, { hypervisor_init, vmm_fini },
+	{ mapping_init, mapping_exit },	      { vmnodes_init, vmnodes_exit },
+	{ hotplug_init, hotplug_exit },	      { power_init, power_exit },
+	{ sysctl_init, sysctl_exit },	      { ppt_devices_init, ppt_devices_exit },
+	{ control_init, control_exit },
+};
+
+static void parts_exit(size_t count)
+{
+	while (count-- > 0)
+		parts[count].exit();
+}
+
+static int __init vmm_module_init(void)
+{
+	size_t i;
+
+	mitigations_init();
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		int error = parts[i].init();
+
+		if (error) {
+			parts_exit(i);
+			return error;
+		}
+	}
+	return 0;
+}
+
+static void __exit vmm_module_exit(void)
+{
+	parts_exit(ARRAY_SIZE(parts));
+}
+
+module_init(vmm_module_init);
+module_exit(vmm_module_exit);

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Injection: which of a vCPU's pending events goes into the guest with the next entry. */
+#include "run/inject.h"
+
+#include "dev/lapic.h"
+#include "dev/pic.h"
+#include "vm/regs.h"
+#include "vm/vcpu.h"
+
+#define INTINFO_NMI		  (VM_INTINFO_VALID | VM_INTINFO_NMI | VECTOR_NMI)
+#define INTINFO_INTERRUPT(vector) (VM_INTINFO_VALID | VM_INTINFO_HWINTR | (vector))
+
+static bool masks_hardware_interrupts(const struct vcpu *vcpu)
+{
+	return vcpu->capabilities & (1u << VM_CAP_MASK_HWINTR);
+}
+
+static bool extint_pending(struct vcpu *vcpu)
+{
+	return lapic_extint_allowed(vcpu) && pic_pending(vcpu->vm);
+}
+
+/* The guest can take a maskable interrupt at this instruction. */
+static bool interrupts_open(const struct vcpu *vcpu)
+{
+	return (vcpu->rflags & REG_RFLAGS_IF) && !vcpu->intr_shadow;
+}
+
+static void event_deliver(struct vcpu *vcpu, uint64_t intinfo, enum vmm_stat stat)
+{
+	vcpu_stat_inc(vcpu, stat);
+	backend->inject(vcpu, intinfo);
+}
+
+/* An exception or a delivery that was cut short. False: there is none. */
+static bool event_inject_pending(struct vcpu *vcpu, enum exit_action *action)
+{
+	uint64_t intinfo = vcpu->exitintinfo;
+
+	if (!intinfo && !vcpu->exception)
+		return false;
+	if (vcpu->exitintinfo && vcpu->exception)
+		intinfo = event_combine(vcpu->exitintinfo, vcpu->exception);
+	else if (vcpu->exception)
+		intinfo = vcpu->exception;
+
+	if (intinfo == EVENT_SHUTDOWN) {
+		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+		*action = EXIT_OUTER;
+		return true;
+	}
+	event_deliver(vcpu, intinfo, vcpu->exception ? STAT_EXCEPTIONS : STAT_REINJECTIONS);
+	vcpu->exitintinfo = 0;
+	vcpu->exception = 0;
+	return true;
+}
+
+/* False: no NMI went in; if one waits, its window has been asked for. */
+static bool inject_nmi(struct vcpu *vcpu, bool busy)
+{
+	if (!__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
+		return false;
+	if (busy || vcpu->intr_shadow || backend->nmi_blocked(vcpu)) {
+		backend->request_window(vcpu, WINDOW_NMI, 0);
+		return false;
+	}
+	__atomic_store_n(&vcpu->nmi_pending, 0, __ATOMIC_SEQ_CST);
+	event_deliver(vcpu, INTINFO_NMI, STAT_NMIS);
+	return true;
+}
+
+/* The 8259's interrupt goes before the local APIC's, as LINT0 knows no priority. */
+static bool inject_extint(struct vcpu *vcpu, bool busy)
+{
+	int vector;
+
+	if (!extint_pending(vcpu))
+		return false;
+	if (busy || !interrupts_open(vcpu)) {
+		backend->request_window(vcpu, WINDOW_INTERRUPT, 0);
+		return true;
+	}
+	vector = pic_intack(vcpu->vm);
+	event_deliver(vcpu, INTINFO_INTERRUPT((unsigned int)vector & 0xff), STAT_INTERRUPTS);
+	if (extint_pending(vcpu) || lapic_has_work(vcpu))
+		vcpu_request(vcpu, VCPU_REQ_EVENT);
+	return true;
+}
+
+/* The processor knows by itself when the guest can take what it is told of. */
+static bool delivered_by_processor(struct vcpu *vcpu)
+{
+	int vector = masks_hardware_interrupts(vcpu) ? -1 : lapic_highest_request(vcpu);
+
+	return backend->virtual_interrupt(vcpu, vector);
+}
+
+static void inject_lapic(struct vcpu *vcpu, bool busy)
+{
+	int vector = lapic_pending(vcpu);
+
+	if (vector < 0) {
+		/* Held back by CR8, which the guest lowers without an exit. */
+		vector = lapic_blocked_by_tpr(vcpu);
+		if (vector >= 0)
+			backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
+		return;
+	}
+	if (busy || !interrupts_open(vcpu)) {
+		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
+		return;
+	}
+	lapic_accept(vcpu, (uint8_t)vector);
+	event_deliver(vcpu, INTINFO_INTERRUPT((unsigned int)vector), STAT_INTERRUPTS);
+	vector = lapic_pending(vcpu);
+	if (vector >= 0)
+		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
+}
+
+/* By itself, so that the short way has nothing on its stack. */
+static noinline enum exit_action event_inject_exception_slow(struct vcpu *vcpu)
+{
+	enum exit_action action = EXIT_RESUME;
+
+	(void)event_inject_pending(vcpu, &action);
+	return action;
+}
+
+/*
+ * The common case of an exception that an exit has raised: whatever else waits, waits for a
+ * window or another request, and goes on waiting.
+ */
+enum exit_action event_inject_exception(struct vcpu *vcpu)
+{
+	uint64_t exception = vcpu->exception;
+
+	if (unlikely(!exception) || unlikely(exception == EVENT_SHUTDOWN) ||
+	    unlikely(vcpu->exitintinfo))
+		return event_inject_exception_slow(vcpu);
+	vcpu->exception = 0;
+	event_deliver(vcpu, exception, STAT_EXCEPTIONS);
+	return EXIT_RESUME;
+}
+
+enum exit_action event_inject(struct vcpu *vcpu)
+{
+	enum exit_action action = EXIT_RESUME;
+	bool busy = event_inject_pending(vcpu, &action);
+	bool extint;
+
+	if (action != EXIT_RESUME)
+		return action;
+	busy |= inject_nmi(vcpu, busy);
+	extint = !masks_hardware_interrupts(vcpu) && inject_extint(vcpu, busy);
+	if (backend->virtual_interrupt && delivered_by_processor(vcpu))
+		return EXIT_RESUME;
+	if (!masks_hardware_interrupts(vcpu) && !extint)
+		inject_lapic(vcpu, busy);
+	return EXIT_RESUME;
+}
+
+bool event_pending(struct vcpu *vcpu)
+{
+	if (vcpu->exception || vcpu->exitintinfo)
+		return true;
+	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !backend->nmi_blocked(vcpu))
+		return true;
+	if (!(vcpu->rflags & REG_RFLAGS_IF) || masks_hardware_interrupts(vcpu))
+		return false;
+	return extint_pending(vcpu) || lapic_pending(vcpu) >= 0;
+}

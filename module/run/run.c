@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Running a vCPU: two loops. The inner one holds the processor (preemption off,
+ * guest's FPU loaded) and ends only when something needs sleep, the program or
+ * another thread. The outer one does what needs sleep and begins the inner again.
+ */
+#include "dev/lapic.h"
+#include "run/host.h"
+#include "run/inject.h"
+#include "run/vm.h"
+#include "vm/bitmap.h"
+#include "vm/regs.h"
+#include "vm/vcpu.h"
+#include "x86/cpu/context.h"
+#include "x86/emulate/emulate.h"
+#include "x86/exits/exits.h"
+
+/* What the inner loop can act on itself; anything else takes the outer one. */
+#define VCPU_REQ_EVENTS (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
+#define VCPU_REQ_INNER	(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
+
+/* Interrupt enable flag, and what starts of APs need: real mode at vector * 4 KiB. */
+#define SIPI_CS_ACCESS                                                                \
+	(SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | SEG_ACCESS_S | \
+	 SEG_ACCESS_PRESENT)
+
+/* --- requests, outer loop -------------------------------------------------------------- */
+
+static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (READ_ONCE(vm->destroyed))
+		return vcpu_exit_error(vcpu, -ENXIO);
+	bitmap_set_bit(vm->suspended, (unsigned int)vcpu->id);
+	vcpu->exit.u.suspended.how =
+		(enum vm_suspend_how)__atomic_load_n(&vm->suspend, __ATOMIC_SEQ_CST);
+	return vcpu_exit_between(vcpu, VM_EXITCODE_SUSPENDED);
+}
+
+/*
+ * VM_SUSPEND_CPU: the program hears of it once; if it runs the vCPU again, the
+ * thread sleeps here until VM_RESUME_CPU.
+ */
+static enum exit_action vcpu_exit_held(struct vcpu *vcpu)
+{
+	if (!bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id)) {
+		vcpu->debug_reported = false;
+		vcpu_requests_clear(vcpu, VCPU_REQ_DEBUG);
+		if (bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id))
+			vcpu_request(vcpu, VCPU_REQ_DEBUG);
+		return EXIT_RESUME;
+	}
+	if (!vcpu->debug_reported) {
+		vcpu->debug_reported = true;
+		return vcpu_exit_between(vcpu, VM_EXITCODE_DEBUG);
+	}
+	return EXIT_OUTER;
+}
+
+static void vcpu_serve_init(struct vcpu *vcpu)
+{
+	vcpu_requests_clear(vcpu, VCPU_REQ_INIT);
+	vcpu_reset(vcpu, true);
+}
+
+static void vcpu_serve_sipi(struct vcpu *vcpu)
+{
+	struct seg_desc code = { .limit = 0xffff, .access = SIPI_CS_ACCESS };
+	uint8_t vector = __atomic_load_n(&vcpu->sipi_vector, __ATOMIC_SEQ_CST);
+
+	vcpu_requests_clear(vcpu, VCPU_REQ_SIPI);
+	if (!vcpu->wait_sipi)
+		return;
+	code.base = (uint64_t)vector << 12;
+	(void)backend->set_reg(vcpu, VM_REG_GUEST_CS, (uint64_t)vector << 8);
+	(void)backend->set_desc(vcpu, VM_REG_GUEST_CS, &code);
+	vcpu->rip = 0;
+	vcpu->wait_sipi = false;
+	vcpu->halted = false;
+}
+
+/* A halted vCPU wakes if one of the events may be taken now. */
+static void vcpu_wake_from_halt(struct vcpu *vcpu)
+{
+	vcpu_requests_clear(vcpu, VCPU_REQ_EVENTS);
+	if (!event_pending(vcpu))
+		return;
+	vcpu->halted = false;
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+static void vcpu_serve_timer(struct vcpu *vcpu)
+{
+	vcpu_requests_clear(vcpu, VCPU_REQ_TIMER);
+	lapic_timer_event(vcpu);
+}
+
+/* Act on what waits: EXIT_RESUME to go on, EXIT_OUTER to sleep, EXIT_USERSPACE. */
+static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
+{
+	uint32_t bits = vcpu_requests(vcpu);
+
+	/* Who has passed may have changed everything, even destroyed the VM. */
+	if (bits & VCPU_REQ_YIELD) {
+		vcpu_let_waiters_pass(vcpu);
+		bits = vcpu_requests(vcpu);
+	}
+	if (bits & VCPU_REQ_SUSPEND)
+		return vcpu_exit_suspended(vcpu);
+	if (bits & VCPU_REQ_DEBUG) {
+		enum exit_action action = vcpu_exit_held(vcpu);
+
+		if (action != EXIT_RESUME)
+			return action;
+	}
+	if (bits & VCPU_REQ_INIT)
+		vcpu_serve_init(vcpu);
+	if (bits & VCPU_REQ_SIPI)
+		vcpu_serve_sipi(vcpu);
+	if (bits & VCPU_REQ_TIMER)
+		vcpu_serve_timer(vcpu);
+	if (vcpu->halted && !vcpu->wait_sipi && (vcpu_requests(vcpu) & VCPU_REQ_EVENTS))
+		vcpu_wake_from_halt(vcpu);
+	return vcpu->halted || vcpu->wait_sipi ? EXIT_OUTER : EXIT_RESUME;
+}
+
+/* --- sleeping -------------------------------------------------------------------------- */
+
+/* Events that a vCPU waiting for SIPI does not look at. */
+static uint32_t vcpu_wake_mask(const struct vcpu *vcpu)
+{
+	uint32_t mask = ~0u;
+
+	if (vcpu->wait_sipi)
+		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);
+	if (vcpu->halted)
+		mask &= ~VCPU_REQ_FLUSH;
+	if (vcpu->debug_reported)
+		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI |
+			  VCPU_REQ_FLUSH | VCPU_REQ_DEBUG);
+	return mask;
+}
+
+static bool vcpu_is_held(const struct vcpu *vcpu)
+{
+	return vcpu->debug_reported && bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
+}
+
+static bool vcpu_should_wake(const struct vcpu *vcpu)
+{
+	if (vcpu_requests(vcpu) & vcpu_wake_mask(vcpu))
+		return true;
+	return vcpu->debug_reported && !vcpu_is_held(vcpu);
+}
+
+/* Nothing but another vCPU could wake it: halted with interrupts off, or not started. */
+static bool vcpu_is_dead_halted(const struct vcpu *vcpu)
+{
+	return vcpu->wait_sipi || (vcpu->halted && !(vcpu->rflags & REG_RFLAGS_IF));
+}
+
+/* When that is true of all active vCPUs the machine has halted for good. */
+static void vcpu_note_dead_halt(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	bitmap_set_bit(vm->dead_halted, (unsigned int)vcpu->id);
+	if (!bitmap_test_bit(vm->active, (unsigned int)vcpu->id))
+		return;
+	for (size_t i = 0; i < BITMAP_WORDS(vm->max_vcpus); i++) {
+		uint64_t active = __atomic_load_n(&vm->active[i], __ATOMIC_SEQ_CST);
+
+		if (active & ~__atomic_load_n(&vm->dead_halted[i], __ATOMIC_SEQ_CST))
+			return;
+	}
+	(void)vm_suspend(vm, VM_SUSPEND_HALT);
+}
+
+static enum exit_action vcpu_sleep(struct vcpu *vcpu)
+{
+	int error;
+
+	if (vcpu_is_dead_halted(vcpu))
+		vcpu_note_dead_halt(vcpu);
+	vcpu_stat_inc(vcpu, STAT_HALTS);
+	__atomic_store_n(&vcpu->mode, VCPU_SLEEPING, __ATOMIC_SEQ_CST);
+	error = os_wait_event(&vcpu->waitq, vcpu_should_wake(vcpu));
+	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_SEQ_CST);
+	bitmap_clear_bit(vcpu->vm->dead_halted, (unsigned int)vcpu->id);
+	/* Wanted in user space, but for no signal: vcpu_turn() sees to that. */
+	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+}
+
+/* --- the inner loop ---------------------------------------------------------------------- */
+
+/* Interrupts off, right before entry. EXIT_RESUME: enter. */
+static enum exit_action vcpu_serve_inner_requests(struct vcpu *vcpu)
+{
+	uint32_t bits = vcpu_requests(vcpu);
+
+	if (bits & ~VCPU_REQ_INNER)
+		return EXIT_OUTER;
+	vcpu_requests_clear(vcpu, bits);
+	if (bits == VCPU_REQ_EXCEPTION)
+		return event_inject_exception(vcpu);
+	if (bits & VCPU_REQ_FLUSH)
+		backend->flush_nested(vcpu);
+	if (bits & VCPU_REQ_TIMER)
+		lapic_timer_event(vcpu);
+	return event_inject(vcpu);
+}
+
+static enum exit_action vcpu_enter(struct vcpu *vcpu)
+{
+	enum exit_action action = EXIT_RESUME;
+
+	os_irq_disable();
+	(void)__atomic_exchange_n(&vcpu->mode, VCPU_IN_GUEST, __ATOMIC_SEQ_CST);
+	if (unlikely(os_run_should_leave()))
+		action = EXIT_OUTER;
+	else if (unlikely(vcpu_requests(vcpu)))
+		action = vcpu_serve_inner_requests(vcpu);
+	if (likely(action == EXIT_RESUME))
+		backend->enter(vcpu);
+	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_RELEASE);
+	os_irq_enable();
+	return action;
+}
+
+static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
+{
+	enum exit_action action;
+
+	os_run_begin();
+	if (unlikely(!host_cpu_enabled())) {
+		os_run_end();
+		return EXIT_OUTER;
+	}
+	context_load(vcpu);
+	backend->load(vcpu);
+	vcpu_stat_inc(vcpu, STAT_INNER_LOOPS);
+	do {
+		action = vcpu_enter(vcpu);
+		if (action != EXIT_RESUME)
+			break;
+		vcpu_stat_inc(vcpu, STAT_EXITS);
+		action = backend->exit(vcpu);
+	} while (action == EXIT_RESUME);
+	if (backend->put)
+		backend->put(vcpu);
+	context_put(vcpu);
+	os_run_end();
+	return action;
+}
+
+/* --- the outer loop ------------------------------------------------------------------------ */
+
+static enum exit_action vcpu_deferred(struct vcpu *vcpu)
+{
+	enum exit_action (*deferred)(struct vcpu * vcpu) = vcpu->deferred;
+
+	vcpu->deferred = NULL;
+	return deferred(vcpu);
+}
+
+/* The host is asleep, or going down: without the vCPU's lock, so that nobody waits for us. */
+static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
+{
+	int error;
+
+	vcpu_unlock(vcpu);
+	error = host_wait();
+	os_mutex_lock(&vcpu->mutex);
+	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+}
+
+/* Neither the vCPU nor the thread that runs it has been asked for anything. */
+static bool vcpu_has_no_slow_request(const struct vcpu *vcpu)
+{
+	return !(vcpu_requests(vcpu) & ~VCPU_REQ_INNER) && !vcpu->halted && !vcpu->wait_sipi &&
+	       !os_thread_wanted() && !host_quiesced();
+}
+
+static noinline enum exit_action vcpu_turn_slow(struct vcpu *vcpu)
+{
+	enum exit_action action;
+
+	if (os_signal_pending())
+		return vcpu_exit_error(vcpu, -EINTR);
+	if (os_return_pending())
+		return vcpu_exit_between(vcpu, VM_EXITCODE_BOGUS);
+	os_yield();
+	action = vcpu_serve_requests(vcpu);
+	if (action == EXIT_OUTER)
+		return vcpu_sleep(vcpu);
+	if (unlikely(host_quiesced()))
+		return vcpu_wait_host(vcpu);
+	return action == EXIT_RESUME ? vcpu_inner_loop(vcpu) : action;
+}
+
+/* One turn; EXIT_USERSPACE ends it. */
+static enum exit_action vcpu_turn(struct vcpu *vcpu)
+{
+	if (vcpu->deferred)
+		return vcpu_deferred(vcpu);
+	return likely(vcpu_has_no_slow_request(vcpu)) ? vcpu_inner_loop(vcpu) :
+							vcpu_turn_slow(vcpu);
+}
+
+/*
+ * What the last exit left: a write the program has taken and a read it has
+ * answered are finished; a read it has not answered starts again.
+ */
+static enum exit_action vcpu_continue(struct vcpu *vcpu)
+{
+	bool pending = vcpu->access_pending;
+
+	vcpu->access_pending = false;
+	if (pending && (vcpu->access.replied || vcpu->access.write))
+		return x86_finish_access(vcpu);
+	emulation_reset(vcpu);
+	vcpu->rip = vcpu->resume_rip;
+	return EXIT_RESUME;
+}
+
+int vcpu_run(struct vcpu *vcpu)
+{
+	enum exit_action action;
+
+	os_thread_attach(&vcpu->thread);
+	vcpu->running = true;
+	vcpu->deferred = NULL;
+	action = vcpu_continue(vcpu);
+	while (action != EXIT_USERSPACE)
+		action = vcpu_turn(vcpu);
+	vcpu->running = false;
+	os_thread_detach(&vcpu->thread);
+	vcpu_stat_inc(vcpu, STAT_EXITS_USERSPACE);
+	return vcpu->error;
+}

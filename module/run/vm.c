@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Life of a VM: its parts, made in order and freed in reverse; destroying and restarting it. */
+#include "run/vm.h"
+
+#include "dev/device.h"
+#include "dev/lapic.h"
+#include "ppt/ppt.h"
+#include "run/host.h"
+#include "vm/bitmap.h"
+#include "vm/vcpu.h"
+#include "x86/cpu/cpuid.h"
+
+/* --- parts, made in this order and freed in reverse ----------------------------- */
+
+static int create_sets(struct vm *vm)
+{
+	size_t words = BITMAP_WORDS(vm->max_vcpus);
+	uint64_t *sets;
+
+	vm->vcpu = os_alloc(vm->max_vcpus * sizeof(struct vcpu *));
+	sets = os_alloc(4 * words * sizeof(*sets));
+	if (!vm->vcpu || !sets) {
+		os_free(vm->vcpu);
+		os_free(sets);
+		return -ENOMEM;
+	}
+	vm->active = sets;
+	vm->suspended = sets + words;
+	vm->debug = sets + 2 * words;
+	vm->dead_halted = sets + 3 * words;
+	return 0;
+}
+
+static void destroy_sets(struct vm *vm)
+{
+	os_free(vm->vcpu);
+	os_free(vm->active);
+}
+
+static int create_npt(struct vm *vm)
+{
+	return npt_init(&vm->npt, backend->npt_format, backend->npt_levels());
+}
+
+static void destroy_npt(struct vm *vm)
+{
+	npt_fini(&vm->npt);
+}
+
+static int create_topology(struct vm *vm)
+{
+	vm->topology = (struct vm_cpu_topology){
+		.sockets = 1,
+		.cores = 1,
+		.threads = 1,
+		.maxcpus = (uint16_t)vm->max_vcpus,
+	};
+	return cpuid_create(vm);
+}
+
+static int create_backend(struct vm *vm)
+{
+	return backend->vm_init(vm);
+}
+
+static void destroy_backend(struct vm *vm)
+{
+	backend->vm_cleanup(vm);
+}
+
+static const struct vm_part {
+	int (*create)(struct vm *vm);
+	void (*destroy)(struct vm *vm);
+} vm_parts[] = {
+	{ create_sets, destroy_sets },
+	{ create_npt, destroy_npt },
+	{ create_topology, cpuid_destroy },
+	{ create_backend, destroy_backend },
+	{ device_create_all, device_destroy_all },
+};
+
+static void vm_destroy_parts(struct vm *vm, size_t count)
+{
+	while (count-- > 0)
+		vm_parts[count].destroy(vm);
+}
+
+static int vm_create_parts(struct vm *vm)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(vm_parts); i++) {
+		int error = vm_parts[i].create(vm);
+
+		if (error) {
+			vm_destroy_parts(vm, i);
+			return error;
+		}
+	}
+	return 0;
+}
+
+static void vm_free(struct vm *vm)
+{
+	struct vcpu *vcpu = vm_next_vcpu(vm, 0);
+
+	while (vcpu) {
+		uint32_t next = (uint32_t)vcpu->id + 1;
+
+		vcpu_free(vcpu);
+		vcpu = vm_next_vcpu(vm, next);
+	}
+	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+	os_free(vm);
+}
+
+/* After the last reference. */
+static void vm_released(struct vm *vm)
+{
+	vm_destroy(vm);
+	vm_free(vm);
+}
+
+int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
+{
+	struct vm *vm;
+	int error;
+
+	if (!*name || strlen(name) > VM_MAX_NAMELEN || max_vcpus == 0)
+		return -EINVAL;
+	vm = os_alloc(sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	strscpy(vm->name, name, sizeof(vm->name));
+	vm->max_vcpus = max_vcpus;
+	vm->references = 1;
+	vm->released = vm_released;
+	vm->tsc_offset = -os_rdtsc();
+	os_mutex_init(&vm->lock);
+	memory_init(vm);
+	error = vm_create_parts(vm);
+	if (error)
+		goto fail;
+	error = host_get(vm);
+	if (error)
+		goto fail_parts;
+	*result = vm;
+	return 0;
+
+fail_parts:
+	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+fail:
+	os_free(vm);
+	return error;
+}
+
+/* --- stopping --------------------------------------------------------------------- */
+
+static void stop_timers(struct vm *vm)
+{
+	struct vcpu *vcpu;
+
+	for_each_vcpu(vm, vcpu) lapic_stop(vcpu);
+}
+
+static void stop_for_good(struct vm *vm)
+{
+	__atomic_store_n(&vm->suspend, VM_SUSPEND_DESTROY, __ATOMIC_SEQ_CST);
+	vm_request_all(vm, VCPU_REQ_SUSPEND);
+}
+
+/*
+ * With every vCPU frozen and 'destroyed' set nobody runs the guest or adds to
+ * its memory again; programs' mappings go before the memory does.
+ */
+void vm_destroy(struct vm *vm)
+{
+	stop_for_good(vm);
+
+	os_mutex_lock(&vm->lock);
+	if (vm->destroyed) {
+		os_mutex_unlock(&vm->lock);
+		return;
+	}
+	vm_freeze_always(vm);
+	os_mutex_lock(&vm->memory.lock);
+	WRITE_ONCE(vm->destroyed, true);
+	os_mutex_unlock(&vm->memory.lock);
+	/* Again: a VM_REINIT may have come in between and taken the request away. */
+	stop_for_good(vm);
+	device_stop_all(vm);
+	stop_timers(vm);
+	ppt_release_all(vm);
+	if (vm->front)
+		vm->front->unmap_userspace(vm);
+	npt_unmap(&vm->npt, 0, 1ull << 47);
+	memory_free(vm);
+	vm_thaw(vm);
+	os_mutex_unlock(&vm->lock);
+	host_put(vm);
+}
+
+static bool is_running(struct vm *vm)
+{
+	bool stopped = __atomic_load_n(&vm->suspend, __ATOMIC_SEQ_CST) != VM_SUSPEND_NONE;
+
+	struct vcpu *vcpu;
+
+	for_each_vcpu(vm, vcpu)
+	{
+		bool active = bitmap_test_bit(vm->active, (unsigned int)vcpu->id);
+
+		if (vcpu->running || (active && !stopped))
+			return true;
+	}
+	return false;
+}
+
+int vm_reinit(struct vm *vm)
+{
+	size_t words = BITMAP_WORDS(vm->max_vcpus);
+	struct vcpu *vcpu;
+
+	if (is_running(vm))
+		return -EBUSY;
+	ppt_reset_all(vm);
+	device_reset_all(vm);
+	vm->tsc_offset = -os_rdtsc();
+	memset(vm->active, 0, 4 * words * sizeof(vm->active[0]));
+	__atomic_store_n(&vm->suspend, VM_SUSPEND_NONE, __ATOMIC_SEQ_CST);
+	for_each_vcpu(vm, vcpu)
+	{
+		__atomic_fetch_and(&vcpu->requests, VCPU_REQ_YIELD | VCPU_REQ_FLUSH,
+				   __ATOMIC_SEQ_CST);
+		vcpu_reset(vcpu, false);
+	}
+	return 0;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events on their way into the guest: which of those that wait goes next, and
+ * what becomes of two that meet (APM vol. 2, 8.2.9; SDM vol. 3, 6.15).
+ */
+#include "vm/regs.h"
+#include "vm/vcpu.h"
+
+#define INTINFO_EXCEPTION(vector) (VM_INTINFO_VALID | VM_INTINFO_HWEXCEPTION | (vector))
+
+static bool is_exception(uint64_t intinfo)
+{
+	return (intinfo & VM_INTINFO_TYPE) == VM_INTINFO_HWEXCEPTION;
+}
+
+static bool is_contributory(uint8_t vector)
+{
+	return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
+}
+
+static uint64_t double_fault(void)
+{
+	return INTINFO_EXCEPTION(VECTOR_DF) | VM_INTINFO_DEL_ERRCODE;
+}
+
+/*
+ * 'second' was raised while 'first' was being delivered. An interrupt that loses
+ * to an exception is gone, as on the processor, which has acknowledged it already.
+ */
+uint64_t event_combine(uint64_t first, uint64_t second)
+{
+	uint8_t vector1 = VM_INTINFO_VECTOR(first);
+	uint8_t vector2 = VM_INTINFO_VECTOR(second);
+
+	if (!is_exception(first) || !is_exception(second))
+		return second;
+	if (vector1 == VECTOR_DF)
+		return is_contributory(vector2) || vector2 == VECTOR_PF ? EVENT_SHUTDOWN : second;
+	if (is_contributory(vector1) && is_contributory(vector2))
+		return double_fault();
+	if (vector1 == VECTOR_PF && (is_contributory(vector2) || vector2 == VECTOR_PF))
+		return double_fault();
+	return second;
+}
+
+/* --- raising -------------------------------------------------------------------- */
+
+static void vcpu_raise_intinfo(struct vcpu *vcpu, uint64_t intinfo)
+{
+	if (vcpu->exception)
+		intinfo = event_combine(vcpu->exception, intinfo);
+	if (intinfo == EVENT_SHUTDOWN)
+		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+	vcpu->exception = intinfo;
+	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
+}
+
+void vcpu_raise(struct vcpu *vcpu, uint8_t vector)
+{
+	vcpu_raise_intinfo(vcpu, INTINFO_EXCEPTION(vector));
+}
+
+void vcpu_raise_error(struct vcpu *vcpu, uint8_t vector, uint32_t error_code)
+{
+	vcpu_raise_intinfo(vcpu, INTINFO_EXCEPTION(vector) | VM_INTINFO_DEL_ERRCODE |
+					 (uint64_t)error_code << 32);
+}
+
+void vcpu_raise_page_fault(struct vcpu *vcpu, uint64_t address, uint32_t error_code)
+{
+	vcpu->cr2 = address;
+	vcpu_raise_error(vcpu, VECTOR_PF, error_code);
+}
+
+void vcpu_set_exitintinfo(struct vcpu *vcpu, uint64_t intinfo)
+{
+	vcpu->exitintinfo = intinfo;
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+void vcpu_nmi(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->nmi_pending, 1, __ATOMIC_SEQ_CST);
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+}
+
+void vcpu_init_ipi(struct vcpu *vcpu)
+{
+	vcpu_request(vcpu, VCPU_REQ_INIT);
+}
+
+void vcpu_startup_ipi(struct vcpu *vcpu, uint8_t vector)
+{
+	__atomic_store_n(&vcpu->sipi_vector, vector, __ATOMIC_SEQ_CST);
+	vcpu_request(vcpu, VCPU_REQ_SIPI);
+}

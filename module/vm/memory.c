@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Guest memory: segments and their backing. The map is in memmap.c. */
+#include "vm/memory.h"
+
+#include "vm/segment.h"
+#include "vm/vcpu.h"
+
+/*
+ * The word that says what backs a chunk: 0 nothing yet, otherwise an address
+ * whose lowest bit tells a table of single pages (1) from a 2 MiB page (0).
+ */
+#define CHUNK_IS_TABLE 1ul
+
+#define MEMSEG_MAX_LEN (1ull << 44)
+
+static inline uintptr_t chunk_load(const struct memseg *seg, uint64_t offset)
+{
+	return __atomic_load_n(&seg->chunk[offset / CHUNK_SIZE], __ATOMIC_ACQUIRE);
+}
+
+static inline void **chunk_table(uintptr_t chunk)
+{
+	return (void **)(chunk & ~CHUNK_IS_TABLE);
+}
+
+static inline unsigned int chunk_page_index(uint64_t offset)
+{
+	return (unsigned int)(offset % CHUNK_SIZE / OS_PAGE_SIZE);
+}
+
+static inline uint64_t segment_chunks(const struct memseg *seg)
+{
+	return (seg->len + CHUNK_SIZE - 1) / CHUNK_SIZE;
+}
+
+void *memseg_peek(const struct memseg *seg, uint64_t offset, bool *huge)
+{
+	uintptr_t chunk = chunk_load(seg, offset);
+
+	*huge = chunk && !(chunk & CHUNK_IS_TABLE);
+	if (!chunk)
+		return NULL;
+	if (*huge)
+		return (char *)chunk + offset % CHUNK_SIZE / OS_PAGE_SIZE * OS_PAGE_SIZE;
+	return __atomic_load_n(&chunk_table(chunk)[chunk_page_index(offset)], __ATOMIC_ACQUIRE);
+}
+
+/* Backing for a chunk that has none: a 2 MiB page if it is whole, else a table. */
+static int chunk_back(struct memseg *seg, uint64_t offset)
+{
+	uint64_t start = offset / CHUNK_SIZE * CHUNK_SIZE;
+	uintptr_t chunk = 0;
+
+	if (seg->len - start >= CHUNK_SIZE)
+		chunk = (uintptr_t)os_ram_alloc(9);
+	if (!chunk) {
+		chunk = (uintptr_t)os_page_alloc();
+		if (!chunk)
+			return -ENOMEM;
+		chunk |= CHUNK_IS_TABLE;
+	}
+	__atomic_store_n(&seg->chunk[offset / CHUNK_SIZE], chunk, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int page_back(struct memseg *seg, uint64_t offset)
+{
+	void **slot = &chunk_table(chunk_load(seg, offset))[chunk_page_index(offset)];
+	void *page = os_ram_alloc(0);
+
+	if (!page)
+		return -ENOMEM;
+	__atomic_store_n(slot, page, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Under memory.lock: the page at 'offset', with backing. */
+static void *memseg_back(struct memseg *seg, uint64_t offset, int *error)
+{
+	void *page;
+	bool huge;
+
+	*error = 0;
+	if (!chunk_load(seg, offset))
+		*error = chunk_back(seg, offset);
+	if (*error)
+		return NULL;
+	page = memseg_peek(seg, offset, &huge);
+	if (page)
+		return page;
+	*error = page_back(seg, offset);
+	return *error ? NULL : memseg_peek(seg, offset, &huge);
+}
+
+int memseg_populate(struct vm *vm, struct memseg *seg, uint64_t offset)
+{
+	int error;
+
+	os_mutex_lock(&vm->memory.lock);
+	(void)memseg_back(seg, offset, &error);
+	os_mutex_unlock(&vm->memory.lock);
+	return error;
+}
+
+void *memory_page_get(struct vm *vm, int segid, uint64_t offset, int *error)
+{
+	struct memseg *seg = NULL;
+	void *page = NULL;
+
+	os_mutex_lock(&vm->memory.lock);
+	if (READ_ONCE(vm->destroyed))
+		*error = -ENXIO;
+	else if (!(seg = memory_segment(vm, segid)) || offset >= seg->len)
+		*error = -EINVAL;
+	else
+		page = memseg_back(seg, offset, error);
+	if (page)
+		os_ram_get(page);
+	os_mutex_unlock(&vm->memory.lock);
+	return page;
+}
+
+static void chunk_free(uintptr_t chunk)
+{
+	void **table = chunk_table(chunk);
+
+	if (!chunk)
+		return;
+	if (!(chunk & CHUNK_IS_TABLE)) {
+		os_ram_free((void *)chunk, 9);
+		return;
+	}
+	for (unsigned int i = 0; i < CHUNK_PAGES; i++) {
+		if (table[i])
+			os_ram_free(table[i], 0);
+	}
+	os_page_free(table);
+}
+
+static void segment_free(struct memseg *seg)
+{
+	for (uint64_t i = 0; i < segment_chunks(seg); i++)
+		chunk_free(seg->chunk[i]);
+	os_free(seg->chunk);
+	os_free(seg);
+}
+
+static struct memseg *segment_create(uint64_t len, const char *name)
+{
+	struct memseg *seg = os_alloc(sizeof(*seg));
+
+	if (!seg)
+		return NULL;
+	seg->len = len;
+	strscpy(seg->name, name, sizeof(seg->name));
+	seg->chunk = os_alloc(segment_chunks(seg) * sizeof(seg->chunk[0]));
+	if (!seg->chunk) {
+		os_free(seg);
+		return NULL;
+	}
+	return seg;
+}
+
+/* The letters a device node's name may have. */
+static bool segment_name_ok(const char *name)
+{
+	for (; *name; name++) {
+		if (*name <= ' ' || *name > '~' || *name == '/' || *name == '!')
+			return false;
+	}
+	return true;
+}
+
+static int segment_check(struct vm *vm, int segid, uint64_t len, const char *name)
+{
+	if (segid < 0 || segid >= MEMSEG_MAX)
+		return -EINVAL;
+	if (len == 0 || len > MEMSEG_MAX_LEN || len % OS_PAGE_SIZE)
+		return -EINVAL;
+	if (!segment_name_ok(name))
+		return -EINVAL;
+	if (vm->memory.seg[segid] || (*name && memory_segment_by_name(vm, name)))
+		return -EEXIST;
+	return 0;
+}
+
+int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *name)
+{
+	struct memseg *seg;
+	int error = segment_check(vm, segid, len, name);
+
+	if (error)
+		return error;
+	seg = segment_create(len, name);
+	if (!seg)
+		return -ENOMEM;
+	seg->id = segid;
+
+	os_mutex_lock(&vm->memory.lock);
+	vm->memory.seg[segid] = seg;
+	os_mutex_unlock(&vm->memory.lock);
+	if (*name && vm->front)
+		error = vm->front->segment_publish(vm, seg);
+	if (!error)
+		return 0;
+
+	os_mutex_lock(&vm->memory.lock);
+	vm->memory.seg[segid] = NULL;
+	os_mutex_unlock(&vm->memory.lock);
+	segment_free(seg);
+	return error;
+}
+
+struct memseg *memory_segment(struct vm *vm, int segid)
+{
+	if (segid < 0 || segid >= MEMSEG_MAX)
+		return NULL;
+	return vm->memory.seg[segid];
+}
+
+struct memseg *memory_segment_by_name(struct vm *vm, const char *name)
+{
+	for (int i = 0; i < MEMSEG_MAX; i++) {
+		struct memseg *seg = vm->memory.seg[i];
+
+		if (seg && seg->name[0] && strcmp(seg->name, name) == 0)
+			return seg;
+	}
+	return NULL;
+}
+
+uint64_t memseg_len(const struct memseg *seg)
+{
+	return seg->len;
+}
+
+int memseg_id(const struct memseg *seg)
+{
+	return seg->id;
+}
+
+const char *memseg_name(const struct memseg *seg)
+{
+	return seg->name;
+}
+
+void memseg_set_front_state(struct memseg *seg, void *state)
+{
+	seg->front_state = state;
+}
+
+void *memseg_front_state(const struct memseg *seg)
+{
+	return seg->front_state;
+}
+
+void memory_init(struct vm *vm)
+{
+	os_mutex_init(&vm->memory.lock);
+}
+
+/* The nodes go first, so that nobody opens what is being freed. */
+void memory_free(struct vm *vm)
+{
+	struct memory *memory = &vm->memory;
+
+	memory->map_count = 0;
+	memory->generation++;
+	for (int i = 0; i < MEMSEG_MAX; i++) {
+		struct memseg *seg = memory->seg[i];
+
+		if (!seg)
+			continue;
+		if (seg->name[0] && vm->front)
+			vm->front->segment_withdraw(vm, seg);
+		os_mutex_lock(&memory->lock);
+		memory->seg[i] = NULL;
+		os_mutex_unlock(&memory->lock);
+		segment_free(seg);
+	}
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The radix tree of the nested page table. An entry goes from 0 to its value once,
+ * by compare-and-swap; whoever loses the race keeps the spare page and uses what
+ * the winner put there. Nothing is freed or cleared while a vCPU can run.
+ */
+#include "vm/npt.h"
+#include <vmm/vmm_dev.h>
+
+#define TABLE_ENTRIES 512
+#define LEVEL_BITS    9
+#define ADDRESS_MASK  0x000ffffffffff000ull
+
+static unsigned int level_shift(unsigned int level)
+{
+	return OS_PAGE_SHIFT + level * LEVEL_BITS;
+}
+
+/* Bytes that one entry of a level maps. */
+static uint64_t level_size(unsigned int level)
+{
+	return 1ull << level_shift(level);
+}
+
+static unsigned int level_index(uint64_t gpa, unsigned int level)
+{
+	return (gpa >> level_shift(level)) & (TABLE_ENTRIES - 1);
+}
+
+static uint64_t load(const uint64_t *entry)
+{
+	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+static bool is_present(const struct npt *npt, uint64_t value)
+{
+	return value & npt->format->present;
+}
+
+static bool is_leaf(const struct npt *npt, uint64_t value, unsigned int level)
+{
+	return level == NPT_LEVEL_4K || (value & npt->format->large);
+}
+
+static uint64_t *table_of(uint64_t value)
+{
+	return os_phys_to_virt(value & ADDRESS_MASK);
+}
+
+static bool gpa_in_range(const struct npt *npt, uint64_t gpa)
+{
+	return gpa >> level_shift(npt->levels) == 0;
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+int npt_init(struct npt *npt, const struct npt_format *format, unsigned int levels)
+{
+	npt->format = format;
+	npt->levels = levels;
+	npt->root = os_page_alloc();
+	return npt->root ? 0 : -ENOMEM;
+}
+
+/* Free a table of 'level' and all below it. Goes as deep as there are levels. */
+static void free_table(struct npt *npt, uint64_t *table, unsigned int level)
+{
+	if (level > NPT_LEVEL_4K) {
+		for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
+			if (is_present(npt, table[i]) && !is_leaf(npt, table[i], level))
+				free_table(npt, table_of(table[i]), level - 1);
+		}
+	}
+	os_page_free(table);
+}
+
+void npt_fini(struct npt *npt)
+{
+	if (npt->root)
+		free_table(npt, npt->root, npt->levels - 1);
+	npt->root = NULL;
+}
+
+int npt_cache_fill(struct npt_cache *cache)
+{
+	while (cache->count < NPT_CACHE_PAGES) {
+		void *page = os_page_alloc();
+
+		if (!page)
+			return -ENOMEM;
+		cache->page[cache->count++] = page;
+	}
+	return 0;
+}
+
+void npt_cache_free(struct npt_cache *cache)
+{
+	while (cache->count > 0)
+		os_page_free(cache->page[--cache->count]);
+}
+
+/* --- adding -------------------------------------------------------------------------- */
+
+/* Put 'wanted' into an empty entry. What the entry holds afterwards, ours or another's. */
+static uint64_t install(uint64_t *entry, uint64_t wanted)
+{
+	uint64_t found = 0;
+
+	if (__atomic_compare_exchange_n(entry, &found, wanted, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return wanted;
+	return found;
+}
+
+/* The entry's value, after giving it a table from the cache if it has none. 0: cache empty. */
+static uint64_t ensure_table(const struct npt *npt, struct npt_cache *cache, uint64_t *entry)
+{
+	uint64_t value = load(entry);
+	uint64_t wanted;
+
+	if (is_present(npt, value))
+		return value;
+	if (cache->count == 0)
+		return 0;
+	wanted = os_virt_to_phys(cache->page[cache->count - 1]) | npt->format->table;
+	value = install(entry, wanted);
+	if (value == wanted)
+		cache->count--;
+	return value;
+}
+
+int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa,
+	    unsigned int level, int prot, int memory_type)
+{
+	uint64_t *table = npt->root;
+	uint64_t leaf = hpa | npt->format->leaf(prot, memory_type);
+	uint64_t value;
+
+	if (!gpa_in_range(npt, gpa) || level > NPT_LEVEL_1G ||
+	    ((gpa | hpa) & (level_size(level) - 1)))
+		return -EINVAL;
+	for (unsigned int at = npt->levels - 1; at > level; at--) {
+		value = ensure_table(npt, cache, &table[level_index(gpa, at)]);
+		if (!value)
+			return -ENOMEM;
+		if (is_leaf(npt, value, at))
+			return 0;
+		table = table_of(value);
+	}
+	if (level != NPT_LEVEL_4K)
+		leaf |= npt->format->large;
+	value = install(&table[level_index(gpa, level)], leaf);
+	return is_leaf(npt, value, level) ? 0 : -EEXIST;
+}
+
+/* --- removing ------------------------------------------------------------------------ */
+
+static bool is_empty(const uint64_t *table)
+{
+	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
+		if (table[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Remove [start, end) from a table whose first entry maps 'base'. Tables that
+ * become empty go too; a large page that is touched goes as a whole.
+ */
+static void unmap_in(struct npt *npt, uint64_t *table, unsigned int level, uint64_t base,
+		     uint64_t start, uint64_t end)
+{
+	uint64_t size = level_size(level);
+	unsigned int first = start > base ? (unsigned int)((start - base) / size) : 0;
+
+	for (unsigned int i = first; i < TABLE_ENTRIES && base + i * size < end; i++) {
+		uint64_t value = table[i];
+		uint64_t *below;
+
+		if (is_present(npt, value) && !is_leaf(npt, value, level)) {
+			below = table_of(value);
+			unmap_in(npt, below, level - 1, base + i * size, start, end);
+			if (!is_empty(below))
+				continue;
+			os_page_free(below);
+		}
+		__atomic_store_n(&table[i], 0, __ATOMIC_RELEASE);
+	}
+}
+
+void npt_unmap(struct npt *npt, uint64_t gpa, uint64_t len)
+{
+	uint64_t limit = level_size(npt->levels);
+
+	if (gpa >= limit || len == 0)
+		return;
+	if (len > limit - gpa)
+		len = limit - gpa;
+	unmap_in(npt, npt->root, npt->levels - 1, 0, gpa, gpa + len);
+}
+
+/* --- looking ------------------------------------------------------------------------- */
+
+unsigned int npt_lookup(const struct npt *npt, uint64_t gpa, uint64_t entries[5])
+{
+	const uint64_t *table = npt->root;
+	unsigned int count = 0;
+
+	if (!gpa_in_range(npt, gpa))
+		return 0;
+	for (unsigned int level = npt->levels; level-- > 0;) {
+		uint64_t value = load(&table[level_index(gpa, level)]);
+
+		entries[count++] = value;
+		if (!is_present(npt, value) || is_leaf(npt, value, level))
+			break;
+		table = table_of(value);
+	}
+	return count;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside of a memory segment, for memory.c and memmap.c only. */
+#ifndef VM_SEGMENT_H
+#define VM_SEGMENT_H
+
+#include "vm/memory.h"
+
+/* Four levels of nested paging reach this far. */
+#define MEMMAP_GPA_LIMIT (1ull << 47)
+
+struct memseg {
+	uint64_t len;			 /* (c) bytes, whole pages */
+	int id;				 /* (c) segid */
+	char name[VM_MAX_SUFFIXLEN + 1]; /* (c) empty: system memory */
+	void *front_state;		 /* the front end's device node; vm->lock */
+	uintptr_t *chunk;		 /* (a) backing of each 2 MiB; set under memory.lock */
+};
+
+/* The page at 'offset' (< len) if it has backing, else NULL. 'huge': part of a 2 MiB page. any */
+void *memseg_peek(const struct memseg *seg, uint64_t offset, bool *huge);
+/* Where a piece of the map has its guest-physical address 'gpa'. */
+static inline uint64_t entry_offset(const struct memmap_entry *entry, uint64_t gpa)
+{
+	return entry->segoff + (gpa - entry->gpa);
+}
+
+/* Have every vCPU forget cached translations: what was mapped is not any more. */
+void memory_flush(struct vm *vm);
+/* Does [gpa, gpa+len) touch a piece of the map, or registers of a device? VM frozen. */
+bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
+bool devmap_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
+
+/* Give the page at 'offset' (< len) backing: 0 or -ENOMEM. Owner of a vCPU, or vm->lock. sleep */
+int memseg_populate(struct vm *vm, struct memseg *seg, uint64_t offset);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Model-specific registers as the guest sees them: one table (msr.c) with a row
+ * for each register or range: the feature or vendor it belongs to, and how it is
+ * read and written. Back ends intercept every MSR that they do not switch
+ * themselves and come here.
+ */
+#ifndef X86_CPU_MSR_H
+#define X86_CPU_MSR_H
+
+#include "vm/vcpu.h"
+
+/* One register or a range of them. */
+struct msr_row {
+	uint32_t first;
+	uint32_t last;
+	uint16_t feature; /* enum cpu_feature it belongs to, or CPU_NONE */
+	uint16_t vendor;  /* enum cpu_vendor whose processors have it; 0: all */
+	/* As msr_read and msr_write; NULL: #GP. */
+	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+};
+
+/* Sorted by number, without overlap. */
+extern const struct msr_row msr_rows[];
+extern const unsigned int msr_row_count;
+
+/* Make finding a row one step. Once, before any VM. */
+void msr_init(void);
+
+/*
+ * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
+ * #GP; -ENOENT for a register that is not in the table: the program may know it;
+ * 1 when vcpu->exit has been filled in (an IPI for the program: the instruction is
+ * finished). Owner; inner or outer loop; never sleeps.
+ */
+int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* What struct vcpu holds of the MSRs, after RESET or INIT. Owner. */
+void msr_reset(struct vcpu *vcpu, bool init);
+
+/* Guest time stamp counter now. Owner. */
+static inline uint64_t msr_guest_tsc(const struct vcpu *vcpu)
+{
+	return os_rdtsc() + vcpu->tsc_offset;
+}
+
+#endif

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The opcode tables (APM vol. 3, appendix A; SDM vol. 2, appendix A). A row left
+ * out of the one-byte table is a one-byte instruction nobody needs to know more of;
+ * the other tables name every opcode that exists.
+ */
+#include "x86/emulate/decode_table.h"
+
+/* clang-format off */
+
+#define ROW(op, form, flags) { OP_##op, FORM_##form, flags }
+#define PLAIN(flags) { OP_OTHER, FORM_NONE, flags }
+#define UNDEFINED { OP_OTHER, FORM_NONE, ROW_UNDEFINED }
+#define SPECIAL { OP_OTHER, FORM_NONE, ROW_SPECIAL }
+#define SPECIAL_MODRM { OP_OTHER, FORM_NONE, ROW_SPECIAL | ROW_MODRM }
+#define PREFIX { OP_OTHER, FORM_NONE, ROW_PREFIX }
+#define GROUP(group, flags) { GROUP_##group, FORM_NONE, ROW_GROUP | ROW_MODRM | (flags) }
+#define MANDATORY(name, flags) { MANDATORY_##name, FORM_NONE, ROW_MANDATORY | ROW_MODRM | (flags) }
+
+#define MODRM ROW_MODRM
+#define BYTE ROW_BYTE
+#define LOCK ROW_LOCK
+#define STACK ROW_DEFAULT_64
+
+/* The six forms of an arithmetic instruction. */
+#define ARITHMETIC(first, op, lock)				\
+	[(first) + 0] = ROW(op, RM_REG, MODRM | BYTE | (lock)),	\
+	[(first) + 1] = ROW(op, RM_REG, MODRM | (lock)),	\
+	[(first) + 2] = ROW(op, REG_RM, MODRM | BYTE),		\
+	[(first) + 3] = ROW(op, REG_RM, MODRM),			\
+	[(first) + 4] = PLAIN(ROW_IMM8),			\
+	[(first) + 5] = PLAIN(ROW_IMMZ)
+
+const struct opcode_row opcode_one_byte[256] = {
+	ARITHMETIC(0x00, ADD, LOCK),
+	[0x06] = PLAIN(ROW_NOT_64),
+	[0x07] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x08, OR, LOCK),
+	[0x0e] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x10, ADC, LOCK),
+	[0x16] = PLAIN(ROW_NOT_64),
+	[0x17] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x18, SBB, LOCK),
+	[0x1e] = PLAIN(ROW_NOT_64),
+	[0x1f] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x20, AND, LOCK),
+	[0x26] = PREFIX,
+	[0x27] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x28, SUB, LOCK),
+	[0x2e] = PREFIX,
+	[0x2f] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x30, XOR, LOCK),
+	[0x36] = PREFIX,
+	[0x37] = PLAIN(ROW_NOT_64),
+	ARITHMETIC(0x38, CMP, 0),
+	[0x3e] = PREFIX,
+	[0x3f] = PLAIN(ROW_NOT_64),
+
+	[0x60 ... 0x61] = PLAIN(ROW_NOT_64),
+	[0x62] = SPECIAL, /* BOUND, EVEX */
+	[0x63] = SPECIAL, /* ARPL, MOVSXD */
+	[0x64 ... 0x67] = PREFIX,
+	[0x68] = PLAIN(ROW_IMMZ | STACK),
+	[0x69] = ROW(IMUL_IMM, REG_RM_IMM, MODRM | ROW_IMMZ),
+	[0x6a] = PLAIN(ROW_IMM8),
+	[0x6b] = ROW(IMUL_IMM, REG_RM_IMM, MODRM | ROW_IMM8),
+	[0x6c] = ROW(INS, NONE, BYTE),
+	[0x6d] = ROW(INS, NONE, ROW_MAX4),
+	[0x6e] = ROW(OUTS, NONE, BYTE),
+	[0x6f] = ROW(OUTS, NONE, ROW_MAX4),
+	[0x70 ... 0x7f] = PLAIN(ROW_IMM8),
+
+	[0x80] = GROUP(1, BYTE | ROW_IMM8),
+	[0x81] = GROUP(1, ROW_IMMZ),
+	[0x82] = GROUP(1, BYTE | ROW_IMM8 | ROW_NOT_64),
+	[0x83] = GROUP(1, ROW_IMM8),
+	[0x84] = ROW(TEST, RM_REG, MODRM | BYTE),
+	[0x85] = ROW(TEST, RM_REG, MODRM),
+	[0x86] = ROW(XCHG, RM_REG, MODRM | BYTE | LOCK),
+	[0x87] = ROW(XCHG, RM_REG, MODRM | LOCK),
+	[0x88] = ROW(MOV, RM_REG, MODRM | BYTE),
+	[0x89] = ROW(MOV, RM_REG, MODRM),
+	[0x8a] = ROW(MOV, REG_RM, MODRM | BYTE),
+	[0x8b] = ROW(MOV, REG_RM, MODRM),
+	[0x8c] = ROW(MOV_FROM_SEGMENT, RM_REG, MODRM | ROW_SIZE2),
+	[0x8d] = PLAIN(MODRM), /* LEA */
+	[0x8e] = ROW(MOV_TO_SEGMENT, REG_RM, MODRM | ROW_SIZE2),
+	[0x8f] = SPECIAL, /* group 1A, XOP */
+	[0x90] = SPECIAL, /* NOP, PAUSE */
+	[0x9a] = PLAIN(ROW_IMMZ | ROW_IMM16 | ROW_NOT_64),
+	[0x9c] = ROW(PUSHF, NONE, STACK),
+	[0x9d] = ROW(POPF, NONE, STACK),
+
+	[0xa0] = ROW(MOV, ACC_MEM, ROW_OFFSET | BYTE),
+	[0xa1] = ROW(MOV, ACC_MEM, ROW_OFFSET),
+	[0xa2] = ROW(MOV, MEM_ACC, ROW_OFFSET | BYTE),
+	[0xa3] = ROW(MOV, MEM_ACC, ROW_OFFSET),
+	[0xa4] = ROW(MOVS, NONE, BYTE),
+	[0xa5] = ROW(MOVS, NONE, 0),
+	[0xa6] = ROW(CMPS, NONE, BYTE),
+	[0xa7] = ROW(CMPS, NONE, 0),
+	[0xa8] = PLAIN(ROW_IMM8),
+	[0xa9] = PLAIN(ROW_IMMZ),
+	[0xaa] = ROW(STOS, NONE, BYTE),
+	[0xab] = ROW(STOS, NONE, 0),
+	[0xac] = ROW(LODS, NONE, BYTE),
+	[0xad] = ROW(LODS, NONE, 0),
+	[0xae] = ROW(SCAS, NONE, BYTE),
+	[0xaf] = ROW(SCAS, NONE, 0),
+	[0xb0 ... 0xb7] = PLAIN(ROW_IMM8),
+	[0xb8 ... 0xbf] = PLAIN(ROW_IMMV),
+
+	[0xc0] = GROUP(2, BYTE | ROW_IMM8),
+	[0xc1] = GROUP(2, ROW_IMM8),
+	[0xc2] = PLAIN(ROW_IMM16),
+	[0xc4 ... 0xc5] = SPECIAL, /* LES, LDS, VEX */
+	[0xc6] = GROUP(11_BYTE, BYTE | ROW_IMM8),
+	[0xc7] = GROUP(11, ROW_IMMZ),
+	[0xc8] = PLAIN(ROW_IMM16 | ROW_IMM8),
+	[0xca] = PLAIN(ROW_IMM16),
+	[0xcc] = ROW(INT3, NONE, 0),
+	[0xcd] = ROW(INT, NONE, ROW_IMM8),
+	[0xce] = ROW(INTO, NONE, ROW_NOT_64),
+	[0xcf] = ROW(IRET, NONE, 0),
+	[0xd0] = GROUP(2, BYTE | ROW_ONE),
+	[0xd1] = GROUP(2, ROW_ONE),
+	[0xd2] = GROUP(2_CL, BYTE),
+	[0xd3] = GROUP(2_CL, 0),
+	[0xd4 ... 0xd5] = PLAIN(ROW_IMM8 | ROW_NOT_64),
+	[0xd6] = UNDEFINED,
+	[0xd8 ... 0xdf] = PLAIN(MODRM), /* x87 */
+	[0xe0 ... 0xe3] = PLAIN(ROW_IMM8),
+	[0xe4] = ROW(IN, NONE, ROW_IMM8 | BYTE),
+	[0xe5] = ROW(IN, NONE, ROW_IMM8 | ROW_MAX4),
+	[0xe6] = ROW(OUT, NONE, ROW_IMM8 | BYTE),
+	[0xe7] = ROW(OUT, NONE, ROW_IMM8 | ROW_MAX4),
+	[0xe8 ... 0xe9] = PLAIN(ROW_IMMZ | STACK),
+	[0xea] = PLAIN(ROW_IMMZ | ROW_IMM16 | ROW_NOT_64),
+	[0xeb] = PLAIN(ROW_IMM8),
+	[0xec] = ROW(IN, NONE, BYTE),
+	[0xed] = ROW(IN, NONE, ROW_MAX4),
+	[0xee] = ROW(OUT, NONE, BYTE),
+	[0xef] = ROW(OUT, NONE, ROW_MAX4),
+	[0xf0] = PREFIX,
+	[0xf1] = ROW(ICEBP, NONE, 0),
+	[0xf2 ... 0xf3] = PREFIX,
+	[0xf4] = ROW(HLT, NONE, 0),
+	[0xf6] = GROUP(3, BYTE),
+	[0xf7] = GROUP(3_WORD, 0),
+	[0xfe] = GROUP(4, BYTE),
+	[0xff] = GROUP(5, 0),
+};
+
+const struct opcode_row opcode_0f[256] = {
+	[0x00] = GROUP(6, 0),
+	[0x01] = SPECIAL_MODRM, /* group 7 */
+	[0x02 ... 0x03] = PLAIN(MODRM), /* LAR, LSL */
+	[0x04] = UNDEFINED,
+	[0x05] = PLAIN(0), /* SYSCALL */
+	[0x06] = ROW(CLTS, NONE, 0),
+	[0x07] = PLAIN(0), /* SYSRET */
+	[0x08] = ROW(INVD, NONE, 0),
+	[0x09] = ROW(WBINVD, NONE, 0),
+	[0x0a] = UNDEFINED,
+	[0x0b] = ROW(UD, NONE, 0),
+	[0x0c] = UNDEFINED,
+	[0x0d] = ROW(CACHE_LINE, RM, MODRM | BYTE),
+	[0x0e] = PLAIN(0), /* FEMMS */
+	[0x0f] = PLAIN(MODRM | ROW_IMM8), /* 3DNow! */
+
+	[0x10] = MANDATORY(MOVUP_LOAD, 0),
+	[0x11] = MANDATORY(MOVUP_STORE, 0),
+	[0x12] = PLAIN(MODRM),
+	[0x13] = MANDATORY(MOVLP_STORE, 0),
+	[0x14 ... 0x17] = PLAIN(MODRM),
+	[0x18 ... 0x1f] = PLAIN(MODRM), /* hints */
+	[0x20] = ROW(MOV_FROM_CR, NONE, MODRM | ROW_REGISTER | ROW_NATIVE | LOCK),
+	[0x21] = ROW(MOV_FROM_DR, NONE, MODRM | ROW_REGISTER | ROW_NATIVE),
+	[0x22] = ROW(MOV_TO_CR, NONE, MODRM | ROW_REGISTER | ROW_NATIVE | LOCK),
+	[0x23] = ROW(MOV_TO_DR, NONE, MODRM | ROW_REGISTER | ROW_NATIVE),
+	[0x24 ... 0x27] = UNDEFINED,
+	[0x28] = MANDATORY(MOVAP_LOAD, 0),
+	[0x29] = MANDATORY(MOVAP_STORE, 0),
+	[0x2a] = PLAIN(MODRM),
+	[0x2b] = MANDATORY(MOVNTP, 0),
+	[0x2c ... 0x2f] = PLAIN(MODRM),
+
+	[0x30] = ROW(WRMSR, NONE, 0),
+	[0x31] = ROW(RDTSC, NONE, 0),
+	[0x32] = ROW(RDMSR, NONE, 0),
+	[0x33] = ROW(RDPMC, NONE, 0),
+	[0x34 ... 0x35] = PLAIN(0), /* SYSENTER, SYSEXIT */
+	[0x36] = UNDEFINED,
+	[0x37] = PLAIN(0), /* GETSEC */
+	[0x38] = SPECIAL, /* escape */
+	[0x39] = UNDEFINED,
+	[0x3a] = SPECIAL, /* escape */
+	[0x3b ... 0x3f] = UNDEFINED,
+
+	[0x40 ... 0x4f] = ROW(CMOVCC, REG_RM, MODRM),
+	[0x50 ... 0x6d] = PLAIN(MODRM),
+	[0x6e] = MANDATORY(MOVD_LOAD, 0),
+	[0x6f] = MANDATORY(MOVDQ_LOAD, 0),
+	[0x70 ... 0x73] = PLAIN(MODRM | ROW_IMM8),
+	[0x74 ... 0x76] = PLAIN(MODRM),
+	[0x77] = PLAIN(0), /* EMMS */
+	[0x78] = MANDATORY(VMREAD, 0),
+	[0x79] = PLAIN(MODRM), /* VMWRITE, EXTRQ, INSERTQ */
+	[0x7a ... 0x7b] = UNDEFINED,
+	[0x7c ... 0x7d] = PLAIN(MODRM),
+	[0x7e] = MANDATORY(MOVD_STORE, 0),
+	[0x7f] = MANDATORY(MOVDQ_STORE, 0),
+
+	[0x80 ... 0x8f] = PLAIN(ROW_IMMZ | STACK),
+	[0x90 ... 0x9f] = ROW(SETCC, RM, MODRM | BYTE),
+	[0xa0 ... 0xa1] = PLAIN(STACK),
+	[0xa2] = ROW(CPUID, NONE, 0),
+	[0xa3] = ROW(BT, RM_REG, MODRM),
+	[0xa4] = ROW(SHLD, RM_REG_IMM, MODRM | ROW_IMM8),
+	[0xa5] = ROW(SHLD, RM_REG_CL, MODRM),
+	[0xa6 ... 0xa7] = UNDEFINED,
+	[0xa8 ... 0xa9] = PLAIN(STACK),
+	[0xaa] = ROW(RSM, NONE, 0),
+	[0xab] = ROW(BTS, RM_REG, MODRM | LOCK),
+	[0xac] = ROW(SHRD, RM_REG_IMM, MODRM | ROW_IMM8),
+	[0xad] = ROW(SHRD, RM_REG_CL, MODRM),
+	[0xae] = SPECIAL_MODRM, /* group 15 */
+	[0xaf] = ROW(IMUL_REG, REG_RM, MODRM),
+
+	[0xb0] = ROW(CMPXCHG, RM_REG, MODRM | BYTE | LOCK),
+	[0xb1] = ROW(CMPXCHG, RM_REG, MODRM | LOCK),
+	[0xb2] = PLAIN(MODRM), /* LSS */
+	[0xb3] = ROW(BTR, RM_REG, MODRM | LOCK),
+	[0xb4 ... 0xb5] = PLAIN(MODRM), /* LFS, LGS */
+	[0xb6] = ROW(MOVZX, REG_RM, MODRM | ROW_SOURCE1),
+	[0xb7] = ROW(MOVZX, REG_RM, MODRM | ROW_SOURCE2),
+	[0xb8] = MANDATORY(POPCNT, 0),
+	[0xb9] = ROW(UD, NONE, MODRM),
+	[0xba] = GROUP(8, ROW_IMM8),
+	[0xbb] = ROW(BTC, RM_REG, MODRM | LOCK),
+	[0xbc] = MANDATORY(TZCNT, 0),
+	[0xbd] = MANDATORY(LZCNT, 0),
+	[0xbe] = ROW(MOVSX, REG_RM, MODRM | ROW_SOURCE1),
+	[0xbf] = ROW(MOVSX, REG_RM, MODRM | ROW_SOURCE2),
+
+	[0xc0] = ROW(XADD, RM_REG, MODRM | BYTE | LOCK),
+	[0xc1] = ROW(XADD, RM_REG, MODRM | LOCK),
+	[0xc2] = PLAIN(MODRM | ROW_IMM8),
+	[0xc3] = MANDATORY(MOVNTI, 0),
+	[0xc4 ... 0xc6] = PLAIN(MODRM | ROW_IMM8),
+	[0xc7] = SPECIAL_MODRM, /* group 9 */
+	[0xc8 ... 0xcf] = PLAIN(0), /* BSWAP */
+	[0xd0 ... 0xd5] = PLAIN(MODRM),
+	[0xd6] = MANDATORY(MOVQ_STORE, 0),
+	[0xd7 ... 0xe6] = PLAIN(MODRM),
+	[0xe7] = MANDATORY(MOVNTDQ, 0),
+	[0xe8 ... 0xef] = PLAIN(MODRM),
+	[0xf0] = MANDATORY(LDDQU, 0),
+	[0xf1 ... 0xfe] = PLAIN(MODRM),
+	[0xff] = ROW(UD, NONE, MODRM),
+};
+
+/* Every opcode of this map has a ModRM byte and no immediate; so do holes. */
+const struct opcode_row opcode_0f38[256] = {
+	[0x00 ... 0x29] = PLAIN(MODRM),
+	[0x2a] = MANDATORY(MOVNTDQA, 0),
+	[0x2b ... 0x7f] = PLAIN(MODRM),
+	[0x80 ... 0x81] = MANDATORY(INVEPT, 0),
+	[0x82] = MANDATORY(INVPCID, 0),
+	[0x83 ... 0xef] = PLAIN(MODRM),
+	[0xf0] = MANDATORY(MOVBE_LOAD, 0),
+	[0xf1] = MANDATORY(MOVBE_STORE, 0),
+	[0xf2 ... 0xf8] = PLAIN(MODRM),
+	[0xf9] = MANDATORY(MOVDIRI, 0),
+	[0xfa ... 0xff] = PLAIN(MODRM),
+};
+
+const struct opcode_row opcode_vex_0f38[256] = {
+	[0x00 ... 0x29] = PLAIN(MODRM),
+	[0x2a] = MANDATORY(MOVNTDQA, 0),
+	[0x2b ... 0xf1] = PLAIN(MODRM),
+	[0xf2] = MANDATORY(ANDN, 0),
+	[0xf3 ... 0xf6] = PLAIN(MODRM),
+	[0xf7] = MANDATORY(BEXTR, 0),
+	[0xf8 ... 0xff] = PLAIN(MODRM),
+};
+
+const struct opcode_row opcode_groups[GROUP_COUNT][8] = {
+	[GROUP_1] = {
+		ROW(ADD, RM_IMM, LOCK), ROW(OR, RM_IMM, LOCK),
+		ROW(ADC, RM_IMM, LOCK), ROW(SBB, RM_IMM, LOCK),
+		ROW(AND, RM_IMM, LOCK), ROW(SUB, RM_IMM, LOCK),
+		ROW(XOR, RM_IMM, LOCK), ROW(CMP, RM_IMM, 0),
+	},
+	[GROUP_1A] = {
+		ROW(POP, RM, STACK), UNDEFINED, UNDEFINED, UNDEFINED,
+		UNDEFINED, UNDEFINED, UNDEFINED, UNDEFINED,
+	},
+	[GROUP_2] = {
+		ROW(ROL, RM_IMM, 0), ROW(ROR, RM_IMM, 0), ROW(RCL, RM_IMM, 0), ROW(RCR, RM_IMM, 0),
+		ROW(SHL, RM_IMM, 0), ROW(SHR, RM_IMM, 0), ROW(SAL, RM_IMM, 0), ROW(SAR, RM_IMM, 0),
+	},
+	[GROUP_2_CL] = {
+		ROW(ROL, RM_CL, 0), ROW(ROR, RM_CL, 0), ROW(RCL, RM_CL, 0), ROW(RCR, RM_CL, 0),
+		ROW(SHL, RM_CL, 0), ROW(SHR, RM_CL, 0), ROW(SAL, RM_CL, 0), ROW(SAR, RM_CL, 0),
+	},
+	[GROUP_3] = {
+		ROW(TEST, RM_IMM, ROW_IMM8), ROW(TEST_ALIAS, RM_IMM, ROW_IMM8),
+		ROW(NOT, RM, LOCK), ROW(NEG, RM, LOCK),
+		ROW(MUL, RM, 0), ROW(IMUL, RM, 0), ROW(DIV, RM, 0), ROW(IDIV, RM, 0),
+	},
+	[GROUP_3_WORD] = {
+		ROW(TEST, RM_IMM, ROW_IMMZ), ROW(TEST_ALIAS, RM_IMM, ROW_IMMZ),
+		ROW(NOT, RM, LOCK), ROW(NEG, RM, LOCK),
+		ROW(MUL, RM, 0), ROW(IMUL, RM, 0), ROW(DIV, RM, 0), ROW(IDIV, RM, 0),
+	},
+	[GROUP_4] = {
+		ROW(INC, RM, LOCK), ROW(DEC, RM, LOCK), UNDEFINED, UNDEFINED,
+		UNDEFINED, UNDEFINED, UNDEFINED, UNDEFINED,
+	},
+	[GROUP_5] = {
+		ROW(INC, RM, LOCK), ROW(DEC, RM, LOCK), ROW(CALL, RM, STACK), ROW(CALL_FAR, RM, 0),
+		ROW(JMP, RM, STACK), ROW(JMP_FAR, RM, 0), ROW(PUSH, RM, STACK), UNDEFINED,
+	},
+	[GROUP_6] = {
+		ROW(SLDT, RM, ROW_SIZE2), ROW(STR, RM, ROW_SIZE2),
+		ROW(LLDT, RM, ROW_SIZE2), ROW(LTR, RM, ROW_SIZE2),
+		PLAIN(0), PLAIN(0), UNDEFINED, UNDEFINED, /* VERR, VERW */
+	},
+	[GROUP_7] = {
+		ROW(SGDT, RM, 0), ROW(SIDT, RM, 0), ROW(LGDT, RM, 0), ROW(LIDT, RM, 0),
+		ROW(SMSW, RM, ROW_SIZE2), PLAIN(0), ROW(LMSW, RM, ROW_SIZE2), ROW(INVLPG, RM, 0),
+	},
+	[GROUP_8] = {
+		UNDEFINED, UNDEFINED, UNDEFINED, UNDEFINED,
+		ROW(BT, RM_IMM, 0), ROW(BTS, RM_IMM, LOCK),
+		ROW(BTR, RM_IMM, LOCK), ROW(BTC, RM_IMM, LOCK),
+	},
+	[GROUP_9] = {
+		UNDEFINED, ROW(CMPXCHG8B, RM, LOCK | ROW_SIZE_W), UNDEFINED, PLAIN(0), /* XRSTORS */
+		PLAIN(0), PLAIN(0), ROW(VMX, RM, 0), ROW(VMX, RM, 0), /* XSAVEC, XSAVES */
+	},
+	[GROUP_9_REGISTER] = {
+		UNDEFINED, UNDEFINED, UNDEFINED, UNDEFINED,
+		UNDEFINED, UNDEFINED, PLAIN(0), PLAIN(0), /* RDRAND, RDSEED, RDPID */
+	},
+	[GROUP_11_BYTE] = {
+		ROW(MOV, RM_IMM, 0), UNDEFINED, UNDEFINED, UNDEFINED,
+		UNDEFINED, UNDEFINED, UNDEFINED, PLAIN(0), /* XABORT */
+	},
+	[GROUP_11] = {
+		ROW(MOV, RM_IMM, 0), UNDEFINED, UNDEFINED, UNDEFINED,
+		UNDEFINED, UNDEFINED, UNDEFINED, PLAIN(0), /* XBEGIN */
+	},
+};
+
+#define LOAD(flags) ROW(VECTOR_LOAD, REG_RM, flags)
+#define STORE(flags) ROW(VECTOR_STORE, RM_REG, flags)
+#define WHOLE ROW_VECTOR
+#define WHOLE_ALIGNED (ROW_VECTOR | ROW_ALIGNED)
+
+const struct opcode_row opcode_mandatory[MANDATORY_COUNT][4] = {
+	/* none, 66, F3, F2 */
+	[MANDATORY_MOVUP_LOAD] = {
+		LOAD(WHOLE), LOAD(WHOLE), LOAD(ROW_SIZE4), LOAD(ROW_SIZE8),
+	},
+	[MANDATORY_MOVUP_STORE] = {
+		STORE(WHOLE), STORE(WHOLE), STORE(ROW_SIZE4), STORE(ROW_SIZE8),
+	},
+	[MANDATORY_MOVLP_STORE] = {
+		STORE(ROW_SIZE8), STORE(ROW_SIZE8), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVAP_LOAD] = {
+		LOAD(WHOLE_ALIGNED), LOAD(WHOLE_ALIGNED), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVAP_STORE] = {
+		STORE(WHOLE_ALIGNED), STORE(WHOLE_ALIGNED), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVNTP] = {
+		STORE(WHOLE_ALIGNED), STORE(WHOLE_ALIGNED), STORE(ROW_SIZE4), STORE(ROW_SIZE8),
+	},
+	/* Without a prefix these are MMX, whose registers are the x87's. */
+	[MANDATORY_MOVD_LOAD] = {
+		PLAIN(0), LOAD(ROW_SIZE_W), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVDQ_LOAD] = {
+		PLAIN(0), LOAD(WHOLE_ALIGNED), LOAD(WHOLE), UNDEFINED,
+	},
+	[MANDATORY_VMREAD] = {
+		ROW(VMX, RM_REG, 0), PLAIN(ROW_IMM8 | ROW_IMM8_MORE), /* EXTRQ */
+		UNDEFINED, PLAIN(ROW_IMM8 | ROW_IMM8_MORE), /* INSERTQ */
+	},
+	[MANDATORY_MOVD_STORE] = {
+		PLAIN(0), STORE(ROW_SIZE_W), LOAD(ROW_SIZE8), UNDEFINED,
+	},
+	[MANDATORY_MOVDQ_STORE] = {
+		PLAIN(0), STORE(WHOLE_ALIGNED), STORE(WHOLE), UNDEFINED,
+	},
+	[MANDATORY_POPCNT] = {
+		UNDEFINED, UNDEFINED, ROW(POPCNT, REG_RM, 0), UNDEFINED,
+	},
+	[MANDATORY_TZCNT] = {
+		ROW(BSF, REG_RM, 0), ROW(BSF, REG_RM, 0), ROW(TZCNT, REG_RM, 0), ROW(BSF, REG_RM, 0),
+	},
+	[MANDATORY_LZCNT] = {
+		ROW(BSR, REG_RM, 0), ROW(BSR, REG_RM, 0), ROW(LZCNT, REG_RM, 0), ROW(BSR, REG_RM, 0),
+	},
+	[MANDATORY_MOVNTI] = {
+		ROW(MOV, RM_REG, ROW_SIZE_W), UNDEFINED, UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVQ_STORE] = {
+		UNDEFINED, STORE(ROW_SIZE8), PLAIN(0), PLAIN(0), /* MOVQ2DQ, MOVDQ2Q */
+	},
+	[MANDATORY_MOVNTDQ] = {
+		PLAIN(0), STORE(WHOLE_ALIGNED), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_LDDQU] = {
+		UNDEFINED, UNDEFINED, UNDEFINED, LOAD(WHOLE),
+	},
+	[MANDATORY_MOVNTDQA] = {
+		UNDEFINED, LOAD(WHOLE_ALIGNED), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_INVEPT] = {
+		UNDEFINED, ROW(VMX, RM, 0), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_INVPCID] = {
+		UNDEFINED, ROW(INVPCID, REG_RM, ROW_NATIVE), UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_MOVBE_LOAD] = {
+		ROW(MOVBE, REG_RM, 0), ROW(MOVBE, REG_RM, 0), UNDEFINED, PLAIN(0), /* CRC32 */
+	},
+	[MANDATORY_MOVBE_STORE] = {
+		ROW(MOVBE, RM_REG, 0), ROW(MOVBE, RM_REG, 0), UNDEFINED, PLAIN(0), /* CRC32 */
+	},
+	[MANDATORY_MOVDIRI] = {
+		ROW(MOV, RM_REG, ROW_SIZE_W), UNDEFINED, UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_ANDN] = {
+		ROW(ANDN, REG_RM_VVVV, ROW_SIZE_W), UNDEFINED, UNDEFINED, UNDEFINED,
+	},
+	[MANDATORY_BEXTR] = {
+		ROW(BEXTR, REG_RM_VVVV, ROW_SIZE_W), PLAIN(0), PLAIN(0), PLAIN(0), /* SHLX .. SHRX */
+	},
+};
+
+const struct opcode_row opcode_0f01_register[64] = {
+	[0x00] = PLAIN(0), /* ENCLV */
+	[0x01] = ROW(VMCALL, NONE, 0),
+	[0x02] = ROW(VMX, NONE, 0), /* VMLAUNCH */
+	[0x03] = ROW(VMX, NONE, 0), /* VMRESUME */
+	[0x04] = ROW(VMX, NONE, 0), /* VMXOFF */
+	[0x05] = PLAIN(0), /* PCONFIG */
+	[0x06 ... 0x07] = PLAIN(0),
+	[0x08] = ROW(MONITOR, NONE, 0),
+	[0x09] = ROW(MWAIT, NONE, 0),
+	[0x0a ... 0x0b] = PLAIN(0), /* CLAC, STAC */
+	[0x0c ... 0x0e] = PLAIN(0),
+	[0x0f] = PLAIN(0), /* ENCLS */
+	[0x10] = ROW(XGETBV, NONE, 0),
+	[0x11] = ROW(XSETBV, NONE, 0),
+	[0x12 ... 0x13] = UNDEFINED,
+	[0x14] = ROW(VMX, NONE, 0), /* VMFUNC */
+	[0x15 ... 0x17] = PLAIN(0), /* XEND, XTEST, ENCLU */
+	[0x18] = ROW(VMRUN, NONE, 0),
+	[0x19] = ROW(VMMCALL, NONE, 0),
+	[0x1a] = ROW(VMLOAD, NONE, 0),
+	[0x1b] = ROW(VMSAVE, NONE, 0),
+	[0x1c] = ROW(STGI, NONE, 0),
+	[0x1d] = ROW(CLGI, NONE, 0),
+	[0x1e] = ROW(SKINIT, NONE, 0),
+	[0x1f] = ROW(INVLPGA, NONE, 0),
+	[0x20 ... 0x27] = ROW(SMSW, RM, 0),
+	[0x28 ... 0x2f] = PLAIN(0), /* SERIALIZE, RDPKRU, WRPKRU ... */
+	[0x30 ... 0x37] = ROW(LMSW, RM, ROW_SIZE2),
+	[0x38] = PLAIN(0), /* SWAPGS */
+	[0x39] = ROW(RDTSCP, NONE, 0),
+	[0x3a] = ROW(MONITOR, NONE, 0), /* MONITORX */
+	[0x3b] = ROW(MWAIT, NONE, 0), /* MWAITX */
+	[0x3c ... 0x3f] = PLAIN(0), /* CLZERO, RDPRU, INVLPGB, TLBSYNC */
+};

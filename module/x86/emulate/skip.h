@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where the next instruction begins, and going there. Hardware without next-RIP
+ * save does not say; then the bytes at RIP are fetched and decoded, and have to be
+ * the instruction that the exit is about.
+ */
+#ifndef X86_EMULATE_SKIP_H
+#define X86_EMULATE_SKIP_H
+
+#include "vm/vcpu.h"
+#include "x86/emulate/decode.h"
+#include "x86/emulate/emulate.h"
+#include "vm/regs.h"
+
+/*
+ * Decode the instruction at RIP and set vcpu->next_rip past it: true. Otherwise
+ * false, and *action is what the handler has to return: the fetch faulted in the
+ * guest, has to be repeated when memory has its backing, or there is no valid
+ * instruction (another processor has changed it: #UD). Owner; any context.
+ */
+bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action);
+
+/*
+ * Make vcpu->next_rip known, for an exit about instruction 'op': true; else as x86_find,
+ * and vcpu->not_located is what the handler has to return. (By a pointer it would cost each
+ * handler a stack protector.) Next to nothing where the hardware has reported it. Owner.
+ */
+bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op);
+static inline bool x86_locate(struct vcpu *vcpu, enum instruction_op op)
+{
+	return likely(vcpu->next_rip != 0) || x86_locate_slow(vcpu, op);
+}
+
+/*
+ * The instruction is done: go on behind it (next_rip is known), with what follows
+ * from its end: RF and the interrupt shadow go, a single-step trap comes. Returns
+ * EXIT_RESUME. Owner.
+ */
+static inline enum exit_action x86_complete(struct vcpu *vcpu)
+{
+	uint64_t rflags = vcpu->rflags;
+
+	vcpu_skip(vcpu);
+	vcpu->rflags = rflags & ~REG_RFLAGS_RF;
+	if (unlikely(rflags & REG_RFLAGS_TF))
+		emulate_single_step(vcpu, rflags);
+	return EXIT_RESUME;
+}
+
+/* Raise an exception with error code 0 (#GP), or #UD. Return EXIT_RESUME. Owner. */
+enum exit_action x86_raise_gp(struct vcpu *vcpu);
+enum exit_action x86_raise_ud(struct vcpu *vcpu);
+
+/* For vcpu_exit_defer: give backing to the page at vcpu->fault_gpa, then try again. sleep */
+enum exit_action x86_populate(struct vcpu *vcpu);
+
+#endif
