@@ -700,10 +700,10 @@ static void run_case(struct encoding *encoding)
 	emulated_result = emulate(insn, &emulation, &rip);
 
 	if (!either_fault(insn, native_result, emulated_result))
-		CHECK_EQ_AT(emulated_result, native_result, "%s", what);
+		CHECK_EQ_AT(emulated_result, native_result, "%s; %s", what, native_trap());
 	seen[insn->op]++;
 	next = insn->op == OP_CALL || insn->op == OP_JMP ? landing_address() :
-							   NATIVE_CODE + insn->length;
+							   NATIVE_CODE + (uint64_t)insn->length;
 	if (native_result != NATIVE_DONE) {
 		faults[native_result & 31]++;
 		/* A string may have got further before. */
