@@ -49,13 +49,18 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 remove_stale = for program in $(1); do $(MAKE) $$program >/dev/null 2>&1 || rm -f $$program; done
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
-UNIT_HELPERS := $(patsubst %.c,$(O)/unit/obj/%.o, \
-	$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+UNIT_HELPERS := $(patsubst %,$(O)/unit/obj/%.o, \
+	$(basename $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c tests/unit/*.S))))
 
 $(O)/unit/obj/%.o: %.c | setup-check
 	$(say) CC "$< (unit)"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PORTABLE_CFLAGS) -Itests/unit $(SANITIZE) -c -o $@ $<
+
+$(O)/unit/obj/%.o: %.S | setup-check
+	$(say) AS "$< (unit)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PORTABLE_CFLAGS) -c -o $@ $<
 
 $(O)/unit/portable.a: $(PORTABLE_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(Q)rm -f $@ && ar qcs $@ $^

@@ -2,8 +2,8 @@
 /*
  * Runs one instruction on the real processor. A trampoline loads every register
  * out of native_registers, jumps to the instruction, and stores them again; the
- * jump back is the code that follows the instruction. A signal on the way unwinds
- * by siglongjmp.
+ * jump back is the code that follows the instruction. A signal unwinds by
+ * siglongjmp.
  */
 #include <asm/ldt.h>
 #include <asm/prctl.h>
@@ -18,120 +18,56 @@
 
 #include "native.h"
 #include "unit.h"
+#include "x86/emulate/emulate_internal.h"
 
-/* The trampoline knows the offsets. */
 struct native_registers {
-	struct native_state state;	   /* gpr at 0, rflags at 128, ymm at 136 */
-	uint64_t host_rsp;		   /* 648 */
-	uint64_t entry;			   /* 656 */
-	uint8_t avx;			   /* 664 */
-	uint32_t far_offset;		   /* 668 */
-	uint16_t far_selector;		   /* 672 */
-	struct native_selectors selectors; /* es 674, cs 676, ss 678, ds 680 */
-	struct native_selectors host;	   /* es 682, cs 684, ss 686, ds 688 */
+	struct native_state state;
+	uint64_t host_rsp;
+	uint64_t entry;
+	uint8_t avx;
+	uint32_t far_offset;
+	uint16_t far_selector;
+	uint16_t host_es, host_ss, host_ds;
 };
 
-_Static_assert(offsetof(struct native_state, rflags) == 128, "rflags");
-_Static_assert(offsetof(struct native_state, ymm) == 136, "ymm");
-_Static_assert(offsetof(struct native_registers, host_rsp) == 648, "host_rsp");
-_Static_assert(offsetof(struct native_registers, entry) == 656, "entry");
-_Static_assert(offsetof(struct native_registers, avx) == 664, "avx");
-_Static_assert(offsetof(struct native_registers, far_offset) == 668, "far_offset");
-_Static_assert(offsetof(struct native_registers, selectors) == 674, "selectors");
-_Static_assert(offsetof(struct native_registers, host) == 682, "host");
+#define CHECK_OFFSET(field, offset) \
+	_Static_assert(offsetof(struct native_registers, field) == (offset), #field)
+CHECK_OFFSET(state.gpr, REGISTERS_GPR);
+CHECK_OFFSET(state.rflags, REGISTERS_RFLAGS);
+CHECK_OFFSET(state.ymm, REGISTERS_YMM);
+CHECK_OFFSET(host_rsp, REGISTERS_RSP);
+CHECK_OFFSET(entry, REGISTERS_ENTRY);
+CHECK_OFFSET(avx, REGISTERS_AVX);
+CHECK_OFFSET(far_offset, REGISTERS_FAR);
+CHECK_OFFSET(far_selector, REGISTERS_FAR + 4);
+CHECK_OFFSET(host_es, REGISTERS_ES);
+CHECK_OFFSET(host_ss, REGISTERS_SS);
+CHECK_OFFSET(host_ds, REGISTERS_DS);
+
+/* What the way to 32- and 16-bit code loads, at NATIVE_LOADED. */
+struct native_loaded {
+	uint32_t esp;
+	uint16_t ss, es, ds;
+};
+
+_Static_assert(offsetof(struct native_loaded, esp) == LOADED_ESP, "esp");
+_Static_assert(offsetof(struct native_loaded, ss) == LOADED_SS, "ss");
+_Static_assert(offsetof(struct native_loaded, es) == LOADED_ES, "es");
+_Static_assert(offsetof(struct native_loaded, ds) == LOADED_DS, "ds");
 
 struct native_registers native_registers;
+
+/* native_trampoline.S */
 void native_trampoline(void);
+void native_return(void);
 void native_trampoline_legacy(void);
 void native_return_legacy(void);
-void native_return(void);
-
-#define REGISTERS(action)                                                                     \
-	action(rax, 0) action(rcx, 8) action(rdx, 16) action(rbx, 24) action(rbp, 40)         \
-		action(rsi, 48) action(rdi, 56) action(r8, 64) action(r9, 72) action(r10, 80) \
-			action(r11, 88) action(r12, 96) action(r13, 104) action(r14, 112)     \
-				action(r15, 120)
-#define LOAD(reg, offset)  "mov native_registers+" #offset "(%rip), %" #reg "\n"
-#define STORE(reg, offset) "mov %" #reg ", native_registers+" #offset "(%rip)\n"
-
-#define VECTORS(action)                                                                           \
-	action(0) action(1) action(2) action(3) action(4) action(5) action(6) action(7) action(8) \
-		action(9) action(10) action(11) action(12) action(13) action(14) action(15)
-#define LOAD_YMM(n)  "vmovdqu native_registers+136+32*" #n "(%rip), %ymm" #n "\n"
-#define STORE_YMM(n) "vmovdqu %ymm" #n ", native_registers+136+32*" #n "(%rip)\n"
-#define LOAD_XMM(n)  "movdqu native_registers+136+32*" #n "(%rip), %xmm" #n "\n"
-#define STORE_XMM(n) "movdqu %xmm" #n ", native_registers+136+32*" #n "(%rip)\n"
-
-__asm__(".text\n"
-	".globl native_trampoline\n"
-	".type native_trampoline, @function\n"
-	"native_trampoline:\n"
-	"push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
-	"cmpb $0, native_registers+664(%rip)\n"
-	"jne 1f\n" VECTORS(
-		LOAD_XMM) "jmp 2f\n"
-			  "1:\n" VECTORS(
-				  LOAD_YMM) "2:\n"
-					    "mov %rsp, native_registers+648(%rip)\n"
-					    "push native_registers+128(%rip)\n"
-					    "popfq\n" REGISTERS(LOAD) LOAD(
-						    rsp,
-						    32) "jmp *native_registers+656(%rip)\n"
-							".globl native_return\n"
-							"native_return:\n" STORE(rsp, 32) LOAD(rsp, 648) REGISTERS(
-								STORE) "pushfq\n"
-								       "pop native_registers+128(%rip)\n"
-								       "cld\n"
-								       "cmpb $0, native_registers+664(%rip)\n"
-								       "jne 1f\n" VECTORS(
-									       STORE_XMM) "jmp 2f\n"
-											  "1:\n" VECTORS(
-												  STORE_YMM) "vzeroupper\n"
-													     "2:\n"
-													     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
-													     "ret\n"
-													     ".size native_trampoline, . - native_trampoline\n");
-
-/* The same into other code; SS and RSP are loaded together, the host's are restored last. */
-__asm__(".text\n"
-	".globl native_trampoline_legacy\n"
-	".type native_trampoline_legacy, @function\n"
-	"native_trampoline_legacy:\n"
-	"push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
-	"cmpb $0, native_registers+664(%rip)\n"
-	"jne 1f\n" VECTORS(
-		LOAD_XMM) "jmp 2f\n"
-			  "1:\n" VECTORS(
-				  LOAD_YMM) "2:\n"
-					    "mov %rsp, native_registers+648(%rip)\n"
-					    "push native_registers+128(%rip)\n"
-					    "popfq\n" REGISTERS(
-						    LOAD) "mov native_registers+674(%rip), %es\n"
-							  "mov native_registers+680(%rip), %ds\n"
-							  "mov native_registers+678(%rip), %ss\n" LOAD(
-								  rsp,
-								  32) "ljmpl *native_registers+668(%rip)\n"
-								      ".globl native_return_legacy\n"
-								      "native_return_legacy:\n" STORE(rsp, 32) "mov native_registers+686(%rip), %ss\n" LOAD(
-									      rsp, 648)
-									      REGISTERS(
-										      STORE) "mov native_registers+682(%rip), %es\n"
-											     "mov native_registers+688(%rip), %ds\n"
-											     "pushfq\n"
-											     "pop native_registers+128(%rip)\n"
-											     "cld\n"
-											     "cmpb $0, native_registers+664(%rip)\n"
-											     "jne 1f\n" VECTORS(
-												     STORE_XMM) "jmp 2f\n"
-														"1:\n" VECTORS(
-															STORE_YMM) "vzeroupper\n"
-																   "2:\n"
-																   "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
-																   "ret\n"
-																   ".size native_trampoline_legacy, . - native_trampoline_legacy\n");
+extern const uint8_t native_enter_32[], native_enter_32_end[];
+extern const uint8_t native_enter_16[], native_enter_16_end[];
 
 static sigjmp_buf escape;
 static volatile int trap_number;
+static volatile unsigned long long trap_error, trap_rip;
 static uint8_t signal_stack[65536];
 
 static void on_signal(int number, siginfo_t *info, void *context)
@@ -140,10 +76,13 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 	(void)number;
 	(void)info;
-	__asm__ volatile("cld; mov %0, %%ds; mov %1, %%es"
+	__asm__ volatile("cld; mov %0, %%ds; mov %1, %%es; mov %2, %%ss"
 			 :
-			 : "r"(native_registers.host.ds), "r"(native_registers.host.es));
+			 : "r"(native_registers.host_ds), "r"(native_registers.host_es),
+			   "r"(native_registers.host_ss));
 	trap_number = (int)user->uc_mcontext.gregs[REG_TRAPNO];
+	trap_error = (unsigned long long)user->uc_mcontext.gregs[REG_ERR];
+	trap_rip = (unsigned long long)user->uc_mcontext.gregs[REG_RIP];
 	siglongjmp(escape, 1);
 }
 
@@ -216,17 +155,34 @@ void native_init(void)
 	put_jump_back((uint8_t *)NATIVE_LANDING, native_return);
 	REQUIRE(syscall(SYS_arch_prctl, ARCH_SET_GS, NATIVE_GS_BASE) == 0);
 	native_registers.avx = native_has_avx();
-	native_registers.host = (struct native_selectors){ native_selector(0), native_selector(1),
-							   native_selector(2), native_selector(3) };
+	native_registers.host_es = native_selector(0);
+	native_registers.host_ss = native_selector(2);
+	native_registers.host_ds = native_selector(3);
 	catch_signals();
 }
 
-/* NATIVE_DONE, or the vector. */
+static char trap_text[80];
+
+const char *native_trap(void)
+{
+	return trap_text;
+}
+
+/* The trampoline's own exceptions must not pass for the instruction's. */
+static int trapped(void)
+{
+	snprintf(trap_text, sizeof(trap_text), "exception %d, error code %#llx, at %#llx",
+		 trap_number, trap_error, trap_rip);
+	return trap_rip == NATIVE_CODE ? trap_number : NATIVE_ON_THE_WAY;
+}
+
+/* NATIVE_DONE, the vector, or NATIVE_ON_THE_WAY. */
 static int execute(void (*trampoline)(void), struct native_state *state)
 {
 	native_registers.state = *state;
+	strcpy(trap_text, "no exception");
 	if (sigsetjmp(escape, 1))
-		return trap_number;
+		return trapped();
 	trampoline();
 	*state = native_registers.state;
 	return NATIVE_DONE;
@@ -283,7 +239,7 @@ static bool set_entry(unsigned int entry, const struct seg_desc *desc, unsigned 
 /* A far jump to 64-bit code, out of 16-bit code with a prefix. */
 static size_t put_far_jump(uint8_t *where, bool wide)
 {
-	uint32_t offset = NATIVE_CODE + 0x700;
+	uint32_t offset = NATIVE_TO_64;
 	uint16_t selector = SELECTOR_CODE_64;
 	size_t length = 0;
 
@@ -304,7 +260,11 @@ bool native_legacy_init(void)
 		if (!set_entry(i, &native_segments[i],
 			       native_segments[i].access & ACCESS_DOWN ? 1 : 0))
 			return false;
-	put_jump_back((uint8_t *)NATIVE_CODE + 0x700, native_return_legacy);
+	memcpy((void *)NATIVE_ENTER_32, native_enter_32,
+	       (size_t)(native_enter_32_end - native_enter_32));
+	memcpy((void *)NATIVE_ENTER_16, native_enter_16,
+	       (size_t)(native_enter_16_end - native_enter_16));
+	put_jump_back((uint8_t *)NATIVE_TO_64, native_return_legacy);
 	put_far_jump((uint8_t *)NATIVE_LANDING_32, true);
 	put_far_jump((uint8_t *)NATIVE_LANDING_16, false);
 	return set_entry(ENTRY_CODE_32, &code_32, 2) && set_entry(ENTRY_CODE_16, &code_16, 2);
@@ -326,8 +286,13 @@ int native_run_legacy(bool wide, const struct native_selectors *selectors, const
 {
 	memcpy((void *)NATIVE_CODE, bytes, length);
 	put_far_jump((uint8_t *)NATIVE_CODE + length, wide);
-	native_registers.selectors = *selectors;
-	native_registers.far_offset = NATIVE_CODE;
+	*(struct native_loaded *)NATIVE_LOADED = (struct native_loaded){
+		.esp = (uint32_t)state->gpr[REGISTER_RSP],
+		.ss = selectors->ss,
+		.es = selectors->es,
+		.ds = selectors->ds,
+	};
+	native_registers.far_offset = wide ? NATIVE_ENTER_32 : NATIVE_ENTER_16;
 	native_registers.far_selector = selectors->cs;
 	return execute(native_trampoline_legacy, state);
 }

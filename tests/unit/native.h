@@ -11,9 +11,9 @@
 
 #include <vmm/vmm.h>
 
-/* Code and data of the instruction lie at fixed places below 2 GiB. */
-#define NATIVE_CODE	 0x20100000ul /* where the instruction is */
-#define NATIVE_LANDING	 0x20100800ul /* jumping there ends it as well */
+#include "native_layout.h"
+
+#define NATIVE_LANDING	 0x20100800ul /* jumping there ends the instruction as well */
 #define NATIVE_DATA	 0x20000000ul
 #define NATIVE_DATA_SIZE 0x10000ul
 #define NATIVE_GS_BASE	 (NATIVE_DATA + 0x100)
@@ -30,13 +30,18 @@ bool native_has_avx(void);
 /* The selector in a segment register (enum segment). */
 uint16_t native_selector(unsigned int segment);
 
-#define NATIVE_DONE -1
+#define NATIVE_DONE	  -1
+#define NATIVE_ON_THE_WAY -2
 
 /*
  * Executes the instruction of 'length' bytes on *state. NATIVE_DONE: *state is as after
- * it. Otherwise the vector of the exception it ended in, and *state is as before.
+ * it. Otherwise the vector of the exception it ended in, and *state is as before;
+ * NATIVE_ON_THE_WAY if that was another instruction's, of the way there or back.
  */
 int native_run(const uint8_t *bytes, unsigned int length, struct native_state *state);
+
+/* The exception the last run ended in, in words: vector, error code, address. */
+const char *native_trap(void);
 
 /* Data segments for 32- and 16-bit code, in the local descriptor table. */
 enum native_segment {

@@ -494,18 +494,18 @@ TEST(every_truncation_is_noticed)
 	const size_t whole = CODE_AT + code.file_size;
 	struct test_memory memory;
 
+	start_pvh(&memory, 0x100020, 8);
 	for (size_t size = 1; size < whole; size = size < 0x100 ? size + 1 : size + 89) {
-		uint8_t *part;
+		uint8_t *part = malloc(size);
 
-		start_pvh(&memory, 0x100020, 8);
-		part = malloc(size);
+		test_memory_reset(&memory);
 		REQUIRE(part);
 		memcpy(part, file, size);
 		image_from_bytes(&memory.request.kernel, "part", part, size);
 		CHECK_EQ_AT(test_load(&memory), -1, "%zu bytes", size);
-		test_memory_free(&memory);
 		free(part);
 	}
+	test_memory_free(&memory);
 }
 
 TEST(more_modules_than_memory_are_refused)

@@ -332,18 +332,19 @@ TEST(every_truncation_is_noticed)
 {
 	struct test_memory memory;
 
+	start(&memory, SIZE);
 	for (size_t size = 1; size < sizeof(file); size = size < 0x300 ? size + 1 : size + 997) {
 		uint8_t *part = malloc(size);
 
-		start(&memory, SIZE);
+		test_memory_reset(&memory);
 		REQUIRE(part);
 		memcpy(part, file, size);
 		image_from_bytes(&memory.request.kernel, "part", part, size);
 		CHECK_EQ_AT(test_load(&memory), -1, "%zu bytes", size);
 		CHECK(strstr(memory.guest.failure.text, "part: "));
-		test_memory_free(&memory);
 		free(part);
 	}
+	test_memory_free(&memory);
 }
 
 TEST(zero_setup_sectors_mean_four)

@@ -322,6 +322,11 @@ static bool is_native(const struct instruction *insn)
 		return __builtin_cpu_supports("popcnt");
 	case OP_CMPXCHG8B:
 		return insn->operand_size == 4 || __builtin_cpu_supports("cmpxchg16b");
+	case OP_CACHE_LINE: /* CLWB and CLFLUSHOPT; CLFLUSH is where SSE2 is */
+		if (insn->opcode != 0xae || !(insn->prefixes & PREFIX_OPERAND))
+			return true;
+		return (insn->reg & 7) == 6 ? __builtin_cpu_supports("clwb") :
+					      __builtin_cpu_supports("clflushopt");
 	case OP_MOV: /* MOVDIRI */
 		return insn->opcode != 0xf9;
 	case OP_VECTOR_LOAD: /* LDDQU, MOVNTDQA, and those that are SSE4a's or AVX2's */
@@ -700,10 +705,10 @@ static void run_case(struct encoding *encoding)
 	emulated_result = emulate(insn, &emulation, &rip);
 
 	if (!either_fault(insn, native_result, emulated_result))
-		CHECK_EQ_AT(emulated_result, native_result, "%s", what);
+		CHECK_EQ_AT(emulated_result, native_result, "%s; %s", what, native_trap());
 	seen[insn->op]++;
 	next = insn->op == OP_CALL || insn->op == OP_JMP ? landing_address() :
-							   NATIVE_CODE + insn->length;
+							   NATIVE_CODE + (uint64_t)insn->length;
 	if (native_result != NATIVE_DONE) {
 		faults[native_result & 31]++;
 		/* A string may have got further before. */

@@ -18,15 +18,22 @@ static void *map(void *context, uint64_t gpa, size_t length)
 
 void test_memory_init(struct test_memory *memory, uint64_t size)
 {
-	const struct memory_ops ops = { .map = map, .context = memory };
-
-	memset(memory, 0, sizeof(*memory));
 	memory->bytes = malloc(size);
 	REQUIRE(memory->bytes);
 	memset(memory->bytes, DIRT, size);
 	memory->size = size;
+	test_memory_reset(memory);
+}
+
+void test_memory_reset(struct test_memory *memory)
+{
+	const struct memory_ops ops = { .map = map, .context = memory };
+
+	memset(&memory->guest, 0, sizeof(memory->guest));
+	memset(&memory->state, 0, sizeof(memory->state));
+	memset(&memory->request, 0, sizeof(memory->request));
 	memory->request.command_line = "";
-	REQUIRE(guest_init(&memory->guest, &ops, size, 0) == 0);
+	REQUIRE(guest_init(&memory->guest, &ops, memory->size, 0) == 0);
 }
 
 void test_memory_free(struct test_memory *memory)

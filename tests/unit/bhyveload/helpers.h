@@ -21,6 +21,8 @@ struct test_memory {
 
 /* Memory of 'size' bytes and an empty request. Ends the test if there is none. */
 void test_memory_init(struct test_memory *memory, uint64_t size);
+/* The same with what the memory has in it: a load that fails need not have it dirtied anew. */
+void test_memory_reset(struct test_memory *memory);
 void test_memory_free(struct test_memory *memory);
 
 /* What is at a guest-physical address; ends the test if it is outside. */
