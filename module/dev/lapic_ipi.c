@@ -25,7 +25,7 @@ enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 
 /* --- arriving at one vCPU ---------------------------------------------------- */
 
-static bool already_pending(struct lapic *lapic, uint8_t vector)
+static bool lapic_is_requested(struct lapic *lapic, uint8_t vector)
 {
 	return lapic_load(*vector_word(lapic, PAGE_IRR, vector)) & vector_bit(vector);
 }
@@ -44,7 +44,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 		return IRQ_IGNORED;
 	}
-	pending = already_pending(lapic, vector);
+	pending = lapic_is_requested(lapic, vector);
 	map = level ? lapic->posted_level : lapic->posted_edge;
 	old = __atomic_fetch_or(&map[word], bit, __ATOMIC_SEQ_CST);
 	/* Whoever set it is about to tell the owner, or has. */
@@ -56,7 +56,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 }
 
 /* An ExtINT is taken if the pair of 8259s still has something when the owner looks. */
-static enum irq_outcome arrive(struct vcpu *vcpu, const struct lapic_message *message)
+static enum irq_outcome lapic_arrive(struct vcpu *vcpu, const struct lapic_message *message)
 {
 	switch (message->delivery) {
 	case LAPIC_FIXED:
@@ -84,7 +84,7 @@ static enum irq_outcome arrive(struct vcpu *vcpu, const struct lapic_message *me
 /* --- who it is for ----------------------------------------------------------- */
 
 /* SDM vol. 3, 10.6.2.2: flat and cluster model of the xAPIC, 10.12.10.2: x2APIC. */
-static bool logical_match(struct lapic *lapic, uint32_t destination)
+static bool lapic_logical_match(struct lapic *lapic, uint32_t destination)
 {
 	uint32_t ldr = lapic_load(lapic->ldr);
 	uint32_t set = ldr >> 24;
@@ -103,7 +103,7 @@ static bool logical_match(struct lapic *lapic, uint32_t destination)
 }
 
 /* An ID that does not fit the xAPIC's eight bits is reached in x2APIC mode only. */
-static bool physical_match(struct lapic *lapic, uint32_t destination)
+static bool lapic_physical_match(struct lapic *lapic, uint32_t destination)
 {
 	if (destination == LAPIC_BROADCAST)
 		return true;
@@ -118,11 +118,12 @@ bool lapic_matches(struct vcpu *vcpu, uint32_t destination, bool logical)
 
 	if (!lapic || !(lapic_load(lapic->base) & LAPIC_BASE_ENABLE))
 		return false;
-	return logical ? logical_match(lapic, destination) : physical_match(lapic, destination);
+	return logical ? lapic_logical_match(lapic, destination) :
+			 lapic_physical_match(lapic, destination);
 }
 
 /* Of those that match and accept: the one whose priority class is lowest. */
-static struct vcpu *lowest_priority(struct vm *vm, const struct lapic_message *message)
+static struct vcpu *lapic_lowest_priority(struct vm *vm, const struct lapic_message *message)
 {
 	uint32_t lowest = UINT32_MAX;
 	struct vcpu *chosen = NULL;
@@ -146,13 +147,13 @@ static struct vcpu *lowest_priority(struct vm *vm, const struct lapic_message *m
 }
 
 /* Delivered if anywhere, else coalesced if anywhere. */
-static enum irq_outcome combine(enum irq_outcome a, enum irq_outcome b)
+static enum irq_outcome lapic_combine_outcomes(enum irq_outcome a, enum irq_outcome b)
 {
 	return min(a, b);
 }
 
-static enum irq_outcome deliver_all(struct vm *vm, const struct lapic_message *message,
-				    const struct vcpu *except)
+static enum irq_outcome lapic_deliver_all(struct vm *vm, const struct lapic_message *message,
+					  const struct vcpu *except)
 {
 	enum irq_outcome outcome = IRQ_IGNORED;
 
@@ -161,7 +162,7 @@ static enum irq_outcome deliver_all(struct vm *vm, const struct lapic_message *m
 
 		if (vcpu && vcpu != except &&
 		    lapic_matches(vcpu, message->destination, message->logical))
-			outcome = combine(outcome, arrive(vcpu, message));
+			outcome = lapic_combine_outcomes(outcome, lapic_arrive(vcpu, message));
 	}
 	return outcome;
 }
@@ -171,18 +172,18 @@ enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *messag
 	struct vcpu *vcpu;
 
 	if (message->delivery == LAPIC_LOWEST) {
-		vcpu = lowest_priority(vm, message);
-		return vcpu ? arrive(vcpu, message) : IRQ_IGNORED;
+		vcpu = lapic_lowest_priority(vm, message);
+		return vcpu ? lapic_arrive(vcpu, message) : IRQ_IGNORED;
 	}
 	if (message->logical || message->destination == LAPIC_BROADCAST)
-		return deliver_all(vm, message, NULL);
+		return lapic_deliver_all(vm, message, NULL);
 	if (message->destination >= vm->max_vcpus)
 		return IRQ_IGNORED;
 	/* APIC IDs are vCPU numbers. */
 	vcpu = vm_vcpu(vm, (int)message->destination);
 	if (!vcpu || !lapic_matches(vcpu, message->destination, false))
 		return IRQ_IGNORED;
-	return arrive(vcpu, message);
+	return lapic_arrive(vcpu, message);
 }
 
 /* --- MSI --------------------------------------------------------------------- */
@@ -225,7 +226,7 @@ int lapic_local_irq(struct vcpu *vcpu, unsigned int lvt)
 	message.delivery = LVT_DELIVERY(entry);
 	message.vector = entry & LVT_VECTOR;
 	if (message.delivery != LAPIC_LOWEST && message.delivery != LAPIC_STARTUP)
-		(void)arrive(vcpu, &message);
+		(void)lapic_arrive(vcpu, &message);
 	return 0;
 }
 
@@ -278,8 +279,8 @@ const uint64_t *lapic_ipi_destinations(struct vcpu *vcpu)
 	return vcpu->lapic->ipi_destinations;
 }
 
-static bool is_target(struct lapic *lapic, struct vcpu *vcpu, const struct lapic_message *message,
-		      enum shorthand shorthand)
+static bool lapic_is_ipi_target(struct lapic *lapic, struct vcpu *vcpu,
+				const struct lapic_message *message, enum shorthand shorthand)
 {
 	switch (shorthand) {
 	case TO_SELF:
@@ -295,8 +296,8 @@ static bool is_target(struct lapic *lapic, struct vcpu *vcpu, const struct lapic
 }
 
 /* INIT and start-up IPIs of a program that wants to see them. */
-static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
-		    enum shorthand shorthand)
+static int lapic_exit_ipi(struct lapic *lapic, const struct lapic_message *message,
+			  enum shorthand shorthand)
 {
 	struct vcpu *sender = lapic->vcpu;
 	struct vm *vm = sender->vm;
@@ -305,7 +306,7 @@ static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
 		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
 
-		if (vcpu && vcpu->lapic && is_target(lapic, vcpu, message, shorthand))
+		if (vcpu && vcpu->lapic && lapic_is_ipi_target(lapic, vcpu, message, shorthand))
 			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
 	}
 	(void)vcpu_exit_userspace(sender, VM_EXITCODE_IPI);
@@ -314,7 +315,7 @@ static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 	return 1;
 }
 
-static void send_to_self(struct lapic *lapic, const struct lapic_message *message)
+static void lapic_send_to_self(struct lapic *lapic, const struct lapic_message *message)
 {
 	if (message->delivery == LAPIC_FIXED)
 		(void)lapic_set_irr(lapic, message->vector);
@@ -322,19 +323,20 @@ static void send_to_self(struct lapic *lapic, const struct lapic_message *messag
 		vcpu_nmi(lapic->vcpu);
 }
 
-static void send(struct lapic *lapic, struct lapic_message *message, enum shorthand shorthand)
+static void lapic_route_ipi(struct lapic *lapic, struct lapic_message *message,
+			    enum shorthand shorthand)
 {
 	struct vcpu *self = lapic->vcpu;
 
 	switch (shorthand) {
 	case TO_SELF:
-		send_to_self(lapic, message);
+		lapic_send_to_self(lapic, message);
 		return;
 	case TO_ALL:
 	case TO_OTHERS:
 		message->destination = LAPIC_BROADCAST;
 		message->logical = false;
-		(void)deliver_all(self->vm, message, shorthand == TO_OTHERS ? self : NULL);
+		(void)lapic_deliver_all(self->vm, message, shorthand == TO_OTHERS ? self : NULL);
 		return;
 	case TO_DESTINATION:
 	default:
@@ -342,7 +344,7 @@ static void send(struct lapic *lapic, struct lapic_message *message, enum shorth
 	}
 }
 
-static uint32_t icr_destination(struct lapic *lapic)
+static uint32_t lapic_icr_destination(struct lapic *lapic)
 {
 	uint32_t icr_high = *lapic_register(lapic, PAGE_ICR_HIGH);
 
@@ -356,7 +358,7 @@ int lapic_send_ipi(struct lapic *lapic)
 	uint32_t icr = lapic->icr &= ~ICR_STATUS; /* delivery is immediate */
 	enum shorthand shorthand = ICR_SHORTHAND(icr);
 	struct lapic_message message = {
-		.destination = icr_destination(lapic),
+		.destination = lapic_icr_destination(lapic),
 		.logical = icr & ICR_LOGICAL,
 		.delivery = LVT_DELIVERY(icr),
 		.vector = (uint8_t)icr,
@@ -372,7 +374,7 @@ int lapic_send_ipi(struct lapic *lapic)
 	    message.delivery == LAPIC_EXTINT)
 		return 0;
 	if (start && (lapic->vcpu->capabilities & 1u << VM_CAP_IPI_EXIT))
-		return exit_ipi(lapic, &message, shorthand);
-	send(lapic, &message, shorthand);
+		return lapic_exit_ipi(lapic, &message, shorthand);
+	lapic_route_ipi(lapic, &message, shorthand);
 	return 0;
 }

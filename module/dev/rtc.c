@@ -87,48 +87,48 @@ struct date {
 	int day_of_week; /* 1 is Sunday */
 };
 
-static bool is_leap(int year)
+static bool rtc_is_leap(int year)
 {
 	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-static int days_in_month(int year, int month)
+static int rtc_days_in_month(int year, int month)
 {
 	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
-	return days[month - 1] + (month == 2 && is_leap(year));
+	return days[month - 1] + (month == 2 && rtc_is_leap(year));
 }
 
 /* Days from 1970-01-01 to the first of January of 'year', which is not before 1. */
-static int64_t days_to_year(int year)
+static int64_t rtc_days_to_year(int year)
 {
 	int64_t y = year - 1;
 
 	return y * 365 + y / 4 - y / 100 + y / 400 - 719162;
 }
 
-static int64_t date_to_seconds(const struct date *date)
+static int64_t rtc_date_to_seconds(const struct date *date)
 {
-	int64_t days = days_to_year(date->year) + date->day - 1;
+	int64_t days = rtc_days_to_year(date->year) + date->day - 1;
 
 	for (int month = 1; month < date->month; month++)
-		days += days_in_month(date->year, month);
+		days += rtc_days_in_month(date->year, month);
 	return days * SECONDS_PER_DAY + date->hours * 3600 + date->minutes * 60 + date->seconds;
 }
 
-static void seconds_to_date(int64_t seconds, struct date *date)
+static void rtc_seconds_to_date(int64_t seconds, struct date *date)
 {
 	int64_t days = seconds / SECONDS_PER_DAY;
 	int rest = (int)(seconds % SECONDS_PER_DAY);
 	int year = 1970 + (int)(days / 366); /* never too late; 17 too early by 9999 */
 	int month = 1;
 
-	while (days >= days_to_year(year + 1))
+	while (days >= rtc_days_to_year(year + 1))
 		year++;
 	date->day_of_week = (int)((days + 4) % 7) + 1;
-	days -= days_to_year(year);
-	while (days >= days_in_month(year, month))
-		days -= days_in_month(year, month++);
+	days -= rtc_days_to_year(year);
+	while (days >= rtc_days_in_month(year, month))
+		days -= rtc_days_in_month(year, month++);
 	date->year = year;
 	date->month = month;
 	date->day = (int)days + 1;
@@ -139,7 +139,7 @@ static void seconds_to_date(int64_t seconds, struct date *date)
 
 /* --- time bytes; the lock is held -------------------------------------------------------- */
 
-static uint8_t encode(const struct rtc *rtc, int value)
+static uint8_t rtc_encode_byte(const struct rtc *rtc, int value)
 {
 	if (rtc->bytes[REGISTER_B] & B_BINARY)
 		return (uint8_t)value;
@@ -147,7 +147,7 @@ static uint8_t encode(const struct rtc *rtc, int value)
 }
 
 /* INVALID unless between low and high. */
-static int decode(const struct rtc *rtc, uint8_t byte, int low, int high)
+static int rtc_decode_byte(const struct rtc *rtc, uint8_t byte, int low, int high)
 {
 	int value = byte;
 
@@ -159,69 +159,69 @@ static int decode(const struct rtc *rtc, uint8_t byte, int low, int high)
 	return value >= low && value <= high ? value : INVALID;
 }
 
-static uint8_t encode_hours(const struct rtc *rtc, int hours)
+static uint8_t rtc_encode_hours(const struct rtc *rtc, int hours)
 {
 	int twelve = hours % 12 ? hours % 12 : 12;
 
 	if (rtc->bytes[REGISTER_B] & B_24_HOURS)
-		return encode(rtc, hours);
-	return (uint8_t)(encode(rtc, twelve) | (hours >= 12 ? HOURS_PM : 0));
+		return rtc_encode_byte(rtc, hours);
+	return (uint8_t)(rtc_encode_byte(rtc, twelve) | (hours >= 12 ? HOURS_PM : 0));
 }
 
-static int decode_hours(const struct rtc *rtc, uint8_t byte)
+static int rtc_decode_hours(const struct rtc *rtc, uint8_t byte)
 {
 	int hours;
 
 	if (rtc->bytes[REGISTER_B] & B_24_HOURS)
-		return decode(rtc, byte, 0, 23);
-	hours = decode(rtc, byte & ~HOURS_PM & 0xff, 1, 12);
+		return rtc_decode_byte(rtc, byte, 0, 23);
+	hours = rtc_decode_byte(rtc, byte & ~HOURS_PM & 0xff, 1, 12);
 	if (hours == INVALID)
 		return INVALID;
 	return hours % 12 + (byte & HOURS_PM ? 12 : 0);
 }
 
-static void store_date(struct rtc *rtc, int64_t seconds)
+static void rtc_store_date(struct rtc *rtc, int64_t seconds)
 {
 	struct date date;
 
-	seconds_to_date(seconds, &date);
-	rtc->bytes[SECONDS] = encode(rtc, date.seconds);
-	rtc->bytes[MINUTES] = encode(rtc, date.minutes);
-	rtc->bytes[HOURS] = encode_hours(rtc, date.hours);
-	rtc->bytes[DAY_OF_WEEK] = encode(rtc, date.day_of_week);
-	rtc->bytes[DAY] = encode(rtc, date.day);
-	rtc->bytes[MONTH] = encode(rtc, date.month);
-	rtc->bytes[YEAR] = encode(rtc, date.year % 100);
-	rtc->bytes[RTC_CENTURY] = encode(rtc, date.year / 100);
+	rtc_seconds_to_date(seconds, &date);
+	rtc->bytes[SECONDS] = rtc_encode_byte(rtc, date.seconds);
+	rtc->bytes[MINUTES] = rtc_encode_byte(rtc, date.minutes);
+	rtc->bytes[HOURS] = rtc_encode_hours(rtc, date.hours);
+	rtc->bytes[DAY_OF_WEEK] = rtc_encode_byte(rtc, date.day_of_week);
+	rtc->bytes[DAY] = rtc_encode_byte(rtc, date.day);
+	rtc->bytes[MONTH] = rtc_encode_byte(rtc, date.month);
+	rtc->bytes[YEAR] = rtc_encode_byte(rtc, date.year % 100);
+	rtc->bytes[RTC_CENTURY] = rtc_encode_byte(rtc, date.year / 100);
 }
 
 /* -1 when the bytes are no date since 1970. The day of the week is not looked at. */
-static int64_t parse_date(const struct rtc *rtc)
+static int64_t rtc_parse_date(const struct rtc *rtc)
 {
-	int century = decode(rtc, rtc->bytes[RTC_CENTURY], 19, 99);
-	int year = decode(rtc, rtc->bytes[YEAR], 0, 99);
+	int century = rtc_decode_byte(rtc, rtc->bytes[RTC_CENTURY], 19, 99);
+	int year = rtc_decode_byte(rtc, rtc->bytes[YEAR], 0, 99);
 	struct date date = {
 		.year = century * 100 + year,
-		.month = decode(rtc, rtc->bytes[MONTH], 1, 12),
-		.day = decode(rtc, rtc->bytes[DAY], 1, 31),
-		.hours = decode_hours(rtc, rtc->bytes[HOURS]),
-		.minutes = decode(rtc, rtc->bytes[MINUTES], 0, 59),
-		.seconds = decode(rtc, rtc->bytes[SECONDS], 0, 59),
+		.month = rtc_decode_byte(rtc, rtc->bytes[MONTH], 1, 12),
+		.day = rtc_decode_byte(rtc, rtc->bytes[DAY], 1, 31),
+		.hours = rtc_decode_hours(rtc, rtc->bytes[HOURS]),
+		.minutes = rtc_decode_byte(rtc, rtc->bytes[MINUTES], 0, 59),
+		.seconds = rtc_decode_byte(rtc, rtc->bytes[SECONDS], 0, 59),
 	};
 
 	if (century == INVALID || year == INVALID || date.month == INVALID || date.day == INVALID ||
 	    date.hours == INVALID || date.minutes == INVALID || date.seconds == INVALID ||
 	    date.year < 1970)
 		return -1;
-	if (date.day > days_in_month(date.year, date.month))
+	if (date.day > rtc_days_in_month(date.year, date.month))
 		return -1;
-	return date_to_seconds(&date);
+	return rtc_date_to_seconds(&date);
 }
 
 /* --- the clock; the lock is held ------------------------------------------------------------ */
 
 /* The chip has no year 10000: the clock stands still at its end. */
-static int64_t current_seconds(const struct rtc *rtc, uint64_t now)
+static int64_t rtc_current_seconds(const struct rtc *rtc, uint64_t now)
 {
 	int64_t seconds = rtc->seconds;
 
@@ -230,28 +230,28 @@ static int64_t current_seconds(const struct rtc *rtc, uint64_t now)
 	return min_t(int64_t, seconds, SECONDS_MAX);
 }
 
-static bool should_run(const struct rtc *rtc)
+static bool rtc_should_run(const struct rtc *rtc)
 {
 	return !(rtc->bytes[REGISTER_B] & B_SET) &&
 	       (rtc->bytes[REGISTER_A] & A_DIVIDER) == A_DIVIDER_RUNS;
 }
 
-static void stop(struct rtc *rtc, uint64_t now)
+static void rtc_stop_clock(struct rtc *rtc, uint64_t now)
 {
 	if (!rtc->running)
 		return;
-	rtc->seconds = current_seconds(rtc, now);
+	rtc->seconds = rtc_current_seconds(rtc, now);
 	rtc->phase_ns = (now - rtc->seconds_ns) % NS_PER_SECOND;
 	rtc->running = false;
-	store_date(rtc, rtc->seconds);
+	rtc_store_date(rtc, rtc->seconds);
 }
 
 /* From the time bytes, if they are a date. */
-static void run(struct rtc *rtc, uint64_t now)
+static void rtc_run_clock(struct rtc *rtc, uint64_t now)
 {
-	int64_t seconds = parse_date(rtc);
+	int64_t seconds = rtc_parse_date(rtc);
 
-	if (rtc->running || !should_run(rtc) || seconds < 0)
+	if (rtc->running || !rtc_should_run(rtc) || seconds < 0)
 		return;
 	rtc->seconds = seconds;
 	rtc->seconds_ns = now - rtc->phase_ns;
@@ -259,13 +259,13 @@ static void run(struct rtc *rtc, uint64_t now)
 	rtc->running = true;
 }
 
-static uint64_t until_update(const struct rtc *rtc, uint64_t now)
+static uint64_t rtc_until_update(const struct rtc *rtc, uint64_t now)
 {
 	return NS_PER_SECOND - (now - rtc->seconds_ns) % NS_PER_SECOND;
 }
 
 /* Rates 1 and 2 are those of 8 and 9 (table 5 of the data sheet). */
-static void set_rate(struct rtc *rtc, uint64_t now)
+static void rtc_set_rate(struct rtc *rtc, uint64_t now)
 {
 	unsigned int rate = rtc->bytes[REGISTER_A] & A_RATE;
 	bool divided = (rtc->bytes[REGISTER_A] & A_DIVIDER) == A_DIVIDER_RUNS;
@@ -280,7 +280,7 @@ static void set_rate(struct rtc *rtc, uint64_t now)
 }
 
 /* Ticks from before now are not made up for. */
-static void skip_ticks(struct rtc *rtc, uint64_t now)
+static void rtc_skip_ticks(struct rtc *rtc, uint64_t now)
 {
 	if (!rtc->periodic_on)
 		return;
@@ -290,19 +290,19 @@ static void skip_ticks(struct rtc *rtc, uint64_t now)
 
 /* --- alarm; the lock is held ------------------------------------------------------------------ */
 
-static int decode_alarm(const struct rtc *rtc, unsigned int index)
+static int rtc_decode_alarm(const struct rtc *rtc, unsigned int index)
 {
 	uint8_t byte = rtc->bytes[index];
 
 	if ((byte & ALARM_ANY) == ALARM_ANY)
 		return ANY;
 	if (index == HOURS_ALARM)
-		return decode_hours(rtc, byte);
-	return decode(rtc, byte, 0, 59);
+		return rtc_decode_hours(rtc, byte);
+	return rtc_decode_byte(rtc, byte, 0, 59);
 }
 
 /* The first value from 'from' up to 'end' that the alarm byte matches; 'end' if none. */
-static int first_match(int alarm, int from, int end)
+static int rtc_first_match(int alarm, int from, int end)
 {
 	if (alarm == ANY)
 		return from;
@@ -310,11 +310,11 @@ static int first_match(int alarm, int from, int end)
 }
 
 /* The first match after 'after', INT64_MAX if an alarm byte is no time. */
-static int64_t next_alarm(const struct rtc *rtc, int64_t after)
+static int64_t rtc_next_alarm(const struct rtc *rtc, int64_t after)
 {
-	int hours_alarm = decode_alarm(rtc, HOURS_ALARM);
-	int minutes_alarm = decode_alarm(rtc, MINUTES_ALARM);
-	int seconds_alarm = decode_alarm(rtc, SECONDS_ALARM);
+	int hours_alarm = rtc_decode_alarm(rtc, HOURS_ALARM);
+	int minutes_alarm = rtc_decode_alarm(rtc, MINUTES_ALARM);
+	int seconds_alarm = rtc_decode_alarm(rtc, SECONDS_ALARM);
 	int64_t from = after + 1;
 	int64_t day = from - from % SECONDS_PER_DAY;
 	int rest = (int)(from - day);
@@ -324,7 +324,7 @@ static int64_t next_alarm(const struct rtc *rtc, int64_t after)
 		return INT64_MAX;
 	/* Carry upwards wherever a place has no match left; one day and a bit is enough. */
 	for (;;) {
-		int match = first_match(hours_alarm, hours, 24);
+		int match = rtc_first_match(hours_alarm, hours, 24);
 
 		if (match > hours)
 			minutes = seconds = 0;
@@ -334,12 +334,12 @@ static int64_t next_alarm(const struct rtc *rtc, int64_t after)
 			hours = minutes = seconds = 0;
 			continue;
 		}
-		match = first_match(minutes_alarm, minutes, 60);
+		match = rtc_first_match(minutes_alarm, minutes, 60);
 		if (match > minutes)
 			seconds = 0;
 		minutes = match;
 		if (minutes < 60)
-			seconds = first_match(seconds_alarm, seconds, 60);
+			seconds = rtc_first_match(seconds_alarm, seconds, 60);
 		if (minutes < 60 && seconds < 60)
 			return day + hours * 3600 + minutes * 60 + seconds;
 		if (minutes < 59) {
@@ -354,20 +354,20 @@ static int64_t next_alarm(const struct rtc *rtc, int64_t after)
 
 /* --- flags and interrupt; the lock is held ------------------------------------------------------ */
 
-static bool interrupting(const struct rtc *rtc)
+static bool rtc_is_interrupting(const struct rtc *rtc)
 {
 	return rtc->bytes[REGISTER_C] & rtc->bytes[REGISTER_B] & B_INTERRUPTS;
 }
 
-static void update_line(struct rtc *rtc)
+static void rtc_update_line(struct rtc *rtc)
 {
 	bool high;
 
-	if (interrupting(rtc))
+	if (rtc_is_interrupting(rtc))
 		rtc->bytes[REGISTER_C] |= C_INTERRUPT;
 	else
 		rtc->bytes[REGISTER_C] &= 0xff & ~C_INTERRUPT;
-	high = interrupting(rtc) && !rtc->irq_masked;
+	high = rtc_is_interrupting(rtc) && !rtc->irq_masked;
 	if (high != rtc->line) {
 		rtc->line = high;
 		isa_irq_set(rtc->vm, RTC_IRQ, high);
@@ -375,7 +375,7 @@ static void update_line(struct rtc *rtc)
 }
 
 /* A periodic tick that finds its flag still set is made up for, if interrupts are on. */
-static void settle_periodic(struct rtc *rtc, uint64_t now)
+static void rtc_settle_periodic(struct rtc *rtc, uint64_t now)
 {
 	enum irq_outcome outcome = IRQ_IGNORED;
 
@@ -388,50 +388,50 @@ static void settle_periodic(struct rtc *rtc, uint64_t now)
 	rtc->bytes[REGISTER_C] |= B_PERIODIC;
 }
 
-static void settle_updates(struct rtc *rtc, uint64_t now)
+static void rtc_settle_updates(struct rtc *rtc, uint64_t now)
 {
-	int64_t seconds = current_seconds(rtc, now);
+	int64_t seconds = rtc_current_seconds(rtc, now);
 
 	if (!rtc->running || seconds <= rtc->seen)
 		return;
 	rtc->bytes[REGISTER_C] |= B_UPDATE;
-	if (next_alarm(rtc, rtc->seen) <= seconds)
+	if (rtc_next_alarm(rtc, rtc->seen) <= seconds)
 		rtc->bytes[REGISTER_C] |= B_ALARM;
 	rtc->seen = seconds;
 }
 
 /* When the host's timer should look next; UINT64_MAX for never. */
-static uint64_t next_event(const struct rtc *rtc, uint64_t now)
+static uint64_t rtc_next_event(const struct rtc *rtc, uint64_t now)
 {
 	uint8_t enabled = rtc->bytes[REGISTER_B];
 	uint64_t next = UINT64_MAX;
-	int64_t seconds = current_seconds(rtc, now);
+	int64_t seconds = rtc_current_seconds(rtc, now);
 	int64_t alarm;
 
-	if (interrupting(rtc))
+	if (rtc_is_interrupting(rtc))
 		return next;
 	if ((enabled & B_PERIODIC) && rtc->periodic_on)
 		next = rtc->periodic_at;
 	if (!rtc->running || seconds >= SECONDS_MAX)
 		return next;
 	if (enabled & B_UPDATE)
-		next = min(next, now + until_update(rtc, now));
+		next = min(next, now + rtc_until_update(rtc, now));
 	if (enabled & B_ALARM) {
-		alarm = next_alarm(rtc, seconds);
+		alarm = rtc_next_alarm(rtc, seconds);
 		if (alarm != INT64_MAX)
-			next = min(next, now + until_update(rtc, now) +
+			next = min(next, now + rtc_until_update(rtc, now) +
 						 (uint64_t)(alarm - seconds - 1) * NS_PER_SECOND);
 	}
 	return next;
 }
 
 /* Line and host timer follow the flags. */
-static void update_interrupt(struct rtc *rtc, uint64_t now)
+static void rtc_update_interrupt(struct rtc *rtc, uint64_t now)
 {
 	uint64_t next;
 
-	update_line(rtc);
-	next = next_event(rtc, now);
+	rtc_update_line(rtc);
+	next = rtc_next_event(rtc, now);
 	if (next != UINT64_MAX)
 		os_timer_start(&rtc->timer, next);
 	else
@@ -439,98 +439,98 @@ static void update_interrupt(struct rtc *rtc, uint64_t now)
 }
 
 /* After time has passed or anything has changed. */
-static void settle(struct rtc *rtc, uint64_t now)
+static void rtc_settle_all(struct rtc *rtc, uint64_t now)
 {
-	settle_periodic(rtc, now);
-	settle_updates(rtc, now);
-	update_interrupt(rtc, now);
+	rtc_settle_periodic(rtc, now);
+	rtc_settle_updates(rtc, now);
+	rtc_update_interrupt(rtc, now);
 }
 
-static void expired(struct os_timer *timer)
+static void rtc_timer_expired(struct os_timer *timer)
 {
 	struct rtc *rtc = container_of(timer, struct rtc, timer);
 	unsigned long flags = os_spin_lock(&rtc->lock);
 
-	settle(rtc, os_now_ns());
+	rtc_settle_all(rtc, os_now_ns());
 	os_spin_unlock(&rtc->lock, flags);
 }
 
 /* --- registers; the lock is held -------------------------------------------------------------- */
 
-static bool is_time(unsigned int index)
+static bool rtc_is_time(unsigned int index)
 {
 	return index == SECONDS || index == MINUTES || index == HOURS ||
 	       (index >= DAY_OF_WEEK && index <= YEAR) || index == RTC_CENTURY;
 }
 
-static uint8_t read_byte(struct rtc *rtc, unsigned int index, uint64_t now)
+static uint8_t rtc_read_byte(struct rtc *rtc, unsigned int index, uint64_t now)
 {
-	if (is_time(index) && rtc->running)
-		store_date(rtc, current_seconds(rtc, now));
-	if (index == REGISTER_A && rtc->running && until_update(rtc, now) <= UPDATE_WARNING_NS)
+	if (rtc_is_time(index) && rtc->running)
+		rtc_store_date(rtc, rtc_current_seconds(rtc, now));
+	if (index == REGISTER_A && rtc->running && rtc_until_update(rtc, now) <= UPDATE_WARNING_NS)
 		return rtc->bytes[REGISTER_A] | A_UPDATING;
 	return rtc->bytes[index];
 }
 
 /* A running clock goes on from the new value, its fraction of a second unchanged. */
-static void write_time(struct rtc *rtc, unsigned int index, uint8_t value, uint64_t now)
+static void rtc_write_time(struct rtc *rtc, unsigned int index, uint8_t value, uint64_t now)
 {
-	stop(rtc, now);
+	rtc_stop_clock(rtc, now);
 	rtc->bytes[index] = value;
-	run(rtc, now);
+	rtc_run_clock(rtc, now);
 }
 
 /* The divider's first second after a reset is half as long. */
-static void write_register_a(struct rtc *rtc, uint8_t value, uint64_t now)
+static void rtc_write_register_a(struct rtc *rtc, uint8_t value, uint64_t now)
 {
 	uint8_t old = rtc->bytes[REGISTER_A];
 
 	rtc->bytes[REGISTER_A] = value & ~A_UPDATING & 0xff;
-	if (!should_run(rtc))
-		stop(rtc, now);
+	if (!rtc_should_run(rtc))
+		rtc_stop_clock(rtc, now);
 	if ((value & A_DIVIDER_RESET) == A_DIVIDER_RESET)
 		rtc->phase_ns = NS_PER_SECOND / 2;
-	run(rtc, now);
+	rtc_run_clock(rtc, now);
 	if ((value ^ old) & (A_DIVIDER | A_RATE))
-		set_rate(rtc, now);
+		rtc_set_rate(rtc, now);
 }
 
-static void write_register_b(struct rtc *rtc, uint8_t value, uint64_t now)
+static void rtc_write_register_b(struct rtc *rtc, uint8_t value, uint64_t now)
 {
 	uint8_t old = rtc->bytes[REGISTER_B];
 
 	/* The bytes a stop leaves behind are in the format so far. */
 	if (value & B_SET) {
-		stop(rtc, now);
+		rtc_stop_clock(rtc, now);
 		if (!(old & B_SET))
 			value &= (uint8_t)~B_UPDATE;
 	}
 	if (value & ~old & B_PERIODIC)
-		skip_ticks(rtc, now);
+		rtc_skip_ticks(rtc, now);
 	rtc->bytes[REGISTER_B] = value;
-	run(rtc, now);
+	rtc_run_clock(rtc, now);
 }
 
-static uint8_t read_register_c(struct rtc *rtc, uint64_t now)
+static uint8_t rtc_read_register_c(struct rtc *rtc, uint64_t now)
 {
 	uint8_t value = rtc->bytes[REGISTER_C];
 
 	rtc->bytes[REGISTER_C] = 0;
-	update_interrupt(rtc, now);
+	rtc_update_interrupt(rtc, now);
 	return value;
 }
 
-static void write_byte(struct rtc *rtc, unsigned int index, uint8_t value, uint64_t now)
+static void rtc_write_byte(struct rtc *rtc, unsigned int index, uint8_t value, uint64_t now)
 {
-	if (is_time(index))
-		write_time(rtc, index, value, now);
+	if (rtc_is_time(index))
+		rtc_write_time(rtc, index, value, now);
 	else if (index == REGISTER_A)
-		write_register_a(rtc, value, now);
+		rtc_write_register_a(rtc, value, now);
 	else if (index == REGISTER_B)
-		write_register_b(rtc, value, now);
+		rtc_write_register_b(rtc, value, now);
 	else if (index != REGISTER_C && index != REGISTER_D)
 		rtc->bytes[index] = value;
-	settle(rtc, now);
+	rtc_settle_all(rtc, now);
 }
 
 uint8_t rtc_port_read(struct vm *vm, uint16_t port)
@@ -544,11 +544,11 @@ uint8_t rtc_port_read(struct vm *vm, uint16_t port)
 		return value;
 	flags = os_spin_lock(&rtc->lock);
 	now = os_now_ns();
-	settle(rtc, now);
+	rtc_settle_all(rtc, now);
 	if (rtc->index == REGISTER_C)
-		value = read_register_c(rtc, now);
+		value = rtc_read_register_c(rtc, now);
 	else
-		value = read_byte(rtc, rtc->index, now);
+		value = rtc_read_byte(rtc, rtc->index, now);
 	os_spin_unlock(&rtc->lock, flags);
 	return value;
 }
@@ -563,8 +563,8 @@ void rtc_port_write(struct vm *vm, uint16_t port, uint8_t value)
 	if (port == PORT_INDEX) {
 		rtc->index = value & (RTC_NVRAM_SIZE - 1);
 	} else {
-		settle(rtc, now);
-		write_byte(rtc, rtc->index, value, now);
+		rtc_settle_all(rtc, now);
+		rtc_write_byte(rtc, rtc->index, value, now);
 	}
 	os_spin_unlock(&rtc->lock, flags);
 }
@@ -581,12 +581,12 @@ int rtc_settime(struct vm *vm, int64_t seconds)
 		return -EINVAL;
 	flags = os_spin_lock(&rtc->lock);
 	now = os_now_ns();
-	stop(rtc, now);
+	rtc_stop_clock(rtc, now);
 	rtc->seconds = seconds;
 	rtc->phase_ns = 0;
-	store_date(rtc, seconds);
-	run(rtc, now);
-	settle(rtc, now);
+	rtc_store_date(rtc, seconds);
+	rtc_run_clock(rtc, now);
+	rtc_settle_all(rtc, now);
 	os_spin_unlock(&rtc->lock, flags);
 	return 0;
 }
@@ -595,8 +595,8 @@ int64_t rtc_gettime(struct vm *vm)
 {
 	struct rtc *rtc = vm->rtc;
 	unsigned long flags = os_spin_lock(&rtc->lock);
-	int64_t parsed = rtc->running ? -1 : parse_date(rtc);
-	int64_t seconds = parsed >= 0 ? parsed : current_seconds(rtc, os_now_ns());
+	int64_t parsed = rtc->running ? -1 : rtc_parse_date(rtc);
+	int64_t seconds = parsed >= 0 ? parsed : rtc_current_seconds(rtc, os_now_ns());
 
 	os_spin_unlock(&rtc->lock, flags);
 	return seconds;
@@ -610,7 +610,7 @@ int rtc_nvram_read(struct vm *vm, int offset, uint8_t *value)
 	if (offset < 0 || offset >= RTC_NVRAM_SIZE)
 		return -EINVAL;
 	flags = os_spin_lock(&rtc->lock);
-	*value = read_byte(rtc, (unsigned int)offset, os_now_ns());
+	*value = rtc_read_byte(rtc, (unsigned int)offset, os_now_ns());
 	os_spin_unlock(&rtc->lock, flags);
 	return 0;
 }
@@ -634,7 +634,7 @@ void rtc_set_irq_masked(struct vm *vm, bool masked)
 	unsigned long flags = os_spin_lock(&rtc->lock);
 
 	rtc->irq_masked = masked;
-	settle(rtc, os_now_ns());
+	rtc_settle_all(rtc, os_now_ns());
 	os_spin_unlock(&rtc->lock, flags);
 }
 
@@ -650,13 +650,13 @@ int rtc_create(struct vm *vm)
 		return -ENOMEM;
 	rtc->vm = vm;
 	os_spin_init(&rtc->lock);
-	os_timer_init(&rtc->timer, expired);
+	os_timer_init(&rtc->timer, rtc_timer_expired);
 	rtc->bytes[REGISTER_A] = A_DIVIDER_RUNS | 6; /* 1024 Hz, as firmware leaves it */
 	rtc->bytes[REGISTER_B] = B_24_HOURS;
 	rtc->bytes[REGISTER_D] = D_VALID;
-	store_date(rtc, wall < 0 ? 0 : min_t(int64_t, wall, SECONDS_MAX));
-	run(rtc, now);
-	set_rate(rtc, now);
+	rtc_store_date(rtc, wall < 0 ? 0 : min_t(int64_t, wall, SECONDS_MAX));
+	rtc_run_clock(rtc, now);
+	rtc_set_rate(rtc, now);
 	vm->rtc = rtc;
 	return 0;
 }
@@ -669,7 +669,7 @@ void rtc_reset(struct vm *vm)
 	rtc->bytes[REGISTER_B] &= (uint8_t) ~(B_INTERRUPTS | B_SQUARE_WAVE);
 	rtc->bytes[REGISTER_C] = 0;
 	rtc->irq_masked = false;
-	settle(rtc, os_now_ns());
+	rtc_settle_all(rtc, os_now_ns());
 	os_spin_unlock(&rtc->lock, flags);
 }
 
