@@ -65,7 +65,7 @@ struct hpet_timer {
 struct hpet {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
-	uint32_t config;     /* written under lock, read atomically */
+	uint32_t config;     /* lock */
 	uint32_t status;     /* lock */
 	uint64_t counter;    /* lock; at counter_ns, or for as long as it is halted */
 	uint64_t counter_ns; /* lock */
@@ -149,7 +149,7 @@ static bool hpet_uses_legacy_irq(const struct hpet_timer *timer)
 	return (timer->hpet->config & CONFIG_LEGACY) && timer->number < 2;
 }
 
-/* Timers 0 and 1 take the place of the 8254 and of the RTC. */
+/* Legacy replacement: timer 0 drives IRQ 0 in place of the 8254, timer 1 IRQ 8 in place of the RTC. */
 static int hpet_legacy_irq(const struct hpet_timer *timer)
 {
 	return timer->number == 0 ? 0 : 8;
@@ -180,7 +180,7 @@ static void hpet_drive_line(struct hpet_timer *timer, bool high)
 		(void)ioapic_deassert(vm, timer->line_number);
 }
 
-static bool hpet_wants_line(const struct hpet_timer *timer)
+static bool hpet_line_level(const struct hpet_timer *timer)
 {
 	if (!(timer->config & TIMER_LEVEL) || !(timer->config & TIMER_INTERRUPT))
 		return false;
@@ -215,7 +215,7 @@ static enum irq_outcome hpet_interrupt(struct hpet_timer *timer)
 	if (!(timer->config & TIMER_LEVEL))
 		return hpet_edge_interrupt(timer);
 	timer->hpet->status |= bit;
-	hpet_drive_line(timer, hpet_wants_line(timer));
+	hpet_drive_line(timer, hpet_line_level(timer));
 	if (!(timer->config & TIMER_INTERRUPT))
 		return IRQ_IGNORED;
 	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
@@ -313,7 +313,7 @@ static void hpet_write_timer_config(struct hpet_timer *timer, uint64_t value, ui
 	timer->config = value & TIMER_WRITABLE;
 	if (!(timer->config & TIMER_LEVEL))
 		timer->hpet->status &= ~(1u << timer->number);
-	hpet_drive_line(timer, hpet_wants_line(timer));
+	hpet_drive_line(timer, hpet_line_level(timer));
 	hpet_arm_timer(timer, now);
 }
 
@@ -368,7 +368,7 @@ static void hpet_disarm_all(struct hpet *hpet, uint64_t now)
 static void hpet_arm_all(struct hpet *hpet, uint64_t now)
 {
 	for (int i = 0; i < HPET_TIMERS; i++) {
-		hpet_drive_line(&hpet->timer[i], hpet_wants_line(&hpet->timer[i]));
+		hpet_drive_line(&hpet->timer[i], hpet_line_level(&hpet->timer[i]));
 		hpet_arm_timer(&hpet->timer[i], now);
 	}
 }
@@ -383,7 +383,7 @@ static void hpet_write_config(struct hpet *hpet, uint64_t value, uint64_t now)
 	hpet_disarm_all(hpet, now);
 	hpet->counter = hpet_counter_at(hpet, now);
 	hpet->counter_ns = now;
-	__atomic_store_n(&hpet->config, config, __ATOMIC_RELAXED);
+	hpet->config = config;
 	pit_set_irq_masked(hpet->vm, legacy);
 	rtc_set_irq_masked(hpet->vm, legacy);
 	hpet_arm_all(hpet, now);
@@ -402,7 +402,7 @@ static void hpet_write_status(struct hpet *hpet, uint64_t value)
 {
 	hpet->status &= ~(uint32_t)value;
 	for (int i = 0; i < HPET_TIMERS; i++)
-		hpet_drive_line(&hpet->timer[i], hpet_wants_line(&hpet->timer[i]));
+		hpet_drive_line(&hpet->timer[i], hpet_line_level(&hpet->timer[i]));
 }
 
 /* 'offset' is a multiple of 8; the bytes of 'mask' are written. */
@@ -468,11 +468,6 @@ uint32_t hpet_capabilities(struct vm *vm)
 {
 	(void)vm;
 	return CAPABILITIES;
-}
-
-bool hpet_legacy(struct vm *vm)
-{
-	return __atomic_load_n(&vm->hpet->config, __ATOMIC_RELAXED) & CONFIG_LEGACY;
 }
 
 /* --- life ------------------------------------------------------------------------------- */

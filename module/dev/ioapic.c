@@ -57,7 +57,7 @@ void ioapic_destroy(struct vm *vm)
 	vm->ioapic = NULL;
 }
 
-/* A source whose asserts have been forgotten may ask again. */
+/* The pin has been reset: the source is low, and may assert it again. */
 static void ioapic_source_silence(struct ioapic_source *source)
 {
 	if (source->high)
@@ -198,7 +198,7 @@ int ioapic_pulse(struct vm *vm, int pin)
 	return 0;
 }
 
-static void ioapic_ask_sources(struct ioapic *ioapic, unsigned int pin)
+static void ioapic_poll_sources(struct ioapic *ioapic, unsigned int pin)
 {
 	for (struct ioapic_source *source = ioapic->sources; source; source = source->next) {
 		if (source->pin != (int)pin || !source->high || !source->served(source))
@@ -216,7 +216,7 @@ static void ioapic_end_interrupt(struct ioapic *ioapic, uint8_t vector)
 		if (!(entry & ENTRY_REMOTE_IRR) || (entry & ENTRY_VECTOR) != vector)
 			continue;
 		ioapic_set_entry(ioapic, pin, entry & ~ENTRY_REMOTE_IRR);
-		ioapic_ask_sources(ioapic, pin);
+		ioapic_poll_sources(ioapic, pin);
 		(void)ioapic_update_level(ioapic, pin);
 	}
 }
@@ -264,7 +264,7 @@ void ioapic_source_remove(struct vm *vm, struct ioapic_source *source)
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
-/* On an edge-triggered pin, which nobody promises for such a source, it asks once. */
+/* Meant for level-triggered pins; on an edge-triggered one the source interrupts once. */
 void ioapic_source_raise(struct vm *vm, struct ioapic_source *source)
 {
 	struct ioapic *ioapic = vm->ioapic;
@@ -277,7 +277,7 @@ void ioapic_source_raise(struct vm *vm, struct ioapic_source *source)
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
-/* --- for others ---------------------------------------------------------------- */
+/* --- ExtINT ------------------------------------------------------------------ */
 
 bool ioapic_extint_routed(struct vcpu *vcpu)
 {
@@ -287,13 +287,6 @@ bool ioapic_extint_routed(struct vcpu *vcpu)
 		return false;
 	return lapic_matches(vcpu, lapic_destination(ENTRY_DESTINATION(entry)),
 			     entry & ENTRY_LOGICAL);
-}
-
-uint64_t ioapic_entry(struct vm *vm, unsigned int pin)
-{
-	struct ioapic *ioapic = vm->ioapic;
-
-	return pin < IOAPIC_PINS ? __atomic_load_n(&ioapic->entry[pin], __ATOMIC_RELAXED) : 0;
 }
 
 /* --- registers; the lock is held ------------------------------------------------ */
@@ -318,12 +311,12 @@ static uint32_t ioapic_read_register(const struct ioapic *ioapic)
 /* The 8259s' output may have been high before pin 0 became a way for it. */
 static void ioapic_update_extint(struct vm *vm)
 {
+	struct vcpu *vcpu;
+
 	if (!pic_pending(vm))
 		return;
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu && ioapic_extint_routed(vcpu))
+	for_each_vcpu(vm, vcpu) {
+		if (ioapic_extint_routed(vcpu))
 			vcpu_request(vcpu, VCPU_REQ_EVENT);
 	}
 }

@@ -339,7 +339,7 @@ static inline void lapic_absorb_posted(struct lapic *lapic)
 		lapic_absorb_words(lapic);
 }
 
-/* A processor that shares the page may have requested more by itself (an IPI to itself). */
+/* Virtual interrupt delivery may have requested more in the page (a self-IPI). */
 static inline uint32_t lapic_requested_words(const struct lapic *lapic)
 {
 	return lapic->shared ? ALL_WORDS : lapic->requested;
@@ -403,7 +403,7 @@ void lapic_accept(struct vcpu *vcpu, uint8_t vector)
 	*vector_word(lapic, PAGE_ISR, vector) |= vector_bit(vector);
 }
 
-/* It hears of level-triggered ones unless the guest wants to tell it itself. */
+/* The I/O APIC is told of a level-triggered vector's EOI, unless the guest suppresses that. */
 static void lapic_tell_ioapic(struct lapic *lapic, uint8_t vector)
 {
 	bool level = *vector_word(lapic, PAGE_TMR, vector) & vector_bit(vector);
@@ -424,7 +424,7 @@ void lapic_eoi(struct lapic *lapic)
 		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 }
 
-/* --- a processor that delivers by itself --------------------------------------- */
+/* --- virtual interrupt delivery by the processor ---------------------------- */
 
 uint8_t *lapic_page(struct vcpu *vcpu, bool shared)
 {

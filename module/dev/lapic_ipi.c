@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Messages between interrupt controllers: who they are for, and how they arrive.
+ * Messages between interrupt controllers: routing and delivery.
  * Everything here but lapic_send_ipi() runs in any thread and context.
  */
 #include "dev/ioapic.h"
@@ -23,7 +23,7 @@ enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 #define MSI_DATA_ASSERT	     0x4000u
 #define MSI_DATA_LEVEL	     0x8000u
 
-/* --- arriving at one vCPU ---------------------------------------------------- */
+/* --- delivery to one vCPU ---------------------------------------------------- */
 
 static bool lapic_is_requested(struct lapic *lapic, uint8_t vector)
 {
@@ -56,7 +56,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 }
 
 /* An ExtINT is taken if the pair of 8259s still has something when the owner looks. */
-static enum irq_outcome lapic_arrive(struct vcpu *vcpu, const struct lapic_message *message)
+static enum irq_outcome lapic_deliver_to(struct vcpu *vcpu, const struct lapic_message *message)
 {
 	switch (message->delivery) {
 	case LAPIC_FIXED:
@@ -81,7 +81,7 @@ static enum irq_outcome lapic_arrive(struct vcpu *vcpu, const struct lapic_messa
 	}
 }
 
-/* --- who it is for ----------------------------------------------------------- */
+/* --- routing ------------------------------------------------------------------ */
 
 /* SDM vol. 3, 10.6.2.2: flat and cluster model of the xAPIC, 10.12.10.2: x2APIC. */
 static bool lapic_logical_match(struct lapic *lapic, uint32_t destination)
@@ -156,13 +156,11 @@ static enum irq_outcome lapic_deliver_all(struct vm *vm, const struct lapic_mess
 					  const struct vcpu *except)
 {
 	enum irq_outcome outcome = IRQ_IGNORED;
+	struct vcpu *vcpu;
 
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu && vcpu != except &&
-		    lapic_matches(vcpu, message->destination, message->logical))
-			outcome = lapic_combine_outcomes(outcome, lapic_arrive(vcpu, message));
+	for_each_vcpu(vm, vcpu) {
+		if (vcpu != except && lapic_matches(vcpu, message->destination, message->logical))
+			outcome = lapic_combine_outcomes(outcome, lapic_deliver_to(vcpu, message));
 	}
 	return outcome;
 }
@@ -173,7 +171,7 @@ enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *messag
 
 	if (message->delivery == LAPIC_LOWEST) {
 		vcpu = lapic_lowest_priority(vm, message);
-		return vcpu ? lapic_arrive(vcpu, message) : IRQ_IGNORED;
+		return vcpu ? lapic_deliver_to(vcpu, message) : IRQ_IGNORED;
 	}
 	if (message->logical || message->destination == LAPIC_BROADCAST)
 		return lapic_deliver_all(vm, message, NULL);
@@ -183,7 +181,7 @@ enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *messag
 	vcpu = vm_vcpu(vm, (int)message->destination);
 	if (!vcpu || !lapic_matches(vcpu, message->destination, false))
 		return IRQ_IGNORED;
-	return lapic_arrive(vcpu, message);
+	return lapic_deliver_to(vcpu, message);
 }
 
 /* --- MSI --------------------------------------------------------------------- */
@@ -226,20 +224,18 @@ int lapic_local_irq(struct vcpu *vcpu, unsigned int lvt)
 	message.delivery = LVT_DELIVERY(entry);
 	message.vector = entry & LVT_VECTOR;
 	if (message.delivery != LAPIC_LOWEST && message.delivery != LAPIC_STARTUP)
-		(void)lapic_arrive(vcpu, &message);
+		(void)lapic_deliver_to(vcpu, &message);
 	return 0;
 }
 
 int lapic_local_irq_all(struct vm *vm, unsigned int lvt)
 {
+	struct vcpu *vcpu;
+
 	if (lvt >= LAPIC_LVT_COUNT)
 		return -EINVAL;
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu)
-			(void)lapic_local_irq(vcpu, lvt);
-	}
+	for_each_vcpu(vm, vcpu)
+		(void)lapic_local_irq(vcpu, lvt);
 	return 0;
 }
 
@@ -260,10 +256,10 @@ bool lapic_extint_allowed(struct vcpu *vcpu)
 
 void lapic_pic_output(struct vm *vm)
 {
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+	struct vcpu *vcpu;
 
-		if (!vcpu || !vcpu->lapic)
+	for_each_vcpu(vm, vcpu) {
+		if (!vcpu->lapic)
 			continue;
 		if (lapic_extint_allowed(vcpu))
 			vcpu_request(vcpu, VCPU_REQ_EVENT);
@@ -295,19 +291,20 @@ static bool lapic_is_ipi_target(struct lapic *lapic, struct vcpu *vcpu,
 	}
 }
 
-/* INIT and start-up IPIs of a program that wants to see them. */
+/* INIT and start-up IPIs that userspace has asked to see (VM_CAP_IPI_EXIT). */
 static int lapic_exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 			  enum shorthand shorthand)
 {
 	struct vcpu *sender = lapic->vcpu;
 	struct vm *vm = sender->vm;
+	struct vcpu *vcpu;
 
 	memset(lapic->ipi_destinations, 0, (vm->max_vcpus + 63) / 64 * sizeof(uint64_t));
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+	for_each_vcpu(vm, vcpu) {
+		unsigned int id = (unsigned int)vcpu->id;
 
-		if (vcpu && vcpu->lapic && lapic_is_ipi_target(lapic, vcpu, message, shorthand))
-			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
+		if (vcpu->lapic && lapic_is_ipi_target(lapic, vcpu, message, shorthand))
+			lapic->ipi_destinations[id / 64] |= BIT_ULL(id % 64);
 	}
 	(void)vcpu_exit_userspace(sender, VM_EXITCODE_IPI);
 	sender->exit.u.ipi.mode = lapic->icr & ICR_DELIVERY;

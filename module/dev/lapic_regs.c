@@ -30,7 +30,7 @@
 /*
  * A register. No 'read': write-only, reads as 0 in memory, #GP as an MSR. No 'write':
  * read-only, likewise. 'writable' are the bits that are not reserved. Handlers return
- * 0, -EINVAL (#GP; memory-mapped: ignored) or 1 (an exit to the program).
+ * 0, -EINVAL (#GP; memory-mapped: ignored) or 1 (an exit to userspace).
  */
 struct lapic_register {
 	uint32_t (*read)(struct lapic *lapic, unsigned int number);
@@ -293,7 +293,7 @@ static const struct lapic_register *lapic_find_register(unsigned int number, uns
 	return reg->modes & mode ? reg : NULL;
 }
 
-/* What the page holds by itself, or what changes with time: not to be shown there. */
+/* Registers that live in the page anyway, and those that change with time: not copied there. */
 static bool lapic_is_elsewhere(unsigned int number)
 {
 	return number == PAGE_TPR >> 4 || number == PAGE_ICR_HIGH >> 4 || number == REGISTER_PPR ||

@@ -69,7 +69,7 @@ uint64_t periodic_deadline(const struct periodic *schedule, uint64_t now_ns)
 	uint64_t period = periodic_period_ns(schedule);
 	uint64_t deadline;
 
-	/* Behind schedule: four times as fast, if the guest takes them. */
+	/* Behind schedule: four times as fast, if the guest acknowledges them. */
 	if (periodic_due(schedule, now_ns))
 		return max(earliest, now_ns + (schedule->stuck ? period : period / 4));
 	deadline = periodic_tick_ns(schedule, schedule->delivered + 1);

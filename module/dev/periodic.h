@@ -5,7 +5,7 @@
  *
  * Deadlines are absolute: tick n is computed from the start, never from tick n-1.
  * A tick that the host delivers late, or that the guest had no room for because the
- * one before is still pending, is made up for by closer ticks once the guest takes them
+ * one before is still pending, is made up for by closer ticks once the guest acknowledges them
  * again, up to PERIODIC_BACKLOG of them; older ones are dropped. A guest-chosen period below
  * TIMER_MIN_NS gets one interrupt every TIMER_MIN_NS at most, however the
  * counters read: that is the bound on host interrupts one periodic timer can cause.

@@ -490,7 +490,7 @@ void pit_set_irq_masked(struct vm *vm, bool masked)
 	unsigned long flags = os_spin_lock(&pit->lock);
 	uint64_t now = os_now_ns();
 
-	/* Ticks nobody wanted are not made up for. */
+	/* Ticks that were masked are not made up for. */
 	pit_advance_channel(&pit->channel[0], now);
 	if (pit->irq_masked)
 		periodic_done(&pit->channel[0].schedule, now, IRQ_IGNORED);

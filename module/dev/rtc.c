@@ -569,7 +569,7 @@ void rtc_port_write(struct vm *vm, uint16_t port, uint8_t value)
 	os_spin_unlock(&rtc->lock, flags);
 }
 
-/* --- programs ----------------------------------------------------------------------------------- */
+/* --- userspace -------------------------------------------------------------------- */
 
 int rtc_settime(struct vm *vm, int64_t seconds)
 {

@@ -31,7 +31,7 @@ int rtc_settime(struct vm *vm, int64_t seconds);
 int64_t rtc_gettime(struct vm *vm);
 
 /*
- * A program's access to the bytes behind the registers. Writes only to NVRAM proper:
+ * Userspace's access to the bytes behind the registers. Writes only to NVRAM proper:
  * -EINVAL for the time, the status registers and the century, as in FreeBSD.
  */
 int rtc_nvram_read(struct vm *vm, int offset, uint8_t *value);

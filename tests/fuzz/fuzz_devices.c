@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Any sequence of accesses to the in-kernel devices by a guest of three vCPUs, of
- * calls by programs, and of time: nothing but what the registers say may follow, and
+ * calls by userspace, and of time: nothing but what the registers say may follow, and
  * the host's timers must not run more often than dev/periodic.h promises.
  */
 #include "fake_backend.h"
@@ -90,11 +90,20 @@ static uint32_t choose_offset(const struct step *step, unsigned int stride)
 	return (step->where & 0x3f) * stride;
 }
 
+/* Where devices are, said anew. */
+static bool is_claimed(struct vcpu *vcpu, uint64_t gpa)
+{
+	uint64_t lapic = lapic_mmio_base(vcpu);
+
+	return (gpa >= lapic && gpa - lapic < 0x1000) || (gpa >= IOAPIC_BASE && gpa < 0xfec01000) ||
+	       (gpa >= HPET_BASE && gpa < 0xfed00400);
+}
+
 static void access_memory(struct vcpu *vcpu, uint64_t base, uint32_t offset,
 			  const struct step *step)
 {
 	uint64_t gpa = base + offset;
-	bool claimed = device_mmio_claims(vcpu, gpa);
+	bool claimed = is_claimed(vcpu, gpa);
 	unsigned int size = step->where & 0x8000 ? size_of(step) : 4 + (step->cpu >> 4 & 4);
 	uint64_t value = step->value;
 	int error = device_mmio(vcpu, gpa, is_write(step), size, &value);
@@ -325,7 +334,7 @@ static void pass_time(const struct step *step)
 	let_time_pass(step->value % most[step->where & 3]);
 }
 
-/* --- programs ---------------------------------------------------------------------------- */
+/* --- userspace --------------------------------------------------------------- */
 
 static void drive_line(const struct step *step)
 {
@@ -418,15 +427,29 @@ static void reset(struct vcpu *vcpu, const struct step *step)
 
 /* --- what must hold after every step -------------------------------------------------------- */
 
+static uint64_t read_ioapic(unsigned int reg)
+{
+	uint64_t value;
+
+	ioapic_mmio_write(vm, 0x00, 4, reg);
+	ioapic_mmio_read(vm, 0x10, 4, &value);
+	return value;
+}
+
+/* IOREGSEL is as before. */
 static void check_ioapic(void)
 {
+	uint64_t selected;
+
+	ioapic_mmio_read(vm, 0x00, 4, &selected);
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
-		uint64_t entry = ioapic_entry(vm, pin);
+		uint64_t entry = read_ioapic(0x11 + 2 * pin) << 32 | read_ioapic(0x10 + 2 * pin);
 
 		/* Remote IRR belongs to level-triggered Fixed and Lowest entries. */
 		EXPECT(!(entry & 0x4000) || ((entry & 0x8000) && (entry >> 8 & 7) <= 1));
 		EXPECT((entry & 0x00fffffffffe1000ull) == 0);
 	}
+	ioapic_mmio_write(vm, 0x00, 4, selected);
 }
 
 static void check_lapic(struct vcpu *vcpu)

@@ -27,6 +27,14 @@ static bool owns_port(uint16_t port)
 	return device_port(cpu, port, false, 1, 0) >= 0;
 }
 
+/* A device takes an access that starts there. */
+static bool owns_address(uint64_t gpa)
+{
+	uint64_t value;
+
+	return device_mmio(cpu, gpa, false, 1, &value) != -ENOENT;
+}
+
 TEST(every_port)
 {
 	unsigned int count = 0;
@@ -39,6 +47,64 @@ TEST(every_port)
 	CHECK(owns_port(0x20) && owns_port(0x21) && owns_port(0xa0) && owns_port(0xa1));
 	CHECK(owns_port(0x40) && owns_port(0x43) && owns_port(0x61) && owns_port(0x4d1));
 	CHECK(owns_port(0x70) && owns_port(0x71) && owns_port(0x408) && owns_port(0x40b));
+	fake_vm_destroy(vm);
+}
+
+static bool unit_has_port(const struct device_unit *unit, unsigned int port)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(unit->ports) && unit->ports[i].count; i++)
+		if (port - unit->ports[i].first < unit->ports[i].count)
+			return true;
+	return false;
+}
+
+TEST(ports_lead_to_the_units_that_list_them)
+{
+	for (unsigned int port = 0; port < 0x10000; port++) {
+		unsigned int id = port < DEVICE_PORTS ? device_of_port[port] : DEVICE_NONE;
+
+		for (unsigned int i = 0; i < DEVICE_COUNT; i++)
+			CHECK_EQ_AT(unit_has_port(&device_units[i], port), id && id == i,
+				    "port 0x%x, unit %s", port, device_units[i].name);
+	}
+}
+
+/* Each unit can do what its windows promise, and what is created is destroyed and reset. */
+TEST(units_are_whole)
+{
+	CHECK(!device_units[DEVICE_NONE].name && !device_units[DEVICE_NONE].memory.size);
+	for (unsigned int i = DEVICE_NONE + 1; i < DEVICE_COUNT; i++) {
+		const struct device_unit *unit = &device_units[i];
+		bool bytes = unit->port_read && unit->port_write;
+		bool memory = unit->memory_read && unit->memory_write;
+
+		CHECK_EQ_AT(bytes + (unit->port_read_wide != NULL), unit->ports[0].count != 0, "%s",
+			    unit->name);
+		CHECK_EQ_AT(memory || i == DEVICE_LAPIC, unit->memory.size != 0, "%s", unit->name);
+		CHECK_EQ_AT(unit->create != NULL, i != DEVICE_LAPIC, "%s", unit->name);
+		CHECK_EQ_AT(unit->destroy != NULL, unit->create != NULL, "%s", unit->name);
+		CHECK_EQ_AT(unit->reset != NULL, unit->create != NULL, "%s", unit->name);
+	}
+}
+
+TEST(memory_windows_are_found_and_reserved)
+{
+	unsigned int windows = 0;
+
+	set_up();
+	for (unsigned int i = 0; i < DEVICE_COUNT; i++) {
+		const struct device_window *window = &device_units[i].memory;
+
+		if (!window->size)
+			continue;
+		CHECK(owns_address(window->gpa) && owns_address(window->gpa + window->size - 1));
+		CHECK(!owns_address(window->gpa - 1) && !owns_address(window->gpa + window->size));
+		REQUIRE(windows < vm->memory.window_count);
+		CHECK_EQ(vm->memory.window[windows].gpa, window->gpa);
+		CHECK_EQ(vm->memory.window[windows].len, window->size);
+		windows++;
+	}
+	CHECK_EQ(windows, vm->memory.window_count);
 	fake_vm_destroy(vm);
 }
 
@@ -60,19 +126,21 @@ TEST(wide_port_accesses_are_cut)
 
 TEST(memory_ranges)
 {
-	uint64_t value = 0;
+	uint64_t value = 0, accesses;
 
 	set_up();
-	CHECK(device_mmio_claims(cpu, 0xfee00000));
-	CHECK(device_mmio_claims(cpu, 0xfee00fff));
-	CHECK(!device_mmio_claims(cpu, 0xfee01000));
-	CHECK(!device_mmio_claims(cpu, 0xfedfffff));
-	CHECK(device_mmio_claims(cpu, 0xfec00000));
-	CHECK(!device_mmio_claims(cpu, 0xfec01000));
-	CHECK(device_mmio_claims(cpu, 0xfed00000));
-	CHECK(device_mmio_claims(cpu, 0xfed003ff));
-	CHECK(!device_mmio_claims(cpu, 0xfed00400));
-	CHECK(!device_mmio_claims(cpu, 0));
+	CHECK(owns_address(0xfee00000));
+	CHECK(owns_address(0xfee00fff));
+	CHECK(!owns_address(0xfee01000));
+	CHECK(!owns_address(0xfedfffff));
+	CHECK(owns_address(0xfec00000));
+	CHECK(!owns_address(0xfec01000));
+	CHECK(owns_address(0xfed00000));
+	CHECK(owns_address(0xfed003ff));
+	CHECK(!owns_address(0xfed00400));
+	CHECK(!owns_address(0));
+	accesses = cpu->stats[STAT_MMIO];
+	CHECK_EQ(accesses, 5); /* those that found a device */
 	value = 1;
 	CHECK_EQ(device_mmio(cpu, 0xfec00000, true, 4, &value), 0);
 	CHECK_EQ(device_mmio(cpu, 0xfec00010, false, 4, &value), 0);
@@ -80,12 +148,12 @@ TEST(memory_ranges)
 	CHECK_EQ(device_mmio(cpu, 0xfed00000, false, 4, &value), 0);
 	CHECK_EQ(value, 0x8086a701);
 	CHECK_EQ(device_mmio(cpu, 0xfed00400, false, 4, &value), -ENOENT);
-	CHECK_EQ(cpu->stats[STAT_MMIO], 3);
+	CHECK_EQ(cpu->stats[STAT_MMIO] - accesses, 3);
 	/* Without a local APIC in memory its page is nobody's, nor is any other. */
 	CHECK_EQ(lapic_set_base(cpu, 0xfee00100), 0);
-	CHECK(!device_mmio_claims(cpu, 0xfee00000));
-	CHECK(!device_mmio_claims(cpu, 0));
-	CHECK(!device_mmio_claims(cpu, 0xffe));
+	CHECK(!owns_address(0xfee00000));
+	CHECK(!owns_address(0));
+	CHECK(!owns_address(0xffe));
 	CHECK_EQ(device_mmio(cpu, 0x20, false, 4, &value), -ENOENT);
 	fake_vm_destroy(vm);
 }
@@ -131,6 +199,8 @@ static void start_every_timer(void)
 
 TEST(stop_and_reset_silence_all_timers)
 {
+	uint64_t entry = 0;
+
 	set_up();
 	start_every_timer();
 	device_stop_all(vm);
@@ -145,7 +215,12 @@ TEST(stop_and_reset_silence_all_timers)
 	os_user_clock_advance(1000);
 	device_reset_all(vm);
 	CHECK_EQ(os_user_timers(), 0);
-	CHECK_EQ(ioapic_entry(vm, 8), 0x10000);
+	ioapic_mmio_write(vm, 0x00, 4, 0x20);
+	ioapic_mmio_read(vm, 0x10, 4, &entry);
+	CHECK_EQ(entry, 0x10000);
+	ioapic_mmio_write(vm, 0x00, 4, 0x21);
+	ioapic_mmio_read(vm, 0x10, 4, &entry);
+	CHECK_EQ(entry, 0);
 	CHECK_EQ(pic_port_read(vm, 0x21), 0xff);
 	CHECK_EQ(pmtimer_read(vm), 0);
 	start_every_timer();

@@ -364,9 +364,9 @@ TEST(legacy_replacement)
 	pit_port_write(vm, 0x40, 0xa9);
 	pit_port_write(vm, 0x40, 0x04);
 	CHECK_EQ(run_for(10 * MS, 0x91), 10);
-	CHECK(!hpet_legacy(vm));
+	CHECK_EQ(get(CONFIG) & 2, 0);
 	put(CONFIG, 3);
-	CHECK(hpet_legacy(vm));
+	CHECK_EQ(get(CONFIG) & 2, 2);
 	CHECK_EQ(run_for(10 * MS, 0x91), 0); /* the 8254 is cut off */
 	start_periodic(0, ROUTE(24), TICKS(MS));
 	CHECK_EQ(run_for(10 * MS, 0x91), 10);

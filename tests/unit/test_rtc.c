@@ -249,7 +249,7 @@ TEST(nonsense_stops_the_clock_until_it_is_a_date)
 	put(CENTURY, 0x00);
 	put(YEAR, 0xa0);
 	(void)rtc_gettime(vm);
-	CHECK_EQ(rtc_settime(vm, 5), 0); /* a program can always help */
+	CHECK_EQ(rtc_settime(vm, 5), 0); /* userspace can always set the time */
 	os_user_clock_advance(SECOND);
 	CHECK_EQ(get(SECONDS), 0x06);
 	tear_down();
