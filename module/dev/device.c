@@ -149,17 +149,18 @@ int64_t device_port_access(struct vcpu *vcpu, uint16_t port, bool write, unsigne
 /* --- memory ------------------------------------------------------------------ */
 
 /*
- * Windows that do not move lie in 0xfec00000-0xfedfffff, one to a megabyte, so that an
- * address tells which one to look at. A unit test holds this against the units.
+ * The windows that do not move: one in each megabyte of the two from 0xfec00000 on, so that an
+ * address says which to look at. A unit test holds this against the units.
  */
-static enum device_id device_at_address(uint64_t gpa)
+static const struct device_unit *device_find_memory_unit(uint64_t gpa)
 {
-	return gpa >> 20 == IOAPIC_BASE >> 20 ? DEVICE_IOAPIC : DEVICE_HPET;
-}
+	const struct device_unit *unit = &device_units[DEVICE_IOAPIC];
 
-static bool device_in_window(uint64_t gpa, uint64_t base, uint32_t size)
-{
-	return gpa >= base && gpa - base < size;
+	if (gpa >> 21 != IOAPIC_BASE >> 21)
+		return NULL;
+	if (gpa >> 20 & 1)
+		unit = &device_units[DEVICE_HPET];
+	return gpa - unit->memory.gpa < unit->memory.size ? unit : NULL;
 }
 
 static int device_lapic_access(struct vcpu *vcpu, uint32_t offset, bool write, unsigned int size,
@@ -170,34 +171,30 @@ static int device_lapic_access(struct vcpu *vcpu, uint32_t offset, bool write, u
 	return lapic_mmio_read(vcpu, offset, size, value);
 }
 
-static int device_unit_access(struct vm *vm, uint64_t gpa, bool write, unsigned int size,
-			      uint64_t *value)
+static void device_unit_access(struct vm *vm, const struct device_unit *unit, uint32_t offset,
+			       bool write, unsigned int size, uint64_t *value)
 {
-	const struct device_unit *unit = &device_units[device_at_address(gpa)];
-	uint32_t offset = (uint32_t)(gpa - unit->memory.gpa);
-
-	if (!device_in_window(gpa, unit->memory.gpa, unit->memory.size))
-		return -ENOENT;
 	if (write)
 		unit->memory_write(vm, offset, size, *value);
 	else
 		unit->memory_read(vm, offset, size, value);
-	return 0;
 }
 
 int device_mmio(struct vcpu *vcpu, uint64_t gpa, bool write, unsigned int size, uint64_t *value)
 {
 	uint64_t lapic_base = lapic_mmio_base(vcpu);
-	int result;
+	const struct device_unit *unit;
 
-	if (device_in_window(gpa, lapic_base, LAPIC_MMIO_SIZE))
-		result =
-			device_lapic_access(vcpu, (uint32_t)(gpa - lapic_base), write, size, value);
-	else
-		result = device_unit_access(vcpu->vm, gpa, write, size, value);
-	if (result != -ENOENT)
+	if (gpa >= lapic_base && gpa - lapic_base < LAPIC_MMIO_SIZE) {
 		vcpu_stat_inc(vcpu, STAT_MMIO);
-	return result;
+		return device_lapic_access(vcpu, (uint32_t)(gpa - lapic_base), write, size, value);
+	}
+	unit = device_find_memory_unit(gpa);
+	if (!unit)
+		return -ENOENT;
+	vcpu_stat_inc(vcpu, STAT_MMIO);
+	device_unit_access(vcpu->vm, unit, (uint32_t)(gpa - unit->memory.gpa), write, size, value);
+	return 0;
 }
 
 /* --- life -------------------------------------------------------------------- */
