@@ -24,13 +24,18 @@ static uint64_t periodic_last_tick(const struct periodic *schedule, uint64_t now
 	return periodic_elapsed(schedule, now_ns) / schedule->period;
 }
 
+uint64_t periodic_moment(const struct periodic *schedule, uint64_t elapsed)
+{
+	return schedule->start_ns + clock_scale_up(elapsed, schedule->hz, NS_PER_SECOND);
+}
+
 static uint64_t periodic_tick_ns(const struct periodic *schedule, uint64_t tick)
 {
 	uint64_t ticks;
 
 	if (__builtin_mul_overflow(tick, schedule->period, &ticks))
 		ticks = CLOCK_FOREVER;
-	return schedule->start_ns + clock_scale_up(ticks, schedule->hz, NS_PER_SECOND);
+	return periodic_moment(schedule, ticks);
 }
 
 static uint64_t periodic_period_ns(const struct periodic *schedule)

@@ -53,6 +53,8 @@ struct periodic {
 void periodic_start(struct periodic *schedule, uint64_t start_ns, uint64_t period, uint64_t hz);
 /* Ticks of 'hz' since the start; 0 before it. */
 uint64_t periodic_elapsed(const struct periodic *schedule, uint64_t now_ns);
+/* The first moment at which that many have passed. */
+uint64_t periodic_moment(const struct periodic *schedule, uint64_t elapsed);
 /* There is a tick to deliver. */
 bool periodic_due(const struct periodic *schedule, uint64_t now_ns);
 /* One due tick has been tried, with this outcome. */

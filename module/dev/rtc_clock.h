@@ -4,10 +4,10 @@
  * matches. It knows neither the host's time nor interrupts; those are dev/rtc.c's.
  *
  * The chip counts registers, not dates (MC146818A data sheet, "Time, Calendar, and Alarm
- * Locations"): each goes on from
- * whatever was written and carries at its own limit. A value beyond the limit carries with
- * the next step. The century byte is no register of the chip but NVRAM that software keeps;
- * which century it is, for leap years and for userspace, is remembered beside it.
+ * Locations"): each goes on from whatever was written and carries at its own limit. A value
+ * beyond the limit carries with the next step. The century byte is no register of the chip
+ * but NVRAM that software keeps; which century it is, for leap years and for userspace, is
+ * remembered beside it.
  *
  * No lock of its own: the caller's.
  */

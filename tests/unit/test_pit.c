@@ -227,6 +227,200 @@ TEST(new_count_in_mode_2_waits_for_the_period)
 	tear_down();
 }
 
+/*
+ * 8254 data sheet, "Mode 0": the first byte of two disables counting and takes OUT low at
+ * once, the second allows the new count.
+ */
+TEST(mode_0_first_byte_stops_the_count)
+{
+	uint64_t start;
+
+	set_up();
+	program(0, 0, 1000);
+	start = os_now_ns();
+	go_to_tick(start, 400);
+	out(0x40, 0x34);
+	CHECK_EQ(in16(0x40), 600);
+	CHECK_EQ(os_user_timers(), 0); /* it will not come to its end */
+	CHECK_EQ(run_for(SECOND), 0);
+	CHECK_EQ(in16(0x40), 600);
+	out(0x40, 0x12);
+	start = os_now_ns();
+	CHECK_EQ(in16(0x40), 0x1234);
+	go_to_tick(start, 0x1234);
+	CHECK(take_irq());
+	CHECK_EQ(status(0) & 0x80, 0x80);
+	out(0x40, 0x10);
+	CHECK_EQ(status(0) & 0x80, 0);
+	CHECK_EQ(run_for(SECOND), 0);
+	CHECK_EQ(status(0) & 0x80, 0);
+	/* A count of one byte has no first of two. */
+	out(CONTROL, 0x10);
+	out(0x40, 200);
+	go_to_tick(os_now_ns(), 100);
+	out(0x40, 50);
+	CHECK_EQ(in(0x40), 50);
+	CHECK_EQ(run_for(SECOND), 1);
+	tear_down();
+}
+
+TEST(mode_0_first_byte_and_the_gate)
+{
+	set_up();
+	out(0x61, 1);
+	program(2, 0, 100);
+	os_user_clock_advance(MS);
+	CHECK_EQ(in(0x61) & 0x20, 0x20);
+	out(0x42, 0x34);
+	CHECK_EQ(in(0x61) & 0x20, 0);
+	out(0x61, 0);
+	out(0x61, 1); /* does not start it again */
+	os_user_clock_advance(SECOND);
+	CHECK_EQ(in(0x61) & 0x20, 0);
+	out(0x61, 0);
+	out(0x42, 0x12);
+	CHECK_EQ(in16(0x42), 0x1234);
+	out(0x61, 1);
+	os_user_clock_advance(SECOND);
+	CHECK_EQ(in(0x61) & 0x20, 0x20);
+	tear_down();
+}
+
+/* "Mode 4": the first byte has no effect on counting, the second allows the new count. */
+TEST(mode_4_counts_on_until_the_second_byte)
+{
+	uint64_t start;
+
+	set_up();
+	program(0, 4, 5000);
+	start = os_now_ns();
+	go_to_tick(start, 2000);
+	out(0x40, 0xe8);
+	CHECK_EQ(in16(0x40), 3000);
+	go_to_tick(start, 4000);
+	CHECK_EQ(in16(0x40), 1000);
+	out(0x40, 0x03); /* 1000 from here on */
+	start = os_now_ns();
+	CHECK_EQ(in16(0x40), 1000);
+	go_to_tick(start, 999);
+	CHECK(!take_irq());
+	go_to_tick(start, 1000);
+	CHECK(take_irq());
+	CHECK_EQ(run_for(SECOND), 0);
+	tear_down();
+}
+
+/* "Read-Back Command": null count until the count is in the counter, in modes 1 and 5 the trigger. */
+TEST(null_count_until_the_trigger)
+{
+	set_up();
+	for (unsigned int mode = 1; mode <= 5; mode += 4) {
+		out(0x61, 0);
+		program(2, mode, 1000);
+		CHECK_EQ(status(2), 0x80 | 0x40 | 0x30 | mode << 1);
+		out(0x61, 1);
+		CHECK_EQ(status(2) & 0x40, 0);
+		out(0x42, 10);
+		CHECK_EQ(status(2) & 0x40, 0); /* half a count */
+		out(0x42, 0);
+		CHECK_EQ(status(2) & 0x40, 0x40);
+		out(0x61, 0);
+		out(0x61, 1);
+		CHECK_EQ(status(2) & 0x40, 0);
+		CHECK_EQ(in16(0x42), 10);
+	}
+	tear_down();
+}
+
+/* "Mode 2" and "Mode 3": a low gate stops the count and holds OUT high, its rise reloads. */
+TEST(low_gate_holds_modes_2_and_3)
+{
+	set_up();
+	for (unsigned int mode = 2; mode <= 3; mode++) {
+		unsigned int held = mode == 2 ? 700 : 400;
+		uint64_t start;
+
+		out(0x61, 1);
+		program(2, mode, 1000);
+		start = os_now_ns();
+		go_to_tick(start, 300);
+		out(0x61, 0);
+		CHECK_EQ(in16(0x42), held);
+		os_user_clock_advance(SECOND);
+		CHECK_EQ(in16(0x42), held);
+		CHECK_EQ(in(0x61) & 0x20, 0x20);
+		/* A count for the next reload. */
+		out(0x42, 0xd0);
+		out(0x42, 0x07);
+		CHECK_EQ(status(2) & 0x40, 0x40);
+		CHECK_EQ(in16(0x42), held);
+		os_user_clock_advance(SECOND);
+		out(0x61, 1);
+		CHECK_EQ(in16(0x42), 2000);
+		CHECK_EQ(status(2) & 0x40, 0);
+	}
+	tear_down();
+}
+
+/* The count does not lose by being stopped. */
+TEST(gate_stops_between_ticks)
+{
+	uint64_t start;
+
+	set_up();
+	out(0x61, 1);
+	program(2, 0, 50000);
+	start = os_now_ns();
+	go_to_tick(start, 1);
+	for (unsigned int i = 0; i < 1000; i++) {
+		out(0x61, 0);
+		out(0x61, 1);
+	}
+	CHECK_EQ(in16(0x42), 49999);
+	tear_down();
+}
+
+/* "Mode 3": a new count is loaded at the end of the half-cycle. */
+TEST(new_count_in_mode_3_waits_for_the_half_cycle)
+{
+	uint64_t start;
+
+	set_up();
+	program(0, 3, 1000);
+	start = os_now_ns();
+	go_to_tick(start, 300); /* high until 500 */
+	out(0x40, 0xc8);
+	out(0x40, 0x00); /* 200 */
+	CHECK_EQ(status(0) & 0xc0, 0xc0);
+	CHECK_EQ(in16(0x40), 400);
+	go_to_tick(start, 500);
+	CHECK_EQ(status(0) & 0xc0, 0);
+	CHECK_EQ(in16(0x40), 200);
+	go_to_tick(start, 599);
+	CHECK(!take_irq());
+	go_to_tick(start, 600); /* the low half was the new one */
+	CHECK(take_irq());
+	CHECK_EQ(status(0) & 0x80, 0x80);
+	go_to_tick(start, 800);
+	CHECK(take_irq());
+	go_to_tick(start, 920); /* low until 1000 */
+	out(0x40, 0x90);
+	out(0x40, 0x01); /* 400 */
+	CHECK_EQ(status(0) & 0xc0, 0x40);
+	go_to_tick(start, 1000);
+	CHECK(take_irq());
+	CHECK_EQ(status(0) & 0xc0, 0x80);
+	CHECK_EQ(in16(0x40), 400);
+	go_to_tick(start, 1199);
+	CHECK_EQ(status(0) & 0x80, 0x80);
+	go_to_tick(start, 1399);
+	CHECK(!take_irq());
+	CHECK_EQ(status(0) & 0x80, 0);
+	go_to_tick(start, 1400);
+	CHECK(take_irq());
+	tear_down();
+}
+
 TEST(square_wave)
 {
 	uint64_t start;
