@@ -76,7 +76,7 @@ static void lapic_reset_registers(struct lapic *lapic)
 /* State after RESET but for the TPR, of which the back end has a part. */
 static void lapic_power_on(struct lapic *lapic)
 {
-	bool boot = lapic->id == 0;
+	bool boot = lapic->vcpu->id == 0;
 
 	lapic_store(lapic->base,
 		    LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (boot ? LAPIC_BASE_BSP : 0));
@@ -119,11 +119,26 @@ int lapic_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	lapic->vcpu = vcpu;
-	lapic->id = (uint32_t)vcpu->id;
+	lapic->id = vm_apic_id(vcpu->vm, (uint32_t)vcpu->id);
 	lapic_timer_init(lapic);
 	lapic_power_on(lapic);
 	vcpu->lapic = lapic;
 	return 0;
+}
+
+/* In x2APIC mode the LDR follows from the ID. */
+void lapic_topology_changed(struct vm *vm)
+{
+	struct vcpu *vcpu;
+
+	for_each_vcpu(vm, vcpu) {
+		struct lapic *lapic = vcpu->lapic;
+
+		lapic_store(lapic->id, vm_apic_id(vm, (uint32_t)vcpu->id));
+		if (lapic_is_x2apic(lapic->base))
+			lapic_store(lapic->ldr, lapic_x2apic_ldr(lapic->id));
+		lapic_show_registers(lapic);
+	}
 }
 
 void lapic_reset(struct vcpu *vcpu, bool init)

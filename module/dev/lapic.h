@@ -95,12 +95,15 @@ void lapic_destroy(struct vcpu *vcpu);
  * mode, LINT0 = ExtINT, as firmware would set it. (o)
  */
 void lapic_reset(struct vcpu *vcpu, bool init);
+/* vm->topology, and with it every ID, has changed. vm->lock and all vCPUs frozen. */
+void lapic_topology_changed(struct vm *vm);
 /* Stops the timer's host side until the guest programs it anew. (o) sleep */
 void lapic_stop(struct vcpu *vcpu);
 
 /* --- what the guest does (o) ----------------------------------------------- */
 
-uint32_t lapic_id(struct vcpu *vcpu); /* also any thread: constant */
+/* By the VM's topology; see vm_apic_id(). any */
+uint32_t lapic_id(struct vcpu *vcpu);
 
 /*
  * Whether the guest may switch to x2APIC mode; CPUID's x2APIC bit says the same. Off

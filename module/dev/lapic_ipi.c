@@ -107,7 +107,7 @@ static bool lapic_physical_match(struct lapic *lapic, uint32_t destination)
 {
 	if (destination == LAPIC_BROADCAST)
 		return true;
-	if (lapic->id != destination)
+	if (lapic_load(lapic->id) != destination)
 		return false;
 	return destination < 0xff || lapic_is_x2apic(lapic_load(lapic->base));
 }
@@ -175,10 +175,7 @@ enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *messag
 	}
 	if (message->logical || message->destination == LAPIC_BROADCAST)
 		return lapic_deliver_all(vm, message, NULL);
-	if (message->destination >= vm->max_vcpus)
-		return IRQ_IGNORED;
-	/* APIC IDs are vCPU numbers. */
-	vcpu = vm_vcpu(vm, (int)message->destination);
+	vcpu = vm_vcpu_of_apic_id(vm, message->destination);
 	if (!vcpu || !lapic_matches(vcpu, message->destination, false))
 		return IRQ_IGNORED;
 	return lapic_deliver_to(vcpu, message);

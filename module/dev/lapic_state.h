@@ -61,7 +61,7 @@ struct lapic {
 	uint32_t posted_level[VECTOR_WORDS]; /* (a) */
 
 	struct vcpu *vcpu; /* (c) */
-	uint32_t id;	   /* (c) */
+	uint32_t id;	   /* (r) */
 	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR, ICR's high half; (o), while in the guest the processor's */
 	bool shared;	    /* (o) virtual interrupt delivery: the processor changes IRR and ISR */
 	uint32_t requested; /* (o) which words of IRR may not be empty */

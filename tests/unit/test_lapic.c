@@ -489,6 +489,68 @@ TEST(ipi_lowest_priority)
 	tear_down();
 }
 
+/* Two packages of three cores of two threads. */
+static const struct vm_cpu_topology packages = { .sockets = 2, .cores = 3, .threads = 2 };
+
+TEST(ids_follow_the_topology)
+{
+	static const uint32_t ids[12] = { 0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13 };
+	struct vcpu *last, *seventh;
+	uint64_t value;
+
+	set_up();
+	tear_down();
+	vm = fake_vm_create(12);
+	vm->topology = packages;
+	for (int i = 0; i < 12; i++) {
+		struct vcpu *vcpu = fake_vm_vcpu(vm, i);
+
+		CHECK_EQ(lapic_id(vcpu), ids[i]);
+		CHECK_EQ(get(vcpu, ID), ids[i] << 24);
+		CHECK_EQ(lapic_get_base(vcpu) & LAPIC_BASE_BSP, i == 0 ? LAPIC_BASE_BSP : 0);
+		put(vcpu, SVR, 0x1ff);
+		CHECK(vm_vcpu_of_apic_id(vm, ids[i]) == vcpu);
+	}
+	CHECK(!vm_vcpu_of_apic_id(vm, 6) && !vm_vcpu_of_apic_id(vm, 7));
+	CHECK(!vm_vcpu_of_apic_id(vm, 14) && !vm_vcpu_of_apic_id(vm, 16));
+	CHECK(!vm_vcpu_of_apic_id(vm, ~0u));
+	last = vm_vcpu(vm, 11);
+	seventh = vm_vcpu(vm, 6);
+	put(vm_vcpu(vm, 0), ICR_HIGH, 13u << 24);
+	put(vm_vcpu(vm, 0), ICR_LOW, 0x40);
+	CHECK_EQ(take(last), 0x40);
+	CHECK_EQ(lapic_msi(vm, 0xfee08000, 0x51), 0); /* to 8 */
+	CHECK_EQ(take(seventh), 0x51);
+	CHECK_EQ(lapic_msi(vm, 0xfee06000, 0x52), 0); /* to 6, which nobody is */
+	for (int i = 0; i < 12; i++)
+		CHECK_EQ(take(vm_vcpu(vm, i)), -1);
+	enter_x2apic(last);
+	CHECK_EQ(rd(last, ID, &value), 0);
+	CHECK_EQ(value, 13);
+	CHECK_EQ(rd(last, LDR, &value), 0);
+	CHECK_EQ(value, 1u << 13);
+	tear_down();
+}
+
+/* bhyve sets the topology before it makes vCPUs; another VMM process may not. */
+TEST(topology_changes_ids_that_exist)
+{
+	uint64_t value;
+
+	set_up();
+	enter_x2apic(cpu[3]);
+	vm->topology = (struct vm_cpu_topology){ .sockets = 2, .cores = 3, .threads = 1 };
+	lapic_topology_changed(vm);
+	CHECK_EQ(get(cpu[2], ID), 2u << 24);
+	CHECK_EQ(rd(cpu[3], ID, &value), 0);
+	CHECK_EQ(value, 4);
+	CHECK_EQ(rd(cpu[3], LDR, &value), 0);
+	CHECK_EQ(value, 1u << 4);
+	CHECK_EQ(lapic_msi(vm, 0xfee04000, 0x51), 0);
+	CHECK_EQ(take(cpu[3]), 0x51);
+	tear_down();
+}
+
 TEST(ipi_nmi_init_startup)
 {
 	set_up();
