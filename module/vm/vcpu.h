@@ -101,7 +101,7 @@ struct vcpu {
 	/* Pending events; vm/event.c, run/inject.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
 	uint64_t exception;   /* (o) raised by a handler or a program; 0 none */
-	uint32_t nmi_pending; /* (a) 0 or 1 */
+	uint32_t nmi_pending; /* (a) how many: 0, 1 or 2 */
 	uint8_t sipi_vector;  /* (a) of the last start-up IPI */
 
 	/* Outcome of the inner loop. */

@@ -979,6 +979,52 @@ static void take_posted(uint32_t seen[2])
 	}
 }
 
+#define NMI_EVENT (VM_INTINFO_VALID | VM_INTINFO_NMI | 2)
+
+static unsigned int windows;
+
+/* A processor whose NMI handler does not return: it blocks NMIs from the first on. */
+static enum exit_action nmi_handler_runs(struct vcpu *vcpu, unsigned int entry)
+{
+	windows |= fake_vcpu(vcpu)->windows;
+	if (fake_vcpu(vcpu)->events)
+		fake_vcpu(vcpu)->nmi_blocked = true;
+	return entry % 4 < 3 ? EXIT_RESUME : vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
+}
+
+/*
+ * One is in delivery while the other waits for the end of its handler (SDM vol. 3, 6.7.1:
+ * the processor remembers one NMI); what comes on top is lost.
+ */
+TEST(two_nmis_before_the_first_is_injected)
+{
+	struct fake_vcpu *fake;
+
+	set_up();
+	fake = fake_vcpu(cpu[0]);
+	fake->guest = nmi_handler_runs;
+	for (int i = 0; i < 3; i++)
+		vcpu_nmi(cpu[0]);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 1);
+	CHECK_EQ(fake->event[0], NMI_EVENT);
+	CHECK_EQ(windows, WINDOW_NMI);
+	/* In the handler there is room for the one that waits. */
+	vcpu_nmi(cpu[0]);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 1);
+	fake->nmi_blocked = false;
+	vcpu_request(cpu[0], VCPU_REQ_EVENT);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 2);
+	CHECK_EQ(fake->event[1], NMI_EVENT);
+	fake->nmi_blocked = false;
+	vcpu_request(cpu[0], VCPU_REQ_EVENT);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 2);
+	tear_down();
+}
+
 /* Interrupts merge, but after the last post of each thread there is one to take. */
 TEST(posting_from_other_threads)
 {
