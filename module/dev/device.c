@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The in-kernel devices as one; device.h. */
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "dev/device.h"
 #include "dev/hpet.h"
@@ -50,6 +51,7 @@ const struct device_unit device_units[DEVICE_COUNT] = {
 		.destroy = pit_destroy,
 		.reset = pit_reset,
 		.stop = pit_stop,
+		.resume = pit_resume,
 	},
 	[DEVICE_RTC] = {
 		.name = "rtc",
@@ -60,6 +62,7 @@ const struct device_unit device_units[DEVICE_COUNT] = {
 		.destroy = rtc_destroy,
 		.reset = rtc_reset,
 		.stop = rtc_stop,
+		.resume = rtc_resume,
 	},
 	[DEVICE_HPET] = {
 		.name = "hpet",
@@ -70,6 +73,7 @@ const struct device_unit device_units[DEVICE_COUNT] = {
 		.destroy = hpet_destroy,
 		.reset = hpet_reset,
 		.stop = hpet_stop,
+		.resume = hpet_resume,
 	},
 };
 
@@ -238,6 +242,14 @@ void device_reset_all(struct vm *vm)
 	for (size_t i = DEVICE_COUNT; i-- > 0;)
 		if (device_units[i].reset)
 			device_units[i].reset(vm);
+}
+
+void device_resume_all(struct vm *vm)
+{
+	vm_timers_resume(vm);
+	for (size_t i = 0; i < DEVICE_COUNT; i++)
+		if (device_units[i].resume)
+			device_units[i].resume(vm);
 }
 
 void device_stop_all(struct vm *vm)

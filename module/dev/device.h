@@ -44,7 +44,10 @@ struct device_unit {
 	int (*create)(struct vm *vm);	/* 0 or -ENOMEM; sleep */
 	void (*destroy)(struct vm *vm); /* sleep */
 	void (*reset)(struct vm *vm);	/* state after RESET; all vCPUs frozen. sleep */
-	void (*stop)(struct vm *vm);	/* where it has timers: stops them. sleep */
+	/* Where it has host timers. stop: none runs until the guest programs one anew; sleep. */
+	void (*stop)(struct vm *vm);
+	/* Catch up with the time that has passed, and arm those that were left off. any */
+	void (*resume)(struct vm *vm);
 };
 
 /* In the order of creation: interrupt controllers before what drives their inputs. */
@@ -108,6 +111,8 @@ int device_create_all(struct vm *vm);
 void device_destroy_all(struct vm *vm);
 /* State after RESET, the RTC's time and NVRAM kept. All vCPUs frozen. sleep */
 void device_reset_all(struct vm *vm);
+/* A vCPU enters VM_RUN after a device has left a host timer off; vm/timer.h. any */
+void device_resume_all(struct vm *vm);
 /* Stop every timer, so that nothing calls into the VM any more. sleep */
 void device_stop_all(struct vm *vm);
 

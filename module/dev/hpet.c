@@ -4,6 +4,7 @@
  * clock in units of 50 ns since it was enabled, so a comparator's match is an
  * exact moment of that clock.
  */
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "dev/hpet.h"
 #include "dev/ioapic.h"
@@ -120,7 +121,9 @@ static uint64_t hpet_match_period(const struct hpet_timer *timer)
 /* Only an enabled interrupt, or a status bit somebody may poll, needs the host's timer. */
 static void hpet_start_host_timer(struct hpet_timer *timer, uint64_t now)
 {
-	if (timer->armed && (timer->config & (TIMER_INTERRUPT | TIMER_LEVEL)))
+	bool needed = timer->armed && (timer->config & (TIMER_INTERRUPT | TIMER_LEVEL));
+
+	if (needed && vm_timers_wanted(timer->hpet->vm))
 		os_timer_start(&timer->timer, periodic_deadline(&timer->schedule, now));
 	else
 		(void)os_timer_try_cancel(&timer->timer);
@@ -137,8 +140,9 @@ static void hpet_arm_timer(struct hpet_timer *timer, uint64_t now)
 
 	timer->armed = hpet_is_enabled(hpet) && period && delta <= DELTA_MAX;
 	if (timer->armed)
-		periodic_start(&timer->schedule, counted_ns + delta * TICK_NS - period * TICK_NS,
-			       period, HPET_HZ);
+		periodic_start_device(&timer->schedule,
+				      counted_ns + delta * TICK_NS - period * TICK_NS, period,
+				      HPET_HZ);
 	hpet_start_host_timer(timer, now);
 }
 
@@ -521,6 +525,19 @@ void hpet_stop(struct vm *vm)
 	os_spin_unlock(&hpet->lock, flags);
 	for (int i = 0; i < HPET_TIMERS; i++)
 		os_timer_cancel(&hpet->timer[i].timer);
+}
+
+void hpet_resume(struct vm *vm)
+{
+	struct hpet *hpet = vm->hpet;
+	unsigned long flags = os_spin_lock(&hpet->lock);
+	uint64_t now = os_now_ns();
+
+	for (int i = 0; i < HPET_TIMERS; i++) {
+		hpet_settle_match(&hpet->timer[i], now);
+		hpet_start_host_timer(&hpet->timer[i], now);
+	}
+	os_spin_unlock(&hpet->lock, flags);
 }
 
 void hpet_destroy(struct vm *vm)

@@ -26,6 +26,8 @@ int hpet_create(struct vm *vm);
 void hpet_destroy(struct vm *vm); /* sleep */
 void hpet_reset(struct vm *vm);
 void hpet_stop(struct vm *vm); /* No host timer runs until the guest programs one. sleep */
+/* Catch up, and arm the host timers that were left off (vm/timer.h). */
+void hpet_resume(struct vm *vm);
 
 /* The low half of the capabilities register, as VM_GET_HPET_CAPABILITIES reports it. */
 uint32_t hpet_capabilities(struct vm *vm);

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The schedule of a periodic interrupt; periodic.h says what is promised. */
 #include "dev/periodic.h"
+#include "vm/timer.h"
 
 void periodic_start(struct periodic *schedule, uint64_t start_ns, uint64_t period, uint64_t hz)
 {
 	schedule->start_ns = start_ns;
 	schedule->period = period;
 	schedule->hz = hz;
+	schedule->min_ns = PERIODIC_MIN_NS;
 	schedule->delivered = 0;
 	schedule->stuck = false;
+}
+
+void periodic_start_device(struct periodic *schedule, uint64_t start_ns, uint64_t period,
+			   uint64_t hz)
+{
+	periodic_start(schedule, start_ns, period, hz);
+	schedule->min_ns = max(vm_timer_min_ns, PERIODIC_MIN_NS);
 }
 
 uint64_t periodic_elapsed(const struct periodic *schedule, uint64_t now_ns)
@@ -53,7 +62,7 @@ void periodic_done(struct periodic *schedule, uint64_t now_ns, enum irq_outcome 
 	uint64_t last = periodic_last_tick(schedule, now_ns);
 
 	schedule->stuck = outcome == IRQ_COALESCED;
-	if (periodic_period_ns(schedule) < TIMER_MIN_NS || outcome == IRQ_IGNORED) {
+	if (periodic_period_ns(schedule) < schedule->min_ns || outcome == IRQ_IGNORED) {
 		schedule->delivered = last;
 		return;
 	}
@@ -70,7 +79,7 @@ uint64_t periodic_next_tick(const struct periodic *schedule, uint64_t now_ns)
 
 uint64_t periodic_deadline(const struct periodic *schedule, uint64_t now_ns)
 {
-	uint64_t earliest = now_ns + TIMER_MIN_NS;
+	uint64_t earliest = now_ns + schedule->min_ns;
 	uint64_t period = periodic_period_ns(schedule);
 	uint64_t deadline;
 
@@ -78,5 +87,5 @@ uint64_t periodic_deadline(const struct periodic *schedule, uint64_t now_ns)
 	if (periodic_due(schedule, now_ns))
 		return max(earliest, now_ns + (schedule->stuck ? period : period / 4));
 	deadline = periodic_tick_ns(schedule, schedule->delivered + 1);
-	return period < TIMER_MIN_NS ? max(earliest, deadline) : deadline;
+	return period < schedule->min_ns ? max(earliest, deadline) : deadline;
 }

@@ -4,6 +4,7 @@
  * and output at any moment follow from when it was started. A count written is in the
  * counter at once, where the chip takes until the next clock pulse.
  */
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "dev/periodic.h"
 #include "dev/pic.h"
@@ -100,9 +101,9 @@ static void pit_advance_channel(struct channel *channel, uint64_t now)
 	if (!count || now < channel->next_ns)
 		return;
 	passed = channel->next_low ? pit_high_ticks(count) : count;
-	periodic_start(&channel->schedule,
-		       channel->next_ns - clock_scale_up(passed, PIT_HZ, NS_PER_SECOND), count,
-		       PIT_HZ);
+	periodic_start_device(&channel->schedule,
+			      channel->next_ns - clock_scale_up(passed, PIT_HZ, NS_PER_SECOND),
+			      count, PIT_HZ);
 	channel->next_count = 0;
 }
 
@@ -186,7 +187,7 @@ static bool pit_channel_output(const struct channel *channel, uint64_t now)
 
 static void pit_start_channel(struct channel *channel, uint64_t now, uint64_t count)
 {
-	periodic_start(&channel->schedule, now, count, PIT_HZ);
+	periodic_start_device(&channel->schedule, now, count, PIT_HZ);
 	channel->next_count = 0;
 	channel->held = 0;
 	channel->half_written = false;
@@ -316,7 +317,7 @@ static bool pit_interrupts(const struct pit *pit)
 
 static void pit_arm_timer(struct pit *pit, uint64_t now)
 {
-	if (pit_interrupts(pit))
+	if (pit_interrupts(pit) && vm_timers_wanted(pit->vm))
 		os_timer_start(&pit->timer, periodic_deadline(&pit->channel[0].schedule, now));
 	else
 		(void)os_timer_try_cancel(&pit->timer);
@@ -508,7 +509,7 @@ static void pit_reset_channels(struct pit *pit)
 {
 	memset(pit->channel, 0, sizeof(pit->channel));
 	for (unsigned int i = 0; i < CHANNELS; i++)
-		periodic_start(&pit->channel[i].schedule, os_now_ns(), 65536, PIT_HZ);
+		periodic_start_device(&pit->channel[i].schedule, os_now_ns(), 65536, PIT_HZ);
 	pit->channel[0].gate = true;
 	pit->channel[1].gate = true;
 	pit->port61 = 0;
@@ -557,6 +558,17 @@ void pit_stop(struct vm *vm)
 	pit->channel[0].loaded = false;
 	os_spin_unlock(&pit->lock, flags);
 	os_timer_cancel(&pit->timer);
+}
+
+void pit_resume(struct vm *vm)
+{
+	struct pit *pit = vm->pit;
+	unsigned long flags = os_spin_lock(&pit->lock);
+	uint64_t now = os_now_ns();
+
+	pit_settle(pit, now);
+	pit_arm_timer(pit, now);
+	os_spin_unlock(&pit->lock, flags);
 }
 
 void pit_set_irq_masked(struct vm *vm, bool masked)

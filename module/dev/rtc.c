@@ -7,6 +7,7 @@
  * flags are brought up to date, when somebody looks; a host timer runs only while an
  * interrupt is enabled and not yet raised.
  */
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "dev/periodic.h"
 #include "dev/pic.h"
@@ -87,7 +88,7 @@ static void rtc_set_rate(struct rtc *rtc, uint64_t now)
 		rate += 7;
 	if (!rtc->periodic_on)
 		return;
-	periodic_start(&rtc->periodic, now, 1ull << (rate - 1), CRYSTAL_HZ);
+	periodic_start_device(&rtc->periodic, now, 1ull << (rate - 1), CRYSTAL_HZ);
 	rtc->periodic_at = periodic_deadline(&rtc->periodic, now);
 }
 
@@ -186,7 +187,7 @@ static void rtc_update_interrupt(struct rtc *rtc, uint64_t now)
 
 	rtc_update_line(rtc);
 	next = rtc_next_event(rtc, now);
-	if (next != UINT64_MAX)
+	if (next != UINT64_MAX && vm_timers_wanted(rtc->vm))
 		os_timer_start(&rtc->timer, next);
 	else
 		(void)os_timer_try_cancel(&rtc->timer);
@@ -422,6 +423,15 @@ void rtc_stop(struct vm *vm)
 	rtc->clock.bytes[RTC_REGISTER_B] &= (uint8_t)~B_INTERRUPTS;
 	os_spin_unlock(&rtc->lock, flags);
 	os_timer_cancel(&rtc->timer);
+}
+
+void rtc_resume(struct vm *vm)
+{
+	struct rtc *rtc = vm->rtc;
+	unsigned long flags = os_spin_lock(&rtc->lock);
+
+	rtc_settle_all(rtc, os_now_ns());
+	os_spin_unlock(&rtc->lock, flags);
 }
 
 void rtc_destroy(struct vm *vm)

@@ -21,6 +21,8 @@ void rtc_destroy(struct vm *vm); /* sleep */
 /* What the RESET pin does: interrupts off; time and NVRAM stay. */
 void rtc_reset(struct vm *vm);
 void rtc_stop(struct vm *vm); /* No host timer runs until the guest programs one. sleep */
+/* Catch up, and arm the host timers that were left off (vm/timer.h). */
+void rtc_resume(struct vm *vm);
 
 /* One byte at port 0x70 (index) or 0x71 (data). Reading 0x70 gives 0xff. */
 uint8_t rtc_port_read(struct vm *vm, uint16_t port);

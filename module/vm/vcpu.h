@@ -139,7 +139,7 @@ struct vcpu {
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
 	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
 	struct os_thread thread; /* the owner while it runs the guest */
-	bool running;		 /* (o) a thread is in VM_RUN, though it may let others pass */
+	bool running; /* (a) a thread is in VM_RUN, locked or letting waiters pass; the owner writes */
 };
 
 /* --- ownership: lock.c ------------------------------------------------------ */

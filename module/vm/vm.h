@@ -83,6 +83,7 @@ struct vm {
 	struct hpet *hpet;	 /* (c) */
 	struct pmtimer *pmtimer; /* (c) */
 	struct rtc *rtc;	 /* (c) */
+	bool timers_off;	 /* (a) one has left a host timer off, vm/timer.h */
 };
 
 /* One more reference; the VM is returned. any */

@@ -12,6 +12,7 @@
 #include "dev/pmtimer.h"
 #include "dev/rtc.h"
 #include "fake_backend.h"
+#include "vm/timer.h"
 
 static struct vm *vm;
 static struct vcpu *cpu;
@@ -20,6 +21,7 @@ static void set_up(void)
 {
 	vm = fake_vm_create(2);
 	cpu = fake_vm_vcpu(vm, 0);
+	(void)vm_timers_enter(cpu);
 }
 
 static bool owns_port(uint16_t port)
@@ -225,6 +227,124 @@ TEST(stop_and_reset_silence_all_timers)
 	CHECK_EQ(pmtimer_read(vm), 0);
 	start_every_timer();
 	fake_vm_destroy(vm); /* aborts if one is left */
+}
+
+/* --- host timers and vCPUs in VM_RUN ------------------------------------------------- */
+
+/* How often host timers have expired in that time; gives up at 'limit'. */
+static unsigned int wakes_in(uint64_t ns, unsigned int limit)
+{
+	uint64_t end = os_now_ns() + ns;
+	unsigned int wakes = 0;
+
+	while (os_user_clock_next() <= end && wakes < limit) {
+		os_user_clock_advance(os_user_clock_next() - os_now_ns());
+		wakes++;
+	}
+	if (wakes < limit)
+		os_user_clock_advance(end - os_now_ns());
+	return wakes;
+}
+
+/* Registers as VM_SET_KERNEMU_DEV writes them: every HPET timer at 50 ns, RTC and 8254 as well. */
+static void arm_everything(void)
+{
+	uint64_t value = 1;
+
+	CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x10, true, 8, &value), 0);
+	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
+		value = 0x4c | (24 + n) << 9;
+		CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x100 + 0x20 * n, true, 8, &value), 0);
+		value = 1;
+		CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x108 + 0x20 * n, true, 8, &value), 0);
+	}
+	rtc_port_write(vm, 0x70, 10);
+	rtc_port_write(vm, 0x71, 0x23);
+	rtc_port_write(vm, 0x70, 11);
+	rtc_port_write(vm, 0x71, 0x72);
+	pit_port_write(vm, 0x43, 0x14);
+	pit_port_write(vm, 0x40, 2);
+}
+
+TEST(no_host_timer_without_a_vcpu_in_vm_run)
+{
+	set_up();
+	vm_timers_leave(cpu);
+	arm_everything();
+	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(wakes_in(10 * NS_PER_SECOND, 100), 0);
+	/* A vCPU enters: what is due comes at once, and the timers run. */
+	CHECK(!pic_pending(vm));
+	CHECK(vm_timers_enter(cpu));
+	device_resume_all(vm);
+	CHECK(!vm_timers_enter(cpu));
+	CHECK(os_user_timers() >= 1 + HPET_TIMERS);
+	rtc_port_write(vm, 0x70, 12);
+	CHECK_EQ(rtc_port_read(vm, 0x71), 0xd0);
+	fake_vm_destroy(vm);
+}
+
+/* What is armed when the last vCPU leaves expires once. */
+TEST(host_timers_stop_after_the_last_vcpu_has_left)
+{
+	unsigned int armed;
+
+	set_up();
+	arm_everything();
+	armed = os_user_timers();
+	CHECK_EQ(armed, 2 + HPET_TIMERS);
+	vm_timers_leave(cpu);
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= armed);
+	CHECK_EQ(os_user_timers(), 0);
+	/* It is the other vCPU that comes. */
+	CHECK(vm_timers_enter(fake_vm_vcpu(vm, 1)));
+	device_resume_all(vm);
+	CHECK(os_user_timers() >= 1 + HPET_TIMERS);
+	vm_timers_leave(fake_vm_vcpu(vm, 1));
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= armed);
+	CHECK_EQ(os_user_timers(), 0);
+	fake_vm_destroy(vm);
+}
+
+/* 5,000 times a second each, unless the parameter says otherwise. */
+TEST(host_timers_have_a_shortest_period)
+{
+	set_up();
+	CHECK_EQ(vm_timer_min_ns, 200000);
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 20000) <= (2 + HPET_TIMERS) * 501);
+	vm_timer_min_ns = 1000000;
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 20000) <= (2 + HPET_TIMERS) * 101);
+	vm_timer_min_ns = 0; /* not below what a local APIC's may have */
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 60000) <= (2 + HPET_TIMERS) * 5001);
+	vm_timer_min_ns = 200000;
+	fake_vm_destroy(vm);
+}
+
+static unsigned int timers_in_guest;
+
+static enum exit_action note_timers(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)entry;
+	timers_in_guest = os_user_timers();
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
+}
+
+TEST(vm_run_arms_what_was_left_off)
+{
+	set_up();
+	vm_timers_leave(cpu);
+	arm_everything();
+	fake_vcpu(cpu)->guest = note_timers;
+	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(vcpu_run(cpu), 0);
+	CHECK(timers_in_guest >= 1 + HPET_TIMERS);
+	CHECK(!cpu->running);
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= timers_in_guest);
+	CHECK_EQ(os_user_timers(), 0);
+	fake_vm_destroy(vm);
 }
 
 /* --- what the timers share --------------------------------------------------------- */
