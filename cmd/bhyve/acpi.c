@@ -401,23 +401,32 @@ static uint32_t write_fadt(struct writer *writer, uint32_t facs, uint32_t dsdt)
 	return address;
 }
 
-static void write_processors(struct writer *writer, unsigned cpus)
+static void write_processor(struct writer *writer, uint32_t uid, uint32_t apic_id)
 {
-	for (unsigned id = 0; id < cpus && id < XAPIC_IDS; id++) {
-		struct madt_local_apic entry = { 0, sizeof(entry), (uint8_t)id, (uint8_t)id,
-						 MADT_ENABLED };
+	struct madt_local_apic xapic = { 0, sizeof(xapic), (uint8_t)uid, (uint8_t)apic_id,
+					 MADT_ENABLED };
+	struct madt_x2apic x2apic = { 9, sizeof(x2apic), 0, apic_id, MADT_ENABLED, uid };
 
-		append(writer, &entry, sizeof(entry), 1);
-	}
-	for (unsigned id = XAPIC_IDS; id < cpus; id++) {
-		struct madt_x2apic entry = { 9, sizeof(entry), 0, id, MADT_ENABLED, id };
+	if (apic_id < XAPIC_IDS)
+		append(writer, &xapic, sizeof(xapic), 1);
+	else
+		append(writer, &x2apic, sizeof(x2apic), 1);
+}
 
-		append(writer, &entry, sizeof(entry), 1);
-	}
+static uint32_t apic_id(const struct acpi_machine *machine, unsigned cpu)
+{
+	return vm_topology_apic_id(&machine->topology, cpu);
+}
+
+/* IDs rise with the number, so that those that fit the xAPIC come first. */
+static void write_processors(struct writer *writer, const struct acpi_machine *machine)
+{
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
+		write_processor(writer, cpu, apic_id(machine, cpu));
 }
 
 /* The PIT is wired to input 2, and the SCI is not edge triggered as ISA's are. */
-static void write_interrupts(struct writer *writer, unsigned cpus)
+static void write_interrupts(struct writer *writer, const struct acpi_machine *machine)
 {
 	struct madt_ioapic ioapic = { 1, sizeof(ioapic), 0, 0, IOAPIC_BASE, 0 };
 	struct madt_override pit = { 2, sizeof(pit), 0, PIT_IRQ, PIT_IOAPIC_PIN, 0 };
@@ -430,11 +439,11 @@ static void write_interrupts(struct writer *writer, unsigned cpus)
 	append(writer, &pit, sizeof(pit), 1);
 	append(writer, &sci, sizeof(sci), 1);
 	append(writer, &nmi, sizeof(nmi), 1);
-	if (cpus > XAPIC_IDS)
+	if (apic_id(machine, machine->cpus - 1) >= XAPIC_IDS)
 		append(writer, &nmi2, sizeof(nmi2), 1);
 }
 
-static uint32_t write_madt(struct writer *writer, unsigned cpus)
+static uint32_t write_madt(struct writer *writer, const struct acpi_machine *machine)
 {
 	struct madt madt = {
 		.header = make_header("APIC", sizeof(madt), 4),
@@ -443,8 +452,8 @@ static uint32_t write_madt(struct writer *writer, unsigned cpus)
 	};
 	uint32_t address = append(writer, &madt, sizeof(madt), 16);
 
-	write_processors(writer, cpus);
-	write_interrupts(writer, cpus);
+	write_processors(writer, machine);
+	write_interrupts(writer, machine);
 	finish(writer, address);
 	return address;
 }
@@ -545,7 +554,7 @@ int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 	facs = write_facs(&writer);
 	dsdt = append(&writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
 	tables[0] = write_fadt(&writer, facs, dsdt);
-	tables[1] = write_madt(&writer, machine->cpus);
+	tables[1] = write_madt(&writer, machine);
 	tables[2] = write_hpet(&writer, machine->hpet_id);
 	tables[3] = write_mcfg(&writer);
 	rsdt = write_roots(&writer, tables, 4, &xsdt);

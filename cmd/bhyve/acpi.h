@@ -10,11 +10,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <vmm/topology.h>
 #include <vmmapi.h>
 
 /* What the tables tell of this machine. */
 struct acpi_machine {
 	unsigned cpus;
+	struct vm_cpu_topology topology; /* says their APIC IDs */
 	bool com1;
 	bool com2;
 	bool fwcfg;

@@ -88,14 +88,27 @@ static unsigned read_maxcpu(void)
 	return maxcpu;
 }
 
+static struct vm_cpu_topology topology_of(const struct options *options)
+{
+	return (struct vm_cpu_topology){
+		.sockets = (uint16_t)options->sockets,
+		.cores = (uint16_t)options->cores,
+		.threads = (uint16_t)options->threads,
+	};
+}
+
 static void set_topology(struct vmctx *ctx, const struct options *options)
 {
+	struct vm_cpu_topology topology = topology_of(options);
 	unsigned maxcpu = read_maxcpu();
 
 	if (options->cpus > maxcpu)
 		fatal("-c %u: hw.vmm.maxcpu allows %u CPUs", options->cpus, maxcpu);
 	if (options->cpus > XAPIC_CPUS && !options->x2apic)
 		fatal("-c %u: more than %u CPUs need -x", options->cpus, XAPIC_CPUS);
+	if (vm_topology_apic_id(&topology, options->cpus - 1) >= XAPIC_CPUS && !options->x2apic)
+		fatal("-c %u: APIC IDs above %u, as with this topology, need -x", options->cpus,
+		      XAPIC_CPUS - 1);
 	if (vm_set_topology(ctx, (uint16_t)options->sockets, (uint16_t)options->cores,
 			    (uint16_t)options->threads, 0))
 		fatal("-c %u: %s", options->cpus, strerror(errno));
@@ -170,6 +183,7 @@ static void add_tables(struct vmctx *ctx, const struct options *options, const u
 {
 	struct acpi_machine machine = {
 		.cpus = options->cpus,
+		.topology = topology_of(options),
 		.com1 = options->com[0].present,
 		.com2 = options->com[1].present,
 		.fwcfg = options->fwcfg,

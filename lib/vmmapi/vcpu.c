@@ -3,6 +3,8 @@
  * One virtual CPU: its handle, running it, holding it, and who is active.
  */
 #include <errno.h>
+#include <limits.h>
+#include <vmm/topology.h>
 
 #include "internal.h"
 
@@ -119,6 +121,11 @@ int vm_restart_instruction(struct vcpu *vcpu)
 
 int vm_apicid2vcpu(struct vmctx *ctx, int apicid)
 {
-	(void)ctx;
-	return apicid;
+	struct vm_cpu_topology topology = { 0 };
+	uint32_t vcpu;
+
+	if (ioctl(ctx->fd, VM_GET_TOPOLOGY, &topology))
+		return -1;
+	vcpu = vm_topology_vcpu(&topology, (uint32_t)apicid);
+	return vcpu <= INT_MAX ? (int)vcpu : -1;
 }

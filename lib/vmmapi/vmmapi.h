@@ -254,7 +254,7 @@ int vm_restart_instruction(struct vcpu *vcpu);
 /* Gives all registers their values after power-on (SDM vol. 3, table 9-1). */
 int vcpu_reset(struct vcpu *vcpu);
 
-/* The vCPU whose local APIC has this initial ID: the same number. */
+/* The vCPU whose local APIC has this initial ID; -1 if none can, by the VM's topology. */
 int vm_apicid2vcpu(struct vmctx *ctx, int apicid);
 
 /*

@@ -823,6 +823,7 @@ static int ioctl_set_topology(struct vm *vm, struct vcpu *vcpu, void *arg)
 	vm->topology.cores = topology->cores;
 	vm->topology.threads = topology->threads;
 	cpuid_update(vm);
+	lapic_topology_changed(vm);
 	return 0;
 }
 

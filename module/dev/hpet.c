@@ -4,6 +4,7 @@
  * clock in units of 50 ns since it was enabled, so a comparator's match is an
  * exact moment of that clock.
  */
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "dev/hpet.h"
 #include "dev/ioapic.h"
@@ -65,7 +66,7 @@ struct hpet_timer {
 struct hpet {
 	struct vm *vm; /* constant */
 	struct os_spinlock lock;
-	uint32_t config;     /* written under lock, read atomically */
+	uint32_t config;     /* lock */
 	uint32_t status;     /* lock */
 	uint64_t counter;    /* lock; at counter_ns, or for as long as it is halted */
 	uint64_t counter_ns; /* lock */
@@ -74,93 +75,96 @@ struct hpet {
 
 /* --- counter and comparators; the lock is held --------------------------------------- */
 
-static bool enabled(const struct hpet *hpet)
+static bool hpet_is_enabled(const struct hpet *hpet)
 {
 	return hpet->config & CONFIG_ENABLE;
 }
 
-static uint64_t counter_at(const struct hpet *hpet, uint64_t now)
+static uint64_t hpet_counter_at(const struct hpet *hpet, uint64_t now)
 {
-	if (!enabled(hpet))
+	if (!hpet_is_enabled(hpet))
 		return hpet->counter;
 	return hpet->counter + (now - hpet->counter_ns) / TICK_NS;
 }
 
-static uint64_t value_mask(const struct hpet_timer *timer)
+static uint64_t hpet_value_mask(const struct hpet_timer *timer)
 {
 	return timer->config & TIMER_32BIT ? UINT32_MAX : UINT64_MAX;
 }
 
-static bool is_periodic(const struct hpet_timer *timer)
+static bool hpet_is_periodic(const struct hpet_timer *timer)
 {
 	return timer->config & TIMER_PERIODIC;
 }
 
 /* In periodic mode the comparator moves on by the period with each match. */
-static uint64_t comparator_at(const struct hpet_timer *timer, uint64_t now)
+static uint64_t hpet_comparator_at(const struct hpet_timer *timer, uint64_t now)
 {
 	uint64_t value = timer->comparator;
 
-	if (timer->armed && is_periodic(timer)) {
+	if (timer->armed && hpet_is_periodic(timer)) {
 		uint64_t matches = periodic_elapsed(&timer->schedule, now) / timer->schedule.period;
 
 		value += matches * timer->schedule.period;
 	}
-	return value & value_mask(timer);
+	return value & hpet_value_mask(timer);
 }
 
 /* Ticks between matches: a 32-bit one-shot matches at each wrap. 0: only one match. */
-static uint64_t match_period(const struct hpet_timer *timer)
+static uint64_t hpet_match_period(const struct hpet_timer *timer)
 {
-	if (is_periodic(timer))
-		return min(timer->period & value_mask(timer), DELTA_MAX);
+	if (hpet_is_periodic(timer))
+		return min(timer->period & hpet_value_mask(timer), DELTA_MAX);
 	return timer->config & TIMER_32BIT ? 1ull << 32 : DELTA_MAX;
 }
 
 /* Only an enabled interrupt, or a status bit somebody may poll, needs the host's timer. */
-static void start_timer(struct hpet_timer *timer, uint64_t now)
+static void hpet_start_host_timer(struct hpet_timer *timer, uint64_t now)
 {
-	if (timer->armed && (timer->config & (TIMER_INTERRUPT | TIMER_LEVEL)))
+	bool needed = timer->armed && (timer->config & (TIMER_INTERRUPT | TIMER_LEVEL));
+
+	if (needed && vm_timers_wanted(timer->hpet->vm))
 		os_timer_start(&timer->timer, periodic_deadline(&timer->schedule, now));
 	else
 		(void)os_timer_try_cancel(&timer->timer);
 }
 
 /* Find the next match anew, after a change of anything it depends on. */
-static void arm(struct hpet_timer *timer, uint64_t now)
+static void hpet_arm_timer(struct hpet_timer *timer, uint64_t now)
 {
 	struct hpet *hpet = timer->hpet;
-	uint64_t period = match_period(timer);
-	uint64_t counter = counter_at(hpet, now);
-	uint64_t delta = (timer->comparator - counter) & value_mask(timer);
+	uint64_t period = hpet_match_period(timer);
+	uint64_t counter = hpet_counter_at(hpet, now);
+	uint64_t delta = (timer->comparator - counter) & hpet_value_mask(timer);
 	uint64_t counted_ns = hpet->counter_ns + (counter - hpet->counter) * TICK_NS;
 
-	timer->armed = enabled(hpet) && period && delta <= DELTA_MAX;
+	timer->armed = hpet_is_enabled(hpet) && period && delta <= DELTA_MAX;
 	if (timer->armed)
-		periodic_start(&timer->schedule, counted_ns + delta * TICK_NS - period * TICK_NS,
-			       period, HPET_HZ);
-	start_timer(timer, now);
+		periodic_start_device(&timer->schedule,
+				      counted_ns + delta * TICK_NS - period * TICK_NS, period,
+				      HPET_HZ);
+	hpet_start_host_timer(timer, now);
 }
 
 /* --- interrupts; the lock is held --------------------------------------------------------- */
 
-static bool is_legacy(const struct hpet_timer *timer)
+static bool hpet_uses_legacy_irq(const struct hpet_timer *timer)
 {
 	return (timer->hpet->config & CONFIG_LEGACY) && timer->number < 2;
 }
 
-/* Timers 0 and 1 take the place of the 8254 and of the RTC. */
-static int legacy_irq(const struct hpet_timer *timer)
+/* Legacy replacement: timer 0 drives IRQ 0 in place of the 8254, timer 1 IRQ 8 in place of the RTC. */
+static int hpet_legacy_irq(const struct hpet_timer *timer)
 {
 	return timer->number == 0 ? 0 : 8;
 }
 
-static bool routable(const struct hpet_timer *timer)
+static bool hpet_is_routable(const struct hpet_timer *timer)
 {
 	return TIMER_ROUTES >> TIMER_ROUTE(timer->config) & 1;
 }
 
-static void drive_line(struct hpet_timer *timer, bool high)
+static void hpet_drive_line(struct hpet_timer *timer, bool high)
 {
 	struct vm *vm = timer->hpet->vm;
 
@@ -168,8 +172,8 @@ static void drive_line(struct hpet_timer *timer, bool high)
 		return;
 	timer->line = high;
 	if (high) {
-		timer->line_isa = is_legacy(timer);
-		timer->line_number = timer->line_isa ? legacy_irq(timer) :
+		timer->line_isa = hpet_uses_legacy_irq(timer);
+		timer->line_number = timer->line_isa ? hpet_legacy_irq(timer) :
 						       TIMER_ROUTE(timer->config);
 	}
 	if (timer->line_isa)
@@ -180,88 +184,89 @@ static void drive_line(struct hpet_timer *timer, bool high)
 		(void)ioapic_deassert(vm, timer->line_number);
 }
 
-static bool wants_line(const struct hpet_timer *timer)
+static bool hpet_line_level(const struct hpet_timer *timer)
 {
 	if (!(timer->config & TIMER_LEVEL) || !(timer->config & TIMER_INTERRUPT))
 		return false;
 	if (!(timer->hpet->status >> timer->number & 1))
 		return false;
-	return is_legacy(timer) || (!(timer->config & TIMER_USES_MESSAGE) && routable(timer));
+	return hpet_uses_legacy_irq(timer) ||
+	       (!(timer->config & TIMER_USES_MESSAGE) && hpet_is_routable(timer));
 }
 
-static enum irq_outcome edge_interrupt(struct hpet_timer *timer)
+static enum irq_outcome hpet_edge_interrupt(struct hpet_timer *timer)
 {
 	struct vm *vm = timer->hpet->vm;
 
 	if (!(timer->config & TIMER_INTERRUPT))
 		return IRQ_IGNORED;
-	if (is_legacy(timer))
-		return isa_irq_pulse(vm, legacy_irq(timer));
+	if (hpet_uses_legacy_irq(timer))
+		return isa_irq_pulse(vm, hpet_legacy_irq(timer));
 	if (timer->config & TIMER_USES_MESSAGE) {
 		(void)lapic_msi(vm, timer->message >> 32, (uint32_t)timer->message);
 		return IRQ_DELIVERED;
 	}
-	if (!routable(timer))
+	if (!hpet_is_routable(timer))
 		return IRQ_IGNORED;
 	return ioapic_tick(vm, TIMER_ROUTE(timer->config));
 }
 
-static enum irq_outcome interrupt(struct hpet_timer *timer)
+static enum irq_outcome hpet_interrupt(struct hpet_timer *timer)
 {
 	uint32_t bit = 1u << timer->number;
 	bool pending = timer->hpet->status & bit;
 
 	if (!(timer->config & TIMER_LEVEL))
-		return edge_interrupt(timer);
+		return hpet_edge_interrupt(timer);
 	timer->hpet->status |= bit;
-	drive_line(timer, wants_line(timer));
+	hpet_drive_line(timer, hpet_line_level(timer));
 	if (!(timer->config & TIMER_INTERRUPT))
 		return IRQ_IGNORED;
 	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
 }
 
 /* Act on a match that has come to pass. */
-static void match(struct hpet_timer *timer, uint64_t now)
+static void hpet_settle_match(struct hpet_timer *timer, uint64_t now)
 {
 	enum irq_outcome outcome;
 
 	if (!timer->armed || !periodic_due(&timer->schedule, now))
 		return;
-	outcome = interrupt(timer);
+	outcome = hpet_interrupt(timer);
 	/* Only a periodic tick is worth repeating. */
-	if (!is_periodic(timer))
+	if (!hpet_is_periodic(timer))
 		outcome = IRQ_IGNORED;
 	periodic_done(&timer->schedule, now, outcome);
-	if (!is_periodic(timer))
+	if (!hpet_is_periodic(timer))
 		timer->armed = timer->config & TIMER_32BIT;
 }
 
 /* Before a change: what was due before it is due still. */
-static void disarm(struct hpet_timer *timer, uint64_t now)
+static void hpet_disarm_timer(struct hpet_timer *timer, uint64_t now)
 {
-	uint64_t comparator = comparator_at(timer, now);
+	uint64_t comparator = hpet_comparator_at(timer, now);
 
-	match(timer, now);
+	hpet_settle_match(timer, now);
 	timer->comparator = comparator;
 	timer->armed = false;
 }
 
-static void expired(struct os_timer *os_timer)
+static void hpet_timer_expired(struct os_timer *os_timer)
 {
 	struct hpet_timer *timer = container_of(os_timer, struct hpet_timer, timer);
 	struct hpet *hpet = timer->hpet;
 	unsigned long flags = os_spin_lock(&hpet->lock);
 	uint64_t now = os_now_ns();
 
-	match(timer, now);
-	start_timer(timer, now);
+	hpet_settle_match(timer, now);
+	hpet_start_host_timer(timer, now);
 	os_spin_unlock(&hpet->lock, flags);
 }
 
 /* --- registers; the lock is held --------------------------------------------------------- */
 
 /* The timer an offset belongs to, NULL if there is none. */
-static struct hpet_timer *find_timer(struct hpet *hpet, uint32_t offset)
+static struct hpet_timer *hpet_find_timer(struct hpet *hpet, uint32_t offset)
 {
 	uint32_t number = (offset - REGISTER_TIMERS) / 0x20;
 
@@ -270,13 +275,13 @@ static struct hpet_timer *find_timer(struct hpet *hpet, uint32_t offset)
 	return &hpet->timer[number];
 }
 
-static uint64_t read_timer(const struct hpet_timer *timer, uint32_t offset, uint64_t now)
+static uint64_t hpet_read_timer(const struct hpet_timer *timer, uint32_t offset, uint64_t now)
 {
 	switch (offset & 0x1f) {
 	case TIMER_CONFIG:
 		return TIMER_CAPABILITIES | (timer->config & ~TIMER_SET_VALUE);
 	case TIMER_COMPARATOR:
-		return comparator_at(timer, now);
+		return hpet_comparator_at(timer, now);
 	case TIMER_MESSAGE:
 		return timer->message;
 	default:
@@ -285,12 +290,12 @@ static uint64_t read_timer(const struct hpet_timer *timer, uint32_t offset, uint
 }
 
 /* 'offset' is a multiple of 8. */
-static uint64_t read_register(struct hpet *hpet, uint32_t offset, uint64_t now)
+static uint64_t hpet_read_register(struct hpet *hpet, uint32_t offset, uint64_t now)
 {
-	struct hpet_timer *timer = find_timer(hpet, offset);
+	struct hpet_timer *timer = hpet_find_timer(hpet, offset);
 
 	if (timer)
-		return read_timer(timer, offset, now);
+		return hpet_read_timer(timer, offset, now);
 	switch (offset) {
 	case REGISTER_CAPABILITIES:
 		return PERIOD_FS << 32 | CAPABILITIES;
@@ -299,24 +304,24 @@ static uint64_t read_register(struct hpet *hpet, uint32_t offset, uint64_t now)
 	case REGISTER_STATUS:
 		return hpet->status;
 	case REGISTER_COUNTER:
-		return counter_at(hpet, now);
+		return hpet_counter_at(hpet, now);
 	default:
 		return 0;
 	}
 }
 
-static void write_timer_config(struct hpet_timer *timer, uint64_t value, uint64_t now)
+static void hpet_write_timer_config(struct hpet_timer *timer, uint64_t value, uint64_t now)
 {
-	disarm(timer, now);
-	drive_line(timer, false);
+	hpet_disarm_timer(timer, now);
+	hpet_drive_line(timer, false);
 	timer->config = value & TIMER_WRITABLE;
 	if (!(timer->config & TIMER_LEVEL))
 		timer->hpet->status &= ~(1u << timer->number);
-	drive_line(timer, wants_line(timer));
-	arm(timer, now);
+	hpet_drive_line(timer, hpet_line_level(timer));
+	hpet_arm_timer(timer, now);
 }
 
-static uint64_t merge(uint64_t old, uint64_t value, uint64_t mask)
+static uint64_t hpet_merge_bytes(uint64_t old, uint64_t value, uint64_t mask)
 {
 	return (old & ~mask) | (value & mask);
 }
@@ -325,29 +330,30 @@ static uint64_t merge(uint64_t old, uint64_t value, uint64_t mask)
  * In periodic mode a write is the period, and with SET_VALUE, which lasts for one
  * write, the first match as well (2.3.9.2.2).
  */
-static void write_comparator(struct hpet_timer *timer, uint64_t value, uint64_t mask, uint64_t now)
+static void hpet_write_comparator(struct hpet_timer *timer, uint64_t value, uint64_t mask,
+				  uint64_t now)
 {
-	disarm(timer, now);
-	if (!is_periodic(timer) || (timer->config & TIMER_SET_VALUE))
-		timer->comparator = merge(timer->comparator, value, mask);
-	if (is_periodic(timer))
-		timer->period = merge(timer->period, value, mask);
+	hpet_disarm_timer(timer, now);
+	if (!hpet_is_periodic(timer) || (timer->config & TIMER_SET_VALUE))
+		timer->comparator = hpet_merge_bytes(timer->comparator, value, mask);
+	if (hpet_is_periodic(timer))
+		timer->period = hpet_merge_bytes(timer->period, value, mask);
 	timer->config &= ~TIMER_SET_VALUE;
-	arm(timer, now);
+	hpet_arm_timer(timer, now);
 }
 
-static void write_timer(struct hpet_timer *timer, uint32_t offset, uint64_t value, uint64_t mask,
-			uint64_t now)
+static void hpet_write_timer(struct hpet_timer *timer, uint32_t offset, uint64_t value,
+			     uint64_t mask, uint64_t now)
 {
 	switch (offset & 0x1f) {
 	case TIMER_CONFIG:
-		write_timer_config(timer, merge(timer->config, value, mask), now);
+		hpet_write_timer_config(timer, hpet_merge_bytes(timer->config, value, mask), now);
 		break;
 	case TIMER_COMPARATOR:
-		write_comparator(timer, value, mask, now);
+		hpet_write_comparator(timer, value, mask, now);
 		break;
 	case TIMER_MESSAGE:
-		timer->message = merge(timer->message, value, mask);
+		timer->message = hpet_merge_bytes(timer->message, value, mask);
 		break;
 	default:
 		break;
@@ -355,80 +361,80 @@ static void write_timer(struct hpet_timer *timer, uint32_t offset, uint64_t valu
 }
 
 /* Everything that depends on counter or configuration is worked out anew around a change. */
-static void disarm_all(struct hpet *hpet, uint64_t now)
+static void hpet_disarm_all(struct hpet *hpet, uint64_t now)
 {
 	for (int i = 0; i < HPET_TIMERS; i++) {
-		disarm(&hpet->timer[i], now);
-		drive_line(&hpet->timer[i], false);
+		hpet_disarm_timer(&hpet->timer[i], now);
+		hpet_drive_line(&hpet->timer[i], false);
 	}
 }
 
-static void arm_all(struct hpet *hpet, uint64_t now)
+static void hpet_arm_all(struct hpet *hpet, uint64_t now)
 {
 	for (int i = 0; i < HPET_TIMERS; i++) {
-		drive_line(&hpet->timer[i], wants_line(&hpet->timer[i]));
-		arm(&hpet->timer[i], now);
+		hpet_drive_line(&hpet->timer[i], hpet_line_level(&hpet->timer[i]));
+		hpet_arm_timer(&hpet->timer[i], now);
 	}
 }
 
-static void write_config(struct hpet *hpet, uint64_t value, uint64_t now)
+static void hpet_write_config(struct hpet *hpet, uint64_t value, uint64_t now)
 {
 	bool legacy = value & CONFIG_LEGACY;
 	uint32_t config = value & (CONFIG_ENABLE | CONFIG_LEGACY);
 
 	if (config == hpet->config)
 		return;
-	disarm_all(hpet, now);
-	hpet->counter = counter_at(hpet, now);
+	hpet_disarm_all(hpet, now);
+	hpet->counter = hpet_counter_at(hpet, now);
 	hpet->counter_ns = now;
-	__atomic_store_n(&hpet->config, config, __ATOMIC_RELAXED);
+	hpet->config = config;
 	pit_set_irq_masked(hpet->vm, legacy);
 	rtc_set_irq_masked(hpet->vm, legacy);
-	arm_all(hpet, now);
+	hpet_arm_all(hpet, now);
 }
 
-static void write_counter(struct hpet *hpet, uint64_t value, uint64_t mask, uint64_t now)
+static void hpet_write_counter(struct hpet *hpet, uint64_t value, uint64_t mask, uint64_t now)
 {
-	disarm_all(hpet, now);
-	hpet->counter = merge(counter_at(hpet, now), value, mask);
+	hpet_disarm_all(hpet, now);
+	hpet->counter = hpet_merge_bytes(hpet_counter_at(hpet, now), value, mask);
 	hpet->counter_ns = now;
-	arm_all(hpet, now);
+	hpet_arm_all(hpet, now);
 }
 
 /* Write 1 to clear. */
-static void write_status(struct hpet *hpet, uint64_t value)
+static void hpet_write_status(struct hpet *hpet, uint64_t value)
 {
 	hpet->status &= ~(uint32_t)value;
 	for (int i = 0; i < HPET_TIMERS; i++)
-		drive_line(&hpet->timer[i], wants_line(&hpet->timer[i]));
+		hpet_drive_line(&hpet->timer[i], hpet_line_level(&hpet->timer[i]));
 }
 
 /* 'offset' is a multiple of 8; the bytes of 'mask' are written. */
-static void write_register(struct hpet *hpet, uint32_t offset, uint64_t value, uint64_t mask,
-			   uint64_t now)
+static void hpet_write_register(struct hpet *hpet, uint32_t offset, uint64_t value, uint64_t mask,
+				uint64_t now)
 {
-	struct hpet_timer *timer = find_timer(hpet, offset);
+	struct hpet_timer *timer = hpet_find_timer(hpet, offset);
 
 	if (timer) {
-		write_timer(timer, offset, value, mask, now);
+		hpet_write_timer(timer, offset, value, mask, now);
 		return;
 	}
 	switch (offset) {
 	case REGISTER_CONFIG:
-		write_config(hpet, merge(hpet->config, value, mask), now);
+		hpet_write_config(hpet, hpet_merge_bytes(hpet->config, value, mask), now);
 		break;
 	case REGISTER_STATUS:
-		write_status(hpet, value & mask);
+		hpet_write_status(hpet, value & mask);
 		break;
 	case REGISTER_COUNTER:
-		write_counter(hpet, value, mask, now);
+		hpet_write_counter(hpet, value, mask, now);
 		break;
 	default:
 		break;
 	}
 }
 
-static uint64_t size_mask(unsigned int size)
+static uint64_t hpet_size_mask(unsigned int size)
 {
 	return size < 8 ? BIT_ULL(size * 8) - 1 : UINT64_MAX;
 }
@@ -439,12 +445,12 @@ void hpet_mmio_read(struct vm *vm, uint32_t offset, unsigned int size, uint64_t 
 	unsigned long flags = os_spin_lock(&hpet->lock);
 	uint64_t now = os_now_ns();
 	unsigned int shift = (offset & 7) * 8;
-	uint64_t contents = read_register(hpet, offset & ~7u, now) >> shift;
+	uint64_t contents = hpet_read_register(hpet, offset & ~7u, now) >> shift;
 
 	if (shift)
-		contents |= read_register(hpet, (offset & ~7u) + 8, now) << (64 - shift);
+		contents |= hpet_read_register(hpet, (offset & ~7u) + 8, now) << (64 - shift);
 	os_spin_unlock(&hpet->lock, flags);
-	*value = contents & size_mask(size);
+	*value = contents & hpet_size_mask(size);
 }
 
 void hpet_mmio_write(struct vm *vm, uint32_t offset, unsigned int size, uint64_t value)
@@ -453,12 +459,12 @@ void hpet_mmio_write(struct vm *vm, uint32_t offset, unsigned int size, uint64_t
 	unsigned long flags = os_spin_lock(&hpet->lock);
 	uint64_t now = os_now_ns();
 	unsigned int shift = (offset & 7) * 8;
-	uint64_t mask = size_mask(size);
+	uint64_t mask = hpet_size_mask(size);
 
-	write_register(hpet, offset & ~7u, value << shift, mask << shift, now);
+	hpet_write_register(hpet, offset & ~7u, value << shift, mask << shift, now);
 	if (shift && mask >> (64 - shift))
-		write_register(hpet, (offset & ~7u) + 8, value >> (64 - shift),
-			       mask >> (64 - shift), now);
+		hpet_write_register(hpet, (offset & ~7u) + 8, value >> (64 - shift),
+				    mask >> (64 - shift), now);
 	os_spin_unlock(&hpet->lock, flags);
 }
 
@@ -466,11 +472,6 @@ uint32_t hpet_capabilities(struct vm *vm)
 {
 	(void)vm;
 	return CAPABILITIES;
-}
-
-bool hpet_legacy(struct vm *vm)
-{
-	return __atomic_load_n(&vm->hpet->config, __ATOMIC_RELAXED) & CONFIG_LEGACY;
 }
 
 /* --- life ------------------------------------------------------------------------------- */
@@ -487,7 +488,7 @@ int hpet_create(struct vm *vm)
 		hpet->timer[i].hpet = hpet;
 		hpet->timer[i].number = i;
 		hpet->timer[i].comparator = UINT64_MAX;
-		os_timer_init(&hpet->timer[i].timer, expired);
+		os_timer_init(&hpet->timer[i].timer, hpet_timer_expired);
 	}
 	vm->hpet = hpet;
 	return 0;
@@ -499,11 +500,11 @@ void hpet_reset(struct vm *vm)
 	unsigned long flags = os_spin_lock(&hpet->lock);
 	uint64_t now = os_now_ns();
 
-	write_config(hpet, 0, now);
+	hpet_write_config(hpet, 0, now);
 	for (int i = 0; i < HPET_TIMERS; i++) {
 		struct hpet_timer *timer = &hpet->timer[i];
 
-		write_timer_config(timer, 0, now);
+		hpet_write_timer_config(timer, 0, now);
 		timer->comparator = UINT64_MAX;
 		timer->period = 0;
 		timer->message = 0;
@@ -524,6 +525,19 @@ void hpet_stop(struct vm *vm)
 	os_spin_unlock(&hpet->lock, flags);
 	for (int i = 0; i < HPET_TIMERS; i++)
 		os_timer_cancel(&hpet->timer[i].timer);
+}
+
+void hpet_resume(struct vm *vm)
+{
+	struct hpet *hpet = vm->hpet;
+	unsigned long flags = os_spin_lock(&hpet->lock);
+	uint64_t now = os_now_ns();
+
+	for (int i = 0; i < HPET_TIMERS; i++) {
+		hpet_settle_match(&hpet->timer[i], now);
+		hpet_start_host_timer(&hpet->timer[i], now);
+	}
+	os_spin_unlock(&hpet->lock, flags);
 }
 
 void hpet_destroy(struct vm *vm)

@@ -26,16 +26,16 @@ int hpet_create(struct vm *vm);
 void hpet_destroy(struct vm *vm); /* sleep */
 void hpet_reset(struct vm *vm);
 void hpet_stop(struct vm *vm); /* No host timer runs until the guest programs one. sleep */
+/* Catch up, and arm the host timers that were left off (vm/timer.h). */
+void hpet_resume(struct vm *vm);
 
-/* The low half of the capabilities register, as VM_GET_HPET_CAPABILITIES wants it. */
+/* The low half of the capabilities register, as VM_GET_HPET_CAPABILITIES reports it. */
 uint32_t hpet_capabilities(struct vm *vm);
-/* Legacy replacement is on: timers 0 and 1 have IRQ 0 and IRQ 8. Lock-free. */
-bool hpet_legacy(struct vm *vm);
 
 /*
  * Access of 'size' (1, 2, 4, 8) bytes at 'offset' below HPET_MMIO_SIZE, any alignment:
  * each register byte touched is read or written; bytes that reach beyond an
- * 8-byte register belong to the next. The specification asks for aligned 4 or 8.
+ * 8-byte register belong to the next. The specification requires aligned accesses of 4 or 8.
  */
 void hpet_mmio_read(struct vm *vm, uint32_t offset, unsigned int size, uint64_t *value);
 void hpet_mmio_write(struct vm *vm, uint32_t offset, unsigned int size, uint64_t value);

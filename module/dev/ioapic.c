@@ -57,15 +57,15 @@ void ioapic_destroy(struct vm *vm)
 	vm->ioapic = NULL;
 }
 
-/* A source whose asserts have been forgotten may ask again. */
-static void silence(struct ioapic_source *source)
+/* The pin has been reset: the source is low, and may assert it again. */
+static void ioapic_source_silence(struct ioapic_source *source)
 {
 	if (source->high)
 		(void)source->served(source);
 	source->high = false;
 }
 
-static void set_entry(struct ioapic *ioapic, unsigned int pin, uint64_t entry)
+static void ioapic_set_entry(struct ioapic *ioapic, unsigned int pin, uint64_t entry)
 {
 	__atomic_store_n(&ioapic->entry[pin], entry, __ATOMIC_RELAXED);
 }
@@ -76,30 +76,30 @@ void ioapic_reset(struct vm *vm)
 	unsigned long flags = os_spin_lock(&ioapic->lock);
 
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
-		set_entry(ioapic, pin, ENTRY_MASKED);
+		ioapic_set_entry(ioapic, pin, ENTRY_MASKED);
 	memset(ioapic->asserts, 0, sizeof(ioapic->asserts));
 	ioapic->select = 0;
 	ioapic->id = 0;
 	for (struct ioapic_source *source = ioapic->sources; source; source = source->next)
-		silence(source);
+		ioapic_source_silence(source);
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
 /* --- delivery; the lock is held ------------------------------------------------ */
 
 /* Only Fixed and Lowest can be level-triggered: the others have no EOI. */
-static bool is_level(uint64_t entry)
+static bool ioapic_is_level(uint64_t entry)
 {
 	return (entry & ENTRY_LEVEL) && ENTRY_DELIVERY(entry) <= LAPIC_LOWEST;
 }
 
-static enum irq_outcome send(struct ioapic *ioapic, unsigned int pin)
+static enum irq_outcome ioapic_send(struct ioapic *ioapic, unsigned int pin)
 {
 	uint64_t entry = ioapic->entry[pin];
 	struct lapic_message message = {
 		.destination = lapic_destination(ENTRY_DESTINATION(entry)),
 		.logical = entry & ENTRY_LOGICAL,
-		.level = is_level(entry),
+		.level = ioapic_is_level(entry),
 		.delivery = ENTRY_DELIVERY(entry),
 		.vector = entry & ENTRY_VECTOR,
 	};
@@ -111,37 +111,37 @@ static enum irq_outcome send(struct ioapic *ioapic, unsigned int pin)
 }
 
 /* The line of a level-triggered pin may need an interrupt. */
-static enum irq_outcome update_level(struct ioapic *ioapic, unsigned int pin)
+static enum irq_outcome ioapic_update_level(struct ioapic *ioapic, unsigned int pin)
 {
 	uint64_t entry = ioapic->entry[pin];
 	enum irq_outcome outcome;
 
-	if (!ioapic->asserts[pin] || (entry & ENTRY_MASKED) || !is_level(entry))
+	if (!ioapic->asserts[pin] || (entry & ENTRY_MASKED) || !ioapic_is_level(entry))
 		return IRQ_IGNORED;
 	if (entry & ENTRY_REMOTE_IRR)
 		return IRQ_COALESCED;
-	outcome = send(ioapic, pin);
+	outcome = ioapic_send(ioapic, pin);
 	/* Where nobody took it there will be no EOI: try again on the next occasion. */
 	if (outcome != IRQ_IGNORED)
-		set_entry(ioapic, pin, entry | ENTRY_REMOTE_IRR);
+		ioapic_set_entry(ioapic, pin, entry | ENTRY_REMOTE_IRR);
 	return outcome;
 }
 
-static enum irq_outcome raise_pin(struct ioapic *ioapic, unsigned int pin)
+static enum irq_outcome ioapic_raise_pin(struct ioapic *ioapic, unsigned int pin)
 {
 	uint64_t entry = ioapic->entry[pin];
 	bool rising = ioapic->asserts[pin] == 0;
 
 	if (ioapic->asserts[pin] < UINT32_MAX)
 		ioapic->asserts[pin]++;
-	if (is_level(entry))
-		return update_level(ioapic, pin);
+	if (ioapic_is_level(entry))
+		return ioapic_update_level(ioapic, pin);
 	if (entry & ENTRY_MASKED)
 		return IRQ_IGNORED;
-	return rising ? send(ioapic, pin) : IRQ_COALESCED;
+	return rising ? ioapic_send(ioapic, pin) : IRQ_COALESCED;
 }
 
-static void lower_pin(struct ioapic *ioapic, unsigned int pin)
+static void ioapic_lower_pin(struct ioapic *ioapic, unsigned int pin)
 {
 	if (ioapic->asserts[pin])
 		ioapic->asserts[pin]--;
@@ -157,7 +157,7 @@ int ioapic_assert(struct vm *vm, int pin)
 	if (pin < 0 || pin >= IOAPIC_PINS)
 		return -EINVAL;
 	flags = os_spin_lock(&ioapic->lock);
-	(void)raise_pin(ioapic, (unsigned int)pin);
+	(void)ioapic_raise_pin(ioapic, (unsigned int)pin);
 	os_spin_unlock(&ioapic->lock, flags);
 	return 0;
 }
@@ -170,7 +170,7 @@ int ioapic_deassert(struct vm *vm, int pin)
 	if (pin < 0 || pin >= IOAPIC_PINS)
 		return -EINVAL;
 	flags = os_spin_lock(&ioapic->lock);
-	lower_pin(ioapic, (unsigned int)pin);
+	ioapic_lower_pin(ioapic, (unsigned int)pin);
 	os_spin_unlock(&ioapic->lock, flags);
 	return 0;
 }
@@ -184,8 +184,8 @@ enum irq_outcome ioapic_tick(struct vm *vm, int pin)
 	if (pin < 0 || pin >= IOAPIC_PINS)
 		return IRQ_IGNORED;
 	flags = os_spin_lock(&ioapic->lock);
-	outcome = raise_pin(ioapic, (unsigned int)pin);
-	lower_pin(ioapic, (unsigned int)pin);
+	outcome = ioapic_raise_pin(ioapic, (unsigned int)pin);
+	ioapic_lower_pin(ioapic, (unsigned int)pin);
 	os_spin_unlock(&ioapic->lock, flags);
 	return outcome;
 }
@@ -198,26 +198,26 @@ int ioapic_pulse(struct vm *vm, int pin)
 	return 0;
 }
 
-static void ask_sources(struct ioapic *ioapic, unsigned int pin)
+static void ioapic_poll_sources(struct ioapic *ioapic, unsigned int pin)
 {
 	for (struct ioapic_source *source = ioapic->sources; source; source = source->next) {
 		if (source->pin != (int)pin || !source->high || !source->served(source))
 			continue;
 		source->high = false;
-		lower_pin(ioapic, pin);
+		ioapic_lower_pin(ioapic, pin);
 	}
 }
 
-static void end_of_interrupt(struct ioapic *ioapic, uint8_t vector)
+static void ioapic_end_interrupt(struct ioapic *ioapic, uint8_t vector)
 {
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
 		uint64_t entry = ioapic->entry[pin];
 
 		if (!(entry & ENTRY_REMOTE_IRR) || (entry & ENTRY_VECTOR) != vector)
 			continue;
-		set_entry(ioapic, pin, entry & ~ENTRY_REMOTE_IRR);
-		ask_sources(ioapic, pin);
-		(void)update_level(ioapic, pin);
+		ioapic_set_entry(ioapic, pin, entry & ~ENTRY_REMOTE_IRR);
+		ioapic_poll_sources(ioapic, pin);
+		(void)ioapic_update_level(ioapic, pin);
 	}
 }
 
@@ -226,7 +226,7 @@ void ioapic_eoi(struct vm *vm, uint8_t vector)
 	struct ioapic *ioapic = vm->ioapic;
 	unsigned long flags = os_spin_lock(&ioapic->lock);
 
-	end_of_interrupt(ioapic, vector);
+	ioapic_end_interrupt(ioapic, vector);
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
@@ -259,12 +259,12 @@ void ioapic_source_remove(struct vm *vm, struct ioapic_source *source)
 	if (*link)
 		*link = source->next;
 	if (source->high)
-		lower_pin(ioapic, (unsigned int)source->pin);
+		ioapic_lower_pin(ioapic, (unsigned int)source->pin);
 	source->high = false;
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
-/* On an edge-triggered pin, which nobody promises for such a source, it asks once. */
+/* Meant for level-triggered pins; on an edge-triggered one the source interrupts once. */
 void ioapic_source_raise(struct vm *vm, struct ioapic_source *source)
 {
 	struct ioapic *ioapic = vm->ioapic;
@@ -272,12 +272,12 @@ void ioapic_source_raise(struct vm *vm, struct ioapic_source *source)
 
 	if (!source->high) {
 		source->high = true;
-		(void)raise_pin(ioapic, (unsigned int)source->pin);
+		(void)ioapic_raise_pin(ioapic, (unsigned int)source->pin);
 	}
 	os_spin_unlock(&ioapic->lock, flags);
 }
 
-/* --- for others ---------------------------------------------------------------- */
+/* --- ExtINT ------------------------------------------------------------------ */
 
 bool ioapic_extint_routed(struct vcpu *vcpu)
 {
@@ -289,16 +289,9 @@ bool ioapic_extint_routed(struct vcpu *vcpu)
 			     entry & ENTRY_LOGICAL);
 }
 
-uint64_t ioapic_entry(struct vm *vm, unsigned int pin)
-{
-	struct ioapic *ioapic = vm->ioapic;
-
-	return pin < IOAPIC_PINS ? __atomic_load_n(&ioapic->entry[pin], __ATOMIC_RELAXED) : 0;
-}
-
 /* --- registers; the lock is held ------------------------------------------------ */
 
-static uint32_t read_register(const struct ioapic *ioapic)
+static uint32_t ioapic_read_register(const struct ioapic *ioapic)
 {
 	unsigned int index = ioapic->select - REGISTER_ENTRIES;
 
@@ -316,20 +309,20 @@ static uint32_t read_register(const struct ioapic *ioapic)
 }
 
 /* The 8259s' output may have been high before pin 0 became a way for it. */
-static void update_extint(struct vm *vm)
+static void ioapic_update_extint(struct vm *vm)
 {
+	struct vcpu *vcpu;
+
 	if (!pic_pending(vm))
 		return;
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu && ioapic_extint_routed(vcpu))
+	for_each_vcpu(vm, vcpu) {
+		if (ioapic_extint_routed(vcpu))
 			vcpu_request(vcpu, VCPU_REQ_EVENT);
 	}
 }
 
 /* Turning a pin to edge-triggered ends what it waits for, as guests rely on. */
-static void write_entry(struct ioapic *ioapic, unsigned int index, uint32_t value)
+static void ioapic_write_entry(struct ioapic *ioapic, unsigned int index, uint32_t value)
 {
 	unsigned int pin = index / 2;
 	unsigned int shift = index % 2 * 32;
@@ -337,22 +330,22 @@ static void write_entry(struct ioapic *ioapic, unsigned int index, uint32_t valu
 	uint64_t entry = ioapic->entry[pin];
 
 	entry = (entry & ~writable) | ((uint64_t)value << shift & writable);
-	if (!is_level(entry))
+	if (!ioapic_is_level(entry))
 		entry &= ~ENTRY_REMOTE_IRR;
-	set_entry(ioapic, pin, entry);
-	(void)update_level(ioapic, pin);
+	ioapic_set_entry(ioapic, pin, entry);
+	(void)ioapic_update_level(ioapic, pin);
 	if (pin == 0)
-		update_extint(ioapic->vm);
+		ioapic_update_extint(ioapic->vm);
 }
 
-static void write_register(struct ioapic *ioapic, uint32_t value)
+static void ioapic_write_register(struct ioapic *ioapic, uint32_t value)
 {
 	unsigned int index = ioapic->select - REGISTER_ENTRIES;
 
 	if (ioapic->select == REGISTER_ID)
 		ioapic->id = value & ID_MASK;
 	else if (index < 2 * IOAPIC_PINS)
-		write_entry(ioapic, index, value);
+		ioapic_write_entry(ioapic, index, value);
 }
 
 void ioapic_mmio_read(struct vm *vm, uint32_t offset, unsigned int size, uint64_t *value)
@@ -365,7 +358,7 @@ void ioapic_mmio_read(struct vm *vm, uint32_t offset, unsigned int size, uint64_
 	if (byte < 4 && (offset & ~15u) == IOREGSEL)
 		contents = ioapic->select >> byte * 8;
 	else if (byte < 4 && (offset & ~15u) == IOWIN)
-		contents = read_register(ioapic) >> byte * 8;
+		contents = ioapic_read_register(ioapic) >> byte * 8;
 	os_spin_unlock(&ioapic->lock, flags);
 	*value = size < 8 ? contents & (BIT_ULL(size * 8) - 1) : contents;
 }
@@ -378,8 +371,8 @@ void ioapic_mmio_write(struct vm *vm, uint32_t offset, unsigned int size, uint64
 	if (offset == IOREGSEL)
 		ioapic->select = value & 0xff;
 	else if (offset == IOWIN && size >= 4)
-		write_register(ioapic, (uint32_t)value);
+		ioapic_write_register(ioapic, (uint32_t)value);
 	else if (offset == IOEOI && size >= 4)
-		end_of_interrupt(ioapic, (uint8_t)value);
+		ioapic_end_interrupt(ioapic, (uint8_t)value);
 	os_spin_unlock(&ioapic->lock, flags);
 }

@@ -25,19 +25,19 @@ void ioapic_reset(struct vm *vm);
 
 /*
  * Drive a pin. Asserts are counted, as in FreeBSD: a pin shared by two sources
- * is low once both have let go. 'pulse' is an assert and a deassert.
+ * is low once both have deasserted it. 'pulse' is an assert and a deassert.
  * 0; -EINVAL: no such pin.
  */
 int ioapic_assert(struct vm *vm, int pin);
 int ioapic_deassert(struct vm *vm, int pin);
 int ioapic_pulse(struct vm *vm, int pin);
-/* A pulse for a source that wants to know what became of it. */
+/* A pulse that reports what became of the interrupt. */
 enum irq_outcome ioapic_tick(struct vm *vm, int pin);
 
 /*
- * A source that asks until the guest has served it: a device's own interrupt line.
+ * A source that stays asserted until the guest has served it: a device's interrupt line.
  * 'served' is called with the I/O APIC's lock held, in any context, when the guest
- * has finished an interrupt of the pin; it says whether the source has let go. If
+ * has finished an interrupt of the pin; it says whether the source is deasserted. If
  * not, the pin stays asserted and the interrupt comes again.
  */
 struct ioapic_source {
@@ -48,9 +48,9 @@ struct ioapic_source {
 };
 /* 0; -EINVAL: no such pin. any */
 int ioapic_source_add(struct vm *vm, struct ioapic_source *source, int pin);
-/* Lets go of the pin as well. 'served' is not called any more. any */
+/* Deasserts the pin as well. 'served' is not called any more. any */
 void ioapic_source_remove(struct vm *vm, struct ioapic_source *source);
-/* The source asks; nothing new if it does already. any */
+/* Assert the source; nothing new if it is already. any */
 void ioapic_source_raise(struct vm *vm, struct ioapic_source *source);
 
 /* A local APIC has finished a level-triggered interrupt: remote IRR, and the next one. */
@@ -65,8 +65,5 @@ bool ioapic_extint_routed(struct vcpu *vcpu);
  */
 void ioapic_mmio_read(struct vm *vm, uint32_t offset, unsigned int size, uint64_t *value);
 void ioapic_mmio_write(struct vm *vm, uint32_t offset, unsigned int size, uint64_t value);
-
-/* Redirection entry of a pin as the guest sees it, for tests and later for snapshots. */
-uint64_t ioapic_entry(struct vm *vm, unsigned int pin);
 
 #endif

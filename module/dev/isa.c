@@ -4,7 +4,7 @@
 #include "dev/pic.h"
 
 /* The timer's IRQ 0 is on pin 2, as the MADT of every PC says. */
-static int ioapic_pin(int irq)
+static int isa_ioapic_pin(int irq)
 {
 	return irq == 0 ? 2 : irq;
 }
@@ -13,7 +13,7 @@ static int ioapic_pin(int irq)
 enum irq_outcome isa_irq_pulse(struct vm *vm, int irq)
 {
 	enum irq_outcome pic = pic_tick(vm, irq);
-	enum irq_outcome ioapic = ioapic_tick(vm, ioapic_pin(irq));
+	enum irq_outcome ioapic = ioapic_tick(vm, isa_ioapic_pin(irq));
 
 	return min(pic, ioapic);
 }
@@ -22,9 +22,9 @@ void isa_irq_set(struct vm *vm, int irq, bool asserted)
 {
 	if (asserted) {
 		(void)pic_assert(vm, irq);
-		(void)ioapic_assert(vm, ioapic_pin(irq));
+		(void)ioapic_assert(vm, isa_ioapic_pin(irq));
 	} else {
 		(void)pic_deassert(vm, irq);
-		(void)ioapic_deassert(vm, ioapic_pin(irq));
+		(void)ioapic_deassert(vm, isa_ioapic_pin(irq));
 	}
 }

@@ -31,19 +31,19 @@ void lapic_destroy(struct vcpu *vcpu)
 }
 
 /* LDR of an APIC in x2APIC mode: cluster and place in it (SDM vol. 3, 10.12.10.2). */
-static uint32_t x2apic_ldr(uint32_t id)
+static uint32_t lapic_x2apic_ldr(uint32_t id)
 {
 	return id >> 4 << 16 | 1u << (id & 15);
 }
 
-static void update_mmio_base(struct lapic *lapic)
+static void lapic_update_mmio_base(struct lapic *lapic)
 {
 	bool mapped = (lapic->base & LAPIC_BASE_ENABLE) && !lapic_is_x2apic(lapic->base);
 
 	lapic->mmio_base = mapped ? lapic->base & BASE_ADDRESS : ~0ull;
 }
 
-static void forget_interrupts(struct lapic *lapic)
+static void lapic_forget_interrupts(struct lapic *lapic)
 {
 	__atomic_store_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&lapic->esr_pending, 0, __ATOMIC_SEQ_CST);
@@ -58,13 +58,13 @@ static void forget_interrupts(struct lapic *lapic)
 }
 
 /* Every register but ID, base and mode to its state after RESET. */
-static void reset_registers(struct lapic *lapic)
+static void lapic_reset_registers(struct lapic *lapic)
 {
-	forget_interrupts(lapic);
+	lapic_forget_interrupts(lapic);
 	lapic_timer_reset(lapic);
 	lapic_store(lapic->svr, SVR_RESET);
 	lapic_store(lapic->dfr, DFR_FLAT);
-	lapic_store(lapic->ldr, lapic_is_x2apic(lapic->base) ? x2apic_ldr(lapic->id) : 0);
+	lapic_store(lapic->ldr, lapic_is_x2apic(lapic->base) ? lapic_x2apic_ldr(lapic->id) : 0);
 	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
 		lapic_store(lapic->lvt[i], LVT_MASKED);
 	lapic->esr = 0;
@@ -74,20 +74,20 @@ static void reset_registers(struct lapic *lapic)
 }
 
 /* State after RESET but for the TPR, of which the back end has a part. */
-static void power_on(struct lapic *lapic)
+static void lapic_power_on(struct lapic *lapic)
 {
-	bool boot = lapic->id == 0;
+	bool boot = lapic->vcpu->id == 0;
 
 	lapic_store(lapic->base,
 		    LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (boot ? LAPIC_BASE_BSP : 0));
-	reset_registers(lapic);
-	update_mmio_base(lapic);
+	lapic_reset_registers(lapic);
+	lapic_update_mmio_base(lapic);
 	if (boot)
 		lapic_store(lapic->lvt[LAPIC_LVT_LINT0], (uint32_t)LAPIC_EXTINT << 8);
 }
 
 /* Who delivers interrupts may be another now: what is pending is looked at anew. */
-static void tell_backend(struct vcpu *vcpu)
+static void lapic_tell_backend(struct vcpu *vcpu)
 {
 	if (!backend->apic_mode_changed)
 		return;
@@ -96,11 +96,11 @@ static void tell_backend(struct vcpu *vcpu)
 }
 
 /* The registers and the mode may be others now. */
-static void mode_changed(struct vcpu *vcpu)
+static void lapic_mode_changed(struct vcpu *vcpu)
 {
-	update_mmio_base(vcpu->lapic);
+	lapic_update_mmio_base(vcpu->lapic);
 	lapic_show_registers(vcpu->lapic);
-	tell_backend(vcpu);
+	lapic_tell_backend(vcpu);
 }
 
 int lapic_create(struct vcpu *vcpu)
@@ -119,21 +119,36 @@ int lapic_create(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	lapic->vcpu = vcpu;
-	lapic->id = (uint32_t)vcpu->id;
+	lapic->id = vm_apic_id(vcpu->vm, (uint32_t)vcpu->id);
 	lapic_timer_init(lapic);
-	power_on(lapic);
+	lapic_power_on(lapic);
 	vcpu->lapic = lapic;
 	return 0;
+}
+
+/* In x2APIC mode the LDR follows from the ID. */
+void lapic_topology_changed(struct vm *vm)
+{
+	struct vcpu *vcpu;
+
+	for_each_vcpu(vm, vcpu) {
+		struct lapic *lapic = vcpu->lapic;
+
+		lapic_store(lapic->id, vm_apic_id(vm, (uint32_t)vcpu->id));
+		if (lapic_is_x2apic(lapic->base))
+			lapic_store(lapic->ldr, lapic_x2apic_ldr(lapic->id));
+		lapic_show_registers(lapic);
+	}
 }
 
 void lapic_reset(struct vcpu *vcpu, bool init)
 {
 	if (init)
-		reset_registers(vcpu->lapic);
+		lapic_reset_registers(vcpu->lapic);
 	else
-		power_on(vcpu->lapic);
+		lapic_power_on(vcpu->lapic);
 	lapic_set_tpr(vcpu, 0);
-	mode_changed(vcpu);
+	lapic_mode_changed(vcpu);
 }
 
 /* --- modes ---------------------------------------------------------------- */
@@ -157,9 +172,9 @@ int lapic_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
 	lapic->x2apic_allowed = state == X2APIC_ENABLED;
 	if (!lapic->x2apic_allowed && lapic_is_x2apic(lapic->base)) {
 		lapic_store(lapic->base, lapic->base & ~LAPIC_BASE_X2APIC);
-		reset_registers(lapic);
+		lapic_reset_registers(lapic);
 		lapic_set_tpr(vcpu, 0);
-		mode_changed(vcpu);
+		lapic_mode_changed(vcpu);
 	}
 	return 0;
 }
@@ -173,7 +188,7 @@ uint64_t lapic_get_base(struct vcpu *vcpu)
  * Disabled, xAPIC and x2APIC are the modes; x2APIC is entered from xAPIC only and
  * left to disabled only (SDM vol. 3, 10.12.5).
  */
-static bool mode_change_allowed(const struct lapic *lapic, uint64_t value)
+static bool lapic_mode_change_allowed(const struct lapic *lapic, uint64_t value)
 {
 	bool enable = value & LAPIC_BASE_ENABLE;
 	bool was_enabled = lapic->base & LAPIC_BASE_ENABLE;
@@ -191,16 +206,16 @@ int lapic_set_base(struct vcpu *vcpu, uint64_t value)
 
 	if (value & ~(BASE_ADDRESS | LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC | LAPIC_BASE_BSP))
 		return -EINVAL;
-	if (!mode_change_allowed(lapic, value))
+	if (!lapic_mode_change_allowed(lapic, value))
 		return -EINVAL;
 	lapic_store(lapic->base, value);
 	if (changed & LAPIC_BASE_ENABLE) {
-		reset_registers(lapic);
+		lapic_reset_registers(lapic);
 		lapic_set_tpr(vcpu, 0);
 	} else if (changed & LAPIC_BASE_X2APIC) {
-		lapic_store(lapic->ldr, x2apic_ldr(lapic->id));
+		lapic_store(lapic->ldr, lapic_x2apic_ldr(lapic->id));
 	}
-	mode_changed(vcpu);
+	lapic_mode_changed(vcpu);
 	/* Without an APIC the 8259s' output goes straight to the processor. */
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 	return 0;
@@ -218,7 +233,7 @@ void lapic_set_svr(struct lapic *lapic, uint32_t value)
 
 	lapic_store(lapic->svr, value);
 	if (changed)
-		tell_backend(lapic->vcpu);
+		lapic_tell_backend(lapic->vcpu);
 	if (value & SVR_ENABLE)
 		return;
 	for (int i = 0; i < LAPIC_LVT_COUNT; i++)
@@ -264,7 +279,7 @@ uint8_t lapic_ppr(struct lapic *lapic)
 
 /* --- requests ------------------------------------------------------------- */
 
-static void set_request(struct lapic *lapic, unsigned int word, uint32_t bits)
+static void lapic_set_request(struct lapic *lapic, unsigned int word, uint32_t bits)
 {
 	uint32_t *irr = &lapic_register(lapic, PAGE_IRR)[word * MAP_STRIDE];
 
@@ -285,12 +300,12 @@ enum irq_outcome lapic_set_irr(struct lapic *lapic, uint8_t vector)
 		return IRQ_IGNORED;
 	}
 	*vector_word(lapic, PAGE_TMR, vector) &= ~bit;
-	set_request(lapic, vector / 32, bit);
+	lapic_set_request(lapic, vector / 32, bit);
 	vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
 }
 
-/* Only the owner can raise the interrupt: leave that to absorb(). */
+/* Only the owner can raise the interrupt: leave that to lapic_absorb_words(). */
 void lapic_error(struct lapic *lapic, uint32_t bit)
 {
 	uint32_t old = __atomic_fetch_or(&lapic->esr_pending, bit, __ATOMIC_SEQ_CST);
@@ -302,7 +317,7 @@ void lapic_error(struct lapic *lapic, uint32_t bit)
 }
 
 /* A vector that is itself illegal would only be the next error. */
-static void raise_error_interrupt(struct lapic *lapic)
+static void lapic_raise_error_interrupt(struct lapic *lapic)
 {
 	uint32_t lvt = lapic->lvt[LAPIC_LVT_ERROR];
 
@@ -314,7 +329,7 @@ static void raise_error_interrupt(struct lapic *lapic)
  * Take what others have posted into IRR and TMR. The summary is cleared first: a
  * bit set behind our back sets it again.
  */
-static void absorb(struct lapic *lapic)
+static void lapic_absorb_words(struct lapic *lapic)
 {
 	uint32_t posted = __atomic_exchange_n(&lapic->posted, 0, __ATOMIC_SEQ_CST);
 
@@ -327,20 +342,20 @@ static void absorb(struct lapic *lapic)
 		edge = __atomic_exchange_n(&lapic->posted_edge[word], 0, __ATOMIC_SEQ_CST);
 		level = __atomic_exchange_n(&lapic->posted_level[word], 0, __ATOMIC_SEQ_CST);
 		*tmr = (*tmr & ~edge) | level;
-		set_request(lapic, word, edge | level);
+		lapic_set_request(lapic, word, edge | level);
 	}
 	if (posted & POSTED_ERROR)
-		raise_error_interrupt(lapic);
+		lapic_raise_error_interrupt(lapic);
 }
 
-static inline void absorb_posted(struct lapic *lapic)
+static inline void lapic_absorb_posted(struct lapic *lapic)
 {
 	if (unlikely(__atomic_load_n(&lapic->posted, __ATOMIC_ACQUIRE)))
-		absorb(lapic);
+		lapic_absorb_words(lapic);
 }
 
-/* A processor that shares the page may have requested more by itself (an IPI to itself). */
-static inline uint32_t requested_words(const struct lapic *lapic)
+/* Virtual interrupt delivery may have requested more in the page (a self-IPI). */
+static inline uint32_t lapic_requested_words(const struct lapic *lapic)
 {
 	return lapic->shared ? ALL_WORDS : lapic->requested;
 }
@@ -349,8 +364,8 @@ bool lapic_has_work(struct vcpu *vcpu)
 {
 	struct lapic *lapic = vcpu->lapic;
 
-	absorb_posted(lapic);
-	return requested_words(lapic) && (lapic->base & LAPIC_BASE_ENABLE);
+	lapic_absorb_posted(lapic);
+	return lapic_requested_words(lapic) && (lapic->base & LAPIC_BASE_ENABLE);
 }
 
 int lapic_highest_request(struct vcpu *vcpu)
@@ -359,7 +374,7 @@ int lapic_highest_request(struct vcpu *vcpu)
 
 	if (!lapic_has_work(vcpu))
 		return -1;
-	return vector_highest(lapic, PAGE_IRR, requested_words(lapic));
+	return vector_highest(lapic, PAGE_IRR, lapic_requested_words(lapic));
 }
 
 int lapic_pending(struct vcpu *vcpu)
@@ -367,12 +382,12 @@ int lapic_pending(struct vcpu *vcpu)
 	struct lapic *lapic = vcpu->lapic;
 	int vector;
 
-	absorb_posted(lapic);
-	if (likely(!requested_words(lapic)))
+	lapic_absorb_posted(lapic);
+	if (likely(!lapic_requested_words(lapic)))
 		return -1;
 	if (!(lapic->base & LAPIC_BASE_ENABLE))
 		return -1;
-	vector = vector_highest(lapic, PAGE_IRR, requested_words(lapic));
+	vector = vector_highest(lapic, PAGE_IRR, lapic_requested_words(lapic));
 	if (vector < 0)
 		return -1;
 	return TPR_CLASS(vector) > TPR_CLASS(lapic_ppr(lapic)) ? vector : -1;
@@ -403,8 +418,8 @@ void lapic_accept(struct vcpu *vcpu, uint8_t vector)
 	*vector_word(lapic, PAGE_ISR, vector) |= vector_bit(vector);
 }
 
-/* It hears of level-triggered ones unless the guest wants to tell it itself. */
-static void tell_ioapic(struct lapic *lapic, uint8_t vector)
+/* The I/O APIC is told of a level-triggered vector's EOI, unless the guest suppresses that. */
+static void lapic_tell_ioapic(struct lapic *lapic, uint8_t vector)
 {
 	bool level = *vector_word(lapic, PAGE_TMR, vector) & vector_bit(vector);
 
@@ -419,12 +434,12 @@ void lapic_eoi(struct lapic *lapic)
 	if (vector < 0)
 		return;
 	*vector_word(lapic, PAGE_ISR, (uint8_t)vector) &= ~vector_bit((uint8_t)vector);
-	tell_ioapic(lapic, (uint8_t)vector);
+	lapic_tell_ioapic(lapic, (uint8_t)vector);
 	if (lapic_has_work(lapic->vcpu))
 		vcpu_request(lapic->vcpu, VCPU_REQ_EVENT);
 }
 
-/* --- a processor that delivers by itself --------------------------------------- */
+/* --- virtual interrupt delivery by the processor ---------------------------- */
 
 uint8_t *lapic_page(struct vcpu *vcpu, bool shared)
 {
@@ -454,5 +469,5 @@ uint64_t lapic_level_vectors(struct vcpu *vcpu, unsigned int i)
 
 void lapic_virtual_eoi(struct vcpu *vcpu, uint8_t vector)
 {
-	tell_ioapic(vcpu->lapic, vector);
+	lapic_tell_ioapic(vcpu->lapic, vector);
 }

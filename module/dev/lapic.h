@@ -80,7 +80,7 @@ struct lapic_message {
 enum irq_outcome {
 	IRQ_DELIVERED, /* newly pending somewhere */
 	IRQ_COALESCED, /* was pending already everywhere it went */
-	IRQ_IGNORED,   /* masked, or nobody to take it */
+	IRQ_IGNORED,   /* masked, or no vCPU accepts it */
 };
 
 /* --- life ----------------------------------------------------------------- */
@@ -95,12 +95,15 @@ void lapic_destroy(struct vcpu *vcpu);
  * mode, LINT0 = ExtINT, as firmware would set it. (o)
  */
 void lapic_reset(struct vcpu *vcpu, bool init);
+/* vm->topology, and with it every ID, has changed. vm->lock and all vCPUs frozen. */
+void lapic_topology_changed(struct vm *vm);
 /* Stops the timer's host side until the guest programs it anew. (o) sleep */
 void lapic_stop(struct vcpu *vcpu);
 
 /* --- what the guest does (o) ----------------------------------------------- */
 
-uint32_t lapic_id(struct vcpu *vcpu); /* also any thread: constant */
+/* By the VM's topology; see vm_apic_id(). any */
+uint32_t lapic_id(struct vcpu *vcpu);
 
 /*
  * Whether the guest may switch to x2APIC mode; CPUID's x2APIC bit says the same. Off
@@ -125,7 +128,7 @@ uint64_t lapic_mmio_base(struct vcpu *vcpu);
  * a whole aligned register from its first byte with 4 or 8 bytes; others are dropped.
  * Returns 0; a write returns 1 when it was an INIT or start-up IPI of a
  * vCPU with VM_CAP_IPI_EXIT: vcpu->exit holds VM_EXITCODE_IPI, to be returned to the
- * program once the instruction is complete.
+ * userspace once the instruction is complete.
  */
 int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t *value);
 int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t value);
@@ -165,7 +168,7 @@ void lapic_timer_event(struct vcpu *vcpu);
 /* The 8259's interrupt reaches this vCPU: LINT0, the I/O APIC's pin 0, or no APIC in the way. (any) */
 bool lapic_extint_allowed(struct vcpu *vcpu);
 
-/* --- for a processor that delivers interrupts by itself (o) -------------------- */
+/* --- virtual interrupt delivery (o) ------------------------------------------ */
 
 /*
  * The page of registers (SDM vol. 3, 29.1.1). With 'shared' the processor works on it

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Messages between interrupt controllers: who they are for, and how they arrive.
+ * Messages between interrupt controllers: routing and delivery.
  * Everything here but lapic_send_ipi() runs in any thread and context.
  */
 #include "dev/ioapic.h"
@@ -23,9 +23,9 @@ enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 #define MSI_DATA_ASSERT	     0x4000u
 #define MSI_DATA_LEVEL	     0x8000u
 
-/* --- arriving at one vCPU ---------------------------------------------------- */
+/* --- delivery to one vCPU ---------------------------------------------------- */
 
-static bool already_pending(struct lapic *lapic, uint8_t vector)
+static bool lapic_is_requested(struct lapic *lapic, uint8_t vector)
 {
 	return lapic_load(*vector_word(lapic, PAGE_IRR, vector)) & vector_bit(vector);
 }
@@ -44,7 +44,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 		return IRQ_IGNORED;
 	}
-	pending = already_pending(lapic, vector);
+	pending = lapic_is_requested(lapic, vector);
 	map = level ? lapic->posted_level : lapic->posted_edge;
 	old = __atomic_fetch_or(&map[word], bit, __ATOMIC_SEQ_CST);
 	/* Whoever set it is about to tell the owner, or has. */
@@ -56,7 +56,7 @@ enum irq_outcome lapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 }
 
 /* An ExtINT is taken if the pair of 8259s still has something when the owner looks. */
-static enum irq_outcome arrive(struct vcpu *vcpu, const struct lapic_message *message)
+static enum irq_outcome lapic_deliver_to(struct vcpu *vcpu, const struct lapic_message *message)
 {
 	switch (message->delivery) {
 	case LAPIC_FIXED:
@@ -81,10 +81,10 @@ static enum irq_outcome arrive(struct vcpu *vcpu, const struct lapic_message *me
 	}
 }
 
-/* --- who it is for ----------------------------------------------------------- */
+/* --- routing ------------------------------------------------------------------ */
 
 /* SDM vol. 3, 10.6.2.2: flat and cluster model of the xAPIC, 10.12.10.2: x2APIC. */
-static bool logical_match(struct lapic *lapic, uint32_t destination)
+static bool lapic_logical_match(struct lapic *lapic, uint32_t destination)
 {
 	uint32_t ldr = lapic_load(lapic->ldr);
 	uint32_t set = ldr >> 24;
@@ -103,11 +103,11 @@ static bool logical_match(struct lapic *lapic, uint32_t destination)
 }
 
 /* An ID that does not fit the xAPIC's eight bits is reached in x2APIC mode only. */
-static bool physical_match(struct lapic *lapic, uint32_t destination)
+static bool lapic_physical_match(struct lapic *lapic, uint32_t destination)
 {
 	if (destination == LAPIC_BROADCAST)
 		return true;
-	if (lapic->id != destination)
+	if (lapic_load(lapic->id) != destination)
 		return false;
 	return destination < 0xff || lapic_is_x2apic(lapic_load(lapic->base));
 }
@@ -118,11 +118,12 @@ bool lapic_matches(struct vcpu *vcpu, uint32_t destination, bool logical)
 
 	if (!lapic || !(lapic_load(lapic->base) & LAPIC_BASE_ENABLE))
 		return false;
-	return logical ? logical_match(lapic, destination) : physical_match(lapic, destination);
+	return logical ? lapic_logical_match(lapic, destination) :
+			 lapic_physical_match(lapic, destination);
 }
 
 /* Of those that match and accept: the one whose priority class is lowest. */
-static struct vcpu *lowest_priority(struct vm *vm, const struct lapic_message *message)
+static struct vcpu *lapic_lowest_priority(struct vm *vm, const struct lapic_message *message)
 {
 	uint32_t lowest = UINT32_MAX;
 	struct vcpu *chosen = NULL;
@@ -146,22 +147,20 @@ static struct vcpu *lowest_priority(struct vm *vm, const struct lapic_message *m
 }
 
 /* Delivered if anywhere, else coalesced if anywhere. */
-static enum irq_outcome combine(enum irq_outcome a, enum irq_outcome b)
+static enum irq_outcome lapic_combine_outcomes(enum irq_outcome a, enum irq_outcome b)
 {
 	return min(a, b);
 }
 
-static enum irq_outcome deliver_all(struct vm *vm, const struct lapic_message *message,
-				    const struct vcpu *except)
+static enum irq_outcome lapic_deliver_all(struct vm *vm, const struct lapic_message *message,
+					  const struct vcpu *except)
 {
 	enum irq_outcome outcome = IRQ_IGNORED;
+	struct vcpu *vcpu;
 
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu && vcpu != except &&
-		    lapic_matches(vcpu, message->destination, message->logical))
-			outcome = combine(outcome, arrive(vcpu, message));
+	for_each_vcpu(vm, vcpu) {
+		if (vcpu != except && lapic_matches(vcpu, message->destination, message->logical))
+			outcome = lapic_combine_outcomes(outcome, lapic_deliver_to(vcpu, message));
 	}
 	return outcome;
 }
@@ -171,18 +170,15 @@ enum irq_outcome lapic_deliver(struct vm *vm, const struct lapic_message *messag
 	struct vcpu *vcpu;
 
 	if (message->delivery == LAPIC_LOWEST) {
-		vcpu = lowest_priority(vm, message);
-		return vcpu ? arrive(vcpu, message) : IRQ_IGNORED;
+		vcpu = lapic_lowest_priority(vm, message);
+		return vcpu ? lapic_deliver_to(vcpu, message) : IRQ_IGNORED;
 	}
 	if (message->logical || message->destination == LAPIC_BROADCAST)
-		return deliver_all(vm, message, NULL);
-	if (message->destination >= vm->max_vcpus)
-		return IRQ_IGNORED;
-	/* APIC IDs are vCPU numbers. */
-	vcpu = vm_vcpu(vm, (int)message->destination);
+		return lapic_deliver_all(vm, message, NULL);
+	vcpu = vm_vcpu_of_apic_id(vm, message->destination);
 	if (!vcpu || !lapic_matches(vcpu, message->destination, false))
 		return IRQ_IGNORED;
-	return arrive(vcpu, message);
+	return lapic_deliver_to(vcpu, message);
 }
 
 /* --- MSI --------------------------------------------------------------------- */
@@ -225,20 +221,18 @@ int lapic_local_irq(struct vcpu *vcpu, unsigned int lvt)
 	message.delivery = LVT_DELIVERY(entry);
 	message.vector = entry & LVT_VECTOR;
 	if (message.delivery != LAPIC_LOWEST && message.delivery != LAPIC_STARTUP)
-		(void)arrive(vcpu, &message);
+		(void)lapic_deliver_to(vcpu, &message);
 	return 0;
 }
 
 int lapic_local_irq_all(struct vm *vm, unsigned int lvt)
 {
+	struct vcpu *vcpu;
+
 	if (lvt >= LAPIC_LVT_COUNT)
 		return -EINVAL;
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu)
-			(void)lapic_local_irq(vcpu, lvt);
-	}
+	for_each_vcpu(vm, vcpu)
+		(void)lapic_local_irq(vcpu, lvt);
 	return 0;
 }
 
@@ -259,10 +253,10 @@ bool lapic_extint_allowed(struct vcpu *vcpu)
 
 void lapic_pic_output(struct vm *vm)
 {
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+	struct vcpu *vcpu;
 
-		if (!vcpu || !vcpu->lapic)
+	for_each_vcpu(vm, vcpu) {
+		if (!vcpu->lapic)
 			continue;
 		if (lapic_extint_allowed(vcpu))
 			vcpu_request(vcpu, VCPU_REQ_EVENT);
@@ -278,8 +272,8 @@ const uint64_t *lapic_ipi_destinations(struct vcpu *vcpu)
 	return vcpu->lapic->ipi_destinations;
 }
 
-static bool is_target(struct lapic *lapic, struct vcpu *vcpu, const struct lapic_message *message,
-		      enum shorthand shorthand)
+static bool lapic_is_ipi_target(struct lapic *lapic, struct vcpu *vcpu,
+				const struct lapic_message *message, enum shorthand shorthand)
 {
 	switch (shorthand) {
 	case TO_SELF:
@@ -294,19 +288,20 @@ static bool is_target(struct lapic *lapic, struct vcpu *vcpu, const struct lapic
 	}
 }
 
-/* INIT and start-up IPIs of a program that wants to see them. */
-static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
-		    enum shorthand shorthand)
+/* INIT and start-up IPIs that userspace has asked to see (VM_CAP_IPI_EXIT). */
+static int lapic_exit_ipi(struct lapic *lapic, const struct lapic_message *message,
+			  enum shorthand shorthand)
 {
 	struct vcpu *sender = lapic->vcpu;
 	struct vm *vm = sender->vm;
+	struct vcpu *vcpu;
 
 	memset(lapic->ipi_destinations, 0, (vm->max_vcpus + 63) / 64 * sizeof(uint64_t));
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
+	for_each_vcpu(vm, vcpu) {
+		unsigned int id = (unsigned int)vcpu->id;
 
-		if (vcpu && vcpu->lapic && is_target(lapic, vcpu, message, shorthand))
-			lapic->ipi_destinations[i / 64] |= BIT_ULL(i % 64);
+		if (vcpu->lapic && lapic_is_ipi_target(lapic, vcpu, message, shorthand))
+			lapic->ipi_destinations[id / 64] |= BIT_ULL(id % 64);
 	}
 	(void)vcpu_exit_userspace(sender, VM_EXITCODE_IPI);
 	sender->exit.u.ipi.mode = lapic->icr & ICR_DELIVERY;
@@ -314,7 +309,7 @@ static int exit_ipi(struct lapic *lapic, const struct lapic_message *message,
 	return 1;
 }
 
-static void send_to_self(struct lapic *lapic, const struct lapic_message *message)
+static void lapic_send_to_self(struct lapic *lapic, const struct lapic_message *message)
 {
 	if (message->delivery == LAPIC_FIXED)
 		(void)lapic_set_irr(lapic, message->vector);
@@ -322,19 +317,20 @@ static void send_to_self(struct lapic *lapic, const struct lapic_message *messag
 		vcpu_nmi(lapic->vcpu);
 }
 
-static void send(struct lapic *lapic, struct lapic_message *message, enum shorthand shorthand)
+static void lapic_route_ipi(struct lapic *lapic, struct lapic_message *message,
+			    enum shorthand shorthand)
 {
 	struct vcpu *self = lapic->vcpu;
 
 	switch (shorthand) {
 	case TO_SELF:
-		send_to_self(lapic, message);
+		lapic_send_to_self(lapic, message);
 		return;
 	case TO_ALL:
 	case TO_OTHERS:
 		message->destination = LAPIC_BROADCAST;
 		message->logical = false;
-		(void)deliver_all(self->vm, message, shorthand == TO_OTHERS ? self : NULL);
+		(void)lapic_deliver_all(self->vm, message, shorthand == TO_OTHERS ? self : NULL);
 		return;
 	case TO_DESTINATION:
 	default:
@@ -342,7 +338,7 @@ static void send(struct lapic *lapic, struct lapic_message *message, enum shorth
 	}
 }
 
-static uint32_t icr_destination(struct lapic *lapic)
+static uint32_t lapic_icr_destination(struct lapic *lapic)
 {
 	uint32_t icr_high = *lapic_register(lapic, PAGE_ICR_HIGH);
 
@@ -356,7 +352,7 @@ int lapic_send_ipi(struct lapic *lapic)
 	uint32_t icr = lapic->icr &= ~ICR_STATUS; /* delivery is immediate */
 	enum shorthand shorthand = ICR_SHORTHAND(icr);
 	struct lapic_message message = {
-		.destination = icr_destination(lapic),
+		.destination = lapic_icr_destination(lapic),
 		.logical = icr & ICR_LOGICAL,
 		.delivery = LVT_DELIVERY(icr),
 		.vector = (uint8_t)icr,
@@ -372,7 +368,7 @@ int lapic_send_ipi(struct lapic *lapic)
 	    message.delivery == LAPIC_EXTINT)
 		return 0;
 	if (start && (lapic->vcpu->capabilities & 1u << VM_CAP_IPI_EXIT))
-		return exit_ipi(lapic, &message, shorthand);
-	send(lapic, &message, shorthand);
+		return lapic_exit_ipi(lapic, &message, shorthand);
+	lapic_route_ipi(lapic, &message, shorthand);
 	return 0;
 }

@@ -30,7 +30,7 @@
 /*
  * A register. No 'read': write-only, reads as 0 in memory, #GP as an MSR. No 'write':
  * read-only, likewise. 'writable' are the bits that are not reserved. Handlers return
- * 0, -EINVAL (#GP; memory-mapped: ignored) or 1 (an exit to the program).
+ * 0, -EINVAL (#GP; memory-mapped: ignored) or 1 (an exit to userspace).
  */
 struct lapic_register {
 	uint32_t (*read)(struct lapic *lapic, unsigned int number);
@@ -39,26 +39,26 @@ struct lapic_register {
 	uint8_t modes;
 };
 
-static uint32_t read_id(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_id(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic_is_x2apic(lapic->base) ? lapic->id : lapic->id << 24;
 }
 
-static uint32_t read_version(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_version(struct lapic *lapic, unsigned int number)
 {
 	(void)lapic;
 	(void)number;
 	return VERSION;
 }
 
-static uint32_t read_tpr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_tpr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic_get_tpr(lapic->vcpu);
 }
 
-static int write_tpr(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_tpr(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_set_tpr(lapic->vcpu, (uint8_t)value);
@@ -66,20 +66,20 @@ static int write_tpr(struct lapic *lapic, unsigned int number, uint32_t value)
 }
 
 /* Arbitration priority and remote read: of processors long gone. */
-static uint32_t read_zero(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_zero(struct lapic *lapic, unsigned int number)
 {
 	(void)lapic;
 	(void)number;
 	return 0;
 }
 
-static uint32_t read_ppr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_ppr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic_ppr(lapic);
 }
 
-static int write_eoi(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_eoi(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	(void)value;
@@ -87,40 +87,40 @@ static int write_eoi(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-static uint32_t read_ldr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_ldr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->ldr;
 }
 
-static int write_ldr(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_ldr(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_store(lapic->ldr, value);
 	return 0;
 }
 
-static uint32_t read_dfr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_dfr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->dfr;
 }
 
 /* The low bits read as ones. */
-static int write_dfr(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_dfr(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_store(lapic->dfr, value | 0x0fffffffu);
 	return 0;
 }
 
-static uint32_t read_svr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_svr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->svr;
 }
 
-static int write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_set_svr(lapic, value);
@@ -128,25 +128,25 @@ static int write_svr(struct lapic *lapic, unsigned int number, uint32_t value)
 }
 
 /* One that is where the page has it. */
-static uint32_t read_page(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_page(struct lapic *lapic, unsigned int number)
 {
 	return *lapic_register(lapic, number << 4);
 }
 
-static uint32_t read_irr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_irr(struct lapic *lapic, unsigned int number)
 {
 	(void)lapic_has_work(lapic->vcpu);
-	return read_page(lapic, number);
+	return lapic_read_page(lapic, number);
 }
 
-static uint32_t read_esr(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_esr(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->esr;
 }
 
 /* A write latches what has gone wrong since the last one (SDM vol. 3, 10.5.3). */
-static int write_esr(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_esr(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	(void)value;
@@ -154,26 +154,26 @@ static int write_esr(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-static uint32_t read_icr_low(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_icr_low(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->icr;
 }
 
-static int write_icr_low(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_icr_low(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic->icr = value;
 	return lapic_send_ipi(lapic);
 }
 
-static int write_icr_high(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_icr_high(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	*lapic_register(lapic, number << 4) = value;
 	return 0;
 }
 
-static int write_self_ipi(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_self_ipi(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	if (value < VECTOR_FIRST)
@@ -184,7 +184,7 @@ static int write_self_ipi(struct lapic *lapic, unsigned int number, uint32_t val
 }
 
 /* Which entry of the table a register from 0x32 to 0x37 is. */
-static enum lapic_lvt lvt_index(unsigned int number)
+static enum lapic_lvt lapic_lvt_index(unsigned int number)
 {
 	static const uint8_t index[] = {
 		LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL, LAPIC_LVT_PERFORMANCE,
@@ -194,14 +194,14 @@ static enum lapic_lvt lvt_index(unsigned int number)
 	return number < 0x32 ? LAPIC_LVT_CMCI : index[number - 0x32];
 }
 
-static uint32_t read_lvt(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_lvt(struct lapic *lapic, unsigned int number)
 {
-	return lapic->lvt[lvt_index(number)];
+	return lapic->lvt[lapic_lvt_index(number)];
 }
 
-static int write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
 {
-	enum lapic_lvt index = lvt_index(number);
+	enum lapic_lvt index = lapic_lvt_index(number);
 
 	if (!(lapic->svr & SVR_ENABLE))
 		value |= LVT_MASKED;
@@ -216,32 +216,32 @@ static int write_lvt(struct lapic *lapic, unsigned int number, uint32_t value)
 	return 0;
 }
 
-static uint32_t read_initial_count(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_initial_count(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->initial_count;
 }
 
-static int write_initial_count(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_initial_count(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_timer_set_count(lapic, value);
 	return 0;
 }
 
-static uint32_t read_current_count(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_current_count(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic_timer_count(lapic);
 }
 
-static uint32_t read_divide(struct lapic *lapic, unsigned int number)
+static uint32_t lapic_read_divide(struct lapic *lapic, unsigned int number)
 {
 	(void)number;
 	return lapic->divide;
 }
 
-static int write_divide(struct lapic *lapic, unsigned int number, uint32_t value)
+static int lapic_write_divide(struct lapic *lapic, unsigned int number, uint32_t value)
 {
 	(void)number;
 	lapic_timer_set_divide(lapic, value);
@@ -249,38 +249,39 @@ static int write_divide(struct lapic *lapic, unsigned int number, uint32_t value
 }
 
 static const struct lapic_register registers[REGISTER_COUNT] = {
-	[0x02] = { read_id, NULL, 0, IN_BOTH },
-	[0x03] = { read_version, NULL, 0, IN_BOTH },
-	[0x08] = { read_tpr, write_tpr, 0xff, IN_BOTH },
-	[0x09] = { read_zero, NULL, 0, IN_XAPIC },
-	[0x0a] = { read_ppr, NULL, 0, IN_BOTH },
-	[0x0b] = { NULL, write_eoi, 0, IN_BOTH },
-	[0x0c] = { read_zero, NULL, 0, IN_XAPIC },
-	[0x0d] = { read_ldr, NULL, 0, IN_X2APIC }, /* and find_register() */
-	[0x0e] = { read_dfr, write_dfr, 0xf0000000, IN_XAPIC },
-	[0x0f] = { read_svr, write_svr, 0x13ff, IN_BOTH },
-	[0x10 ... 0x17] = { read_page, NULL, 0, IN_BOTH },
-	[0x18 ... 0x1f] = { read_page, NULL, 0, IN_BOTH },
-	[0x20 ... 0x27] = { read_irr, NULL, 0, IN_BOTH },
-	[0x28] = { read_esr, write_esr, 0, IN_BOTH },
-	[0x2f] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
-	[0x30] = { read_icr_low, write_icr_low, 0xccfff, IN_BOTH },
-	[0x31] = { read_page, write_icr_high, 0xff000000, IN_XAPIC },
-	[0x32] = { read_lvt, write_lvt, 0x700ff, IN_BOTH },
-	[0x33 ... 0x34] = { read_lvt, write_lvt, 0x107ff, IN_BOTH },
-	[0x35 ... 0x36] = { read_lvt, write_lvt, 0x1a7ff, IN_BOTH },
-	[0x37] = { read_lvt, write_lvt, 0x100ff, IN_BOTH },
-	[0x38] = { read_initial_count, write_initial_count, 0xffffffff, IN_BOTH },
-	[0x39] = { read_current_count, NULL, 0, IN_BOTH },
-	[0x3e] = { read_divide, write_divide, 0xb, IN_BOTH },
-	[0x3f] = { NULL, write_self_ipi, 0xff, IN_X2APIC },
+	[0x02] = { lapic_read_id, NULL, 0, IN_BOTH },
+	[0x03] = { lapic_read_version, NULL, 0, IN_BOTH },
+	[0x08] = { lapic_read_tpr, lapic_write_tpr, 0xff, IN_BOTH },
+	[0x09] = { lapic_read_zero, NULL, 0, IN_XAPIC },
+	[0x0a] = { lapic_read_ppr, NULL, 0, IN_BOTH },
+	[0x0b] = { NULL, lapic_write_eoi, 0, IN_BOTH },
+	[0x0c] = { lapic_read_zero, NULL, 0, IN_XAPIC },
+	[0x0d] = { lapic_read_ldr, NULL, 0, IN_X2APIC }, /* and lapic_find_register() */
+	[0x0e] = { lapic_read_dfr, lapic_write_dfr, 0xf0000000, IN_XAPIC },
+	[0x0f] = { lapic_read_svr, lapic_write_svr, 0x13ff, IN_BOTH },
+	[0x10 ... 0x17] = { lapic_read_page, NULL, 0, IN_BOTH },
+	[0x18 ... 0x1f] = { lapic_read_page, NULL, 0, IN_BOTH },
+	[0x20 ... 0x27] = { lapic_read_irr, NULL, 0, IN_BOTH },
+	[0x28] = { lapic_read_esr, lapic_write_esr, 0, IN_BOTH },
+	[0x2f] = { lapic_read_lvt, lapic_write_lvt, 0x107ff, IN_BOTH },
+	[0x30] = { lapic_read_icr_low, lapic_write_icr_low, 0xccfff, IN_BOTH },
+	[0x31] = { lapic_read_page, lapic_write_icr_high, 0xff000000, IN_XAPIC },
+	[0x32] = { lapic_read_lvt, lapic_write_lvt, 0x700ff, IN_BOTH },
+	[0x33 ... 0x34] = { lapic_read_lvt, lapic_write_lvt, 0x107ff, IN_BOTH },
+	[0x35 ... 0x36] = { lapic_read_lvt, lapic_write_lvt, 0x1a7ff, IN_BOTH },
+	[0x37] = { lapic_read_lvt, lapic_write_lvt, 0x100ff, IN_BOTH },
+	[0x38] = { lapic_read_initial_count, lapic_write_initial_count, 0xffffffff, IN_BOTH },
+	[0x39] = { lapic_read_current_count, NULL, 0, IN_BOTH },
+	[0x3e] = { lapic_read_divide, lapic_write_divide, 0xb, IN_BOTH },
+	[0x3f] = { NULL, lapic_write_self_ipi, 0xff, IN_X2APIC },
 };
 
 /* LDR is the one register that can be written in one mode only. */
-static const struct lapic_register xapic_ldr = { read_ldr, write_ldr, 0xff000000, IN_XAPIC };
+static const struct lapic_register xapic_ldr = { lapic_read_ldr, lapic_write_ldr, 0xff000000,
+						 IN_XAPIC };
 
 /* NULL: no such register in that mode. */
-static const struct lapic_register *find_register(unsigned int number, unsigned int mode)
+static const struct lapic_register *lapic_find_register(unsigned int number, unsigned int mode)
 {
 	const struct lapic_register *reg;
 
@@ -292,26 +293,26 @@ static const struct lapic_register *find_register(unsigned int number, unsigned 
 	return reg->modes & mode ? reg : NULL;
 }
 
-/* What the page holds by itself, or what changes with time: not to be shown there. */
-static bool is_elsewhere(unsigned int number)
+/* Registers that live in the page anyway, and those that change with time: not copied there. */
+static bool lapic_is_elsewhere(unsigned int number)
 {
 	return number == PAGE_TPR >> 4 || number == PAGE_ICR_HIGH >> 4 || number == REGISTER_PPR ||
 	       number == REGISTER_CURRENT_COUNT ||
 	       (number >= PAGE_ISR >> 4 && number <= REGISTER_IRR_LAST);
 }
 
-static void show_register(struct lapic *lapic, unsigned int number)
+static void lapic_show_register(struct lapic *lapic, unsigned int number)
 {
 	unsigned int mode = lapic_is_x2apic(lapic->base) ? IN_X2APIC : IN_XAPIC;
-	const struct lapic_register *reg = find_register(number, mode);
+	const struct lapic_register *reg = lapic_find_register(number, mode);
 
-	if (reg && reg->read && !is_elsewhere(number))
+	if (reg && reg->read && !lapic_is_elsewhere(number))
 		*lapic_register(lapic, number << 4) = reg->read(lapic, number);
 }
 
 /* Carry out a guest's write; SVR and the timer's mode change other registers as well. */
-static int write_register(struct lapic *lapic, const struct lapic_register *reg,
-			  unsigned int number, uint32_t value)
+static int lapic_write_register(struct lapic *lapic, const struct lapic_register *reg,
+				unsigned int number, uint32_t value)
 {
 	int result = reg->write(lapic, number, value & reg->writable);
 
@@ -320,7 +321,7 @@ static int write_register(struct lapic *lapic, const struct lapic_register *reg,
 	if (number == REGISTER_SVR || number == REGISTER_LVT_TIMER)
 		lapic_show_registers(lapic);
 	else
-		show_register(lapic, number);
+		lapic_show_register(lapic, number);
 	return result;
 }
 
@@ -328,7 +329,7 @@ static int write_register(struct lapic *lapic, const struct lapic_register *reg,
 
 int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t *value)
 {
-	const struct lapic_register *reg = find_register(offset >> 4, IN_XAPIC);
+	const struct lapic_register *reg = lapic_find_register(offset >> 4, IN_XAPIC);
 	unsigned int byte = offset & 15;
 	uint64_t contents = 0;
 
@@ -344,7 +345,7 @@ int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint6
 
 int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t value)
 {
-	const struct lapic_register *reg = find_register(offset >> 4, IN_XAPIC);
+	const struct lapic_register *reg = lapic_find_register(offset >> 4, IN_XAPIC);
 	int error;
 
 	if (!reg) {
@@ -353,7 +354,7 @@ int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint
 	}
 	if (!reg->write || offset & 15 || size < 4)
 		return 0;
-	error = write_register(vcpu->lapic, reg, offset >> 4, (uint32_t)value);
+	error = lapic_write_register(vcpu->lapic, reg, offset >> 4, (uint32_t)value);
 	return error > 0 ? error : 0;
 }
 
@@ -363,7 +364,7 @@ int lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	struct lapic *lapic = vcpu->lapic;
 	unsigned int number = msr - LAPIC_MSR_FIRST;
-	const struct lapic_register *reg = find_register(number, IN_X2APIC);
+	const struct lapic_register *reg = lapic_find_register(number, IN_X2APIC);
 
 	if (!lapic_is_x2apic(lapic->base) || !reg || !reg->read)
 		return -EINVAL;
@@ -377,7 +378,7 @@ int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct lapic *lapic = vcpu->lapic;
 	unsigned int number = msr - LAPIC_MSR_FIRST;
-	const struct lapic_register *reg = find_register(number, IN_X2APIC);
+	const struct lapic_register *reg = lapic_find_register(number, IN_X2APIC);
 	uint32_t ignored = 0;
 
 	if (!lapic_is_x2apic(lapic->base) || !reg || !reg->write)
@@ -390,7 +391,7 @@ int lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		*lapic_register(lapic, PAGE_ICR_HIGH) = (uint32_t)(value >> 32);
 	else if (value >> 32)
 		return -EINVAL;
-	return write_register(lapic, reg, number, (uint32_t)value);
+	return lapic_write_register(lapic, reg, number, (uint32_t)value);
 }
 
 /* --- in a page that the processor shares --------------------------------------- */
@@ -400,13 +401,13 @@ int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset)
 {
 	struct lapic *lapic = vcpu->lapic;
 	unsigned int mode = lapic_is_x2apic(lapic->base) ? IN_X2APIC : IN_XAPIC;
-	const struct lapic_register *reg = find_register(offset >> 4, mode);
+	const struct lapic_register *reg = lapic_find_register(offset >> 4, mode);
 	uint32_t value = *lapic_register(lapic, offset & 0xff0);
 	int error;
 
 	if (!reg || !reg->write)
 		return 0;
-	error = write_register(lapic, reg, offset >> 4, value);
+	error = lapic_write_register(lapic, reg, offset >> 4, value);
 	return error > 0 ? error : 0;
 }
 
@@ -415,5 +416,5 @@ void lapic_show_registers(struct lapic *lapic)
 	if (!lapic->shared)
 		return;
 	for (unsigned int number = 0; number < REGISTER_COUNT; number++)
-		show_register(lapic, number);
+		lapic_show_register(lapic, number);
 }

@@ -61,9 +61,9 @@ struct lapic {
 	uint32_t posted_level[VECTOR_WORDS]; /* (a) */
 
 	struct vcpu *vcpu; /* (c) */
-	uint32_t id;	   /* (c) */
+	uint32_t id;	   /* (r) */
 	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR, ICR's high half; (o), while in the guest the processor's */
-	bool shared;	    /* (o) with the processor, which changes IRR and ISR by itself */
+	bool shared;	    /* (o) virtual interrupt delivery: the processor changes IRR and ISR */
 	uint32_t requested; /* (o) which words of IRR may not be empty */
 
 	uint64_t base;		       /* (r) IA32_APIC_BASE */
@@ -138,7 +138,7 @@ static inline int vector_highest(struct lapic *lapic, unsigned int map, uint32_t
 /* --- lapic.c (o) --- */
 /* Request 'vector' of the vCPU's own doing, edge-triggered. */
 enum irq_outcome lapic_set_irr(struct lapic *lapic, uint8_t vector);
-/* Note an error; raises the error interrupt. (any) but see 'absorb' in lapic.c. */
+/* Note an error; raises the error interrupt. (any) but see lapic_absorb_words() in lapic.c. */
 void lapic_error(struct lapic *lapic, uint32_t bit);
 uint8_t lapic_ppr(struct lapic *lapic);
 void lapic_eoi(struct lapic *lapic);

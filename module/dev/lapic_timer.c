@@ -8,7 +8,7 @@
  */
 #include "dev/lapic_state.h"
 
-static void expired(struct os_timer *timer)
+static void lapic_timer_expired(struct os_timer *timer)
 {
 	struct lapic *lapic = container_of(timer, struct lapic, timer);
 
@@ -17,7 +17,7 @@ static void expired(struct os_timer *timer)
 
 void lapic_timer_init(struct lapic *lapic)
 {
-	os_timer_init(&lapic->timer, expired);
+	os_timer_init(&lapic->timer, lapic_timer_expired);
 }
 
 void lapic_timer_reset(struct lapic *lapic)
@@ -29,57 +29,57 @@ void lapic_timer_reset(struct lapic *lapic)
 	lapic->deadline = 0;
 }
 
-static enum timer_mode mode(const struct lapic *lapic)
+static enum timer_mode lapic_timer_mode(const struct lapic *lapic)
 {
 	return LVT_TIMER_MODE(lapic->lvt[LAPIC_LVT_TIMER]);
 }
 
-static bool masked(const struct lapic *lapic)
+static bool lapic_timer_masked(const struct lapic *lapic)
 {
 	return lapic->lvt[LAPIC_LVT_TIMER] & LVT_MASKED;
 }
 
 /* Bits 3, 1 and 0 hold the logarithm of the divisor, less one, modulo 8. */
-static unsigned int divisor(const struct lapic *lapic)
+static unsigned int lapic_timer_divisor(const struct lapic *lapic)
 {
 	unsigned int code = (lapic->divide & 3) | (lapic->divide >> 1 & 4);
 
 	return 1u << ((code + 1) & 7);
 }
 
-static enum irq_outcome interrupt(struct lapic *lapic)
+static enum irq_outcome lapic_timer_interrupt(struct lapic *lapic)
 {
-	if (masked(lapic))
+	if (lapic_timer_masked(lapic))
 		return IRQ_IGNORED;
 	return lapic_set_irr(lapic, lapic->lvt[LAPIC_LVT_TIMER] & LVT_VECTOR);
 }
 
-static void update_counting(struct lapic *lapic)
+static void lapic_timer_update_counting(struct lapic *lapic)
 {
 	uint64_t now = os_now_ns();
 
 	if (periodic_due(&lapic->schedule, now)) {
-		enum irq_outcome outcome = interrupt(lapic);
+		enum irq_outcome outcome = lapic_timer_interrupt(lapic);
 
 		periodic_done(&lapic->schedule, now, outcome);
-		lapic->counting = mode(lapic) == TIMER_PERIODIC;
+		lapic->counting = lapic_timer_mode(lapic) == TIMER_PERIODIC;
 	}
-	if (lapic->counting && !masked(lapic))
+	if (lapic->counting && !lapic_timer_masked(lapic))
 		os_timer_start(&lapic->timer, periodic_deadline(&lapic->schedule, now));
 	else
 		(void)os_timer_try_cancel(&lapic->timer);
 }
 
-static void update_deadline(struct lapic *lapic)
+static void lapic_timer_update_deadline(struct lapic *lapic)
 {
 	uint64_t tsc = os_rdtsc() + lapic->vcpu->tsc_offset;
 	uint64_t wait;
 
 	if (lapic->deadline && tsc >= lapic->deadline) {
 		lapic->deadline = 0;
-		(void)interrupt(lapic);
+		(void)lapic_timer_interrupt(lapic);
 	}
-	if (!lapic->deadline || masked(lapic)) {
+	if (!lapic->deadline || lapic_timer_masked(lapic)) {
 		(void)os_timer_try_cancel(&lapic->timer);
 		return;
 	}
@@ -91,9 +91,9 @@ static void update_deadline(struct lapic *lapic)
 void lapic_timer_update(struct lapic *lapic)
 {
 	if (lapic->counting)
-		update_counting(lapic);
-	else if (mode(lapic) == TIMER_DEADLINE)
-		update_deadline(lapic);
+		lapic_timer_update_counting(lapic);
+	else if (lapic_timer_mode(lapic) == TIMER_DEADLINE)
+		lapic_timer_update_deadline(lapic);
 	else
 		(void)os_timer_try_cancel(&lapic->timer);
 }
@@ -104,12 +104,12 @@ void lapic_timer_event(struct vcpu *vcpu)
 }
 
 /* The new mode is in place; what was counting goes on between one-shot and periodic. */
-static void change_mode(struct lapic *lapic, enum timer_mode old)
+static void lapic_timer_change_mode(struct lapic *lapic, enum timer_mode old)
 {
 	uint64_t now = os_now_ns();
 	uint64_t into_period;
 
-	if (old == TIMER_DEADLINE || mode(lapic) == TIMER_DEADLINE) {
+	if (old == TIMER_DEADLINE || lapic_timer_mode(lapic) == TIMER_DEADLINE) {
 		lapic->counting = false;
 		lapic->deadline = 0;
 		lapic->initial_count = 0;
@@ -122,13 +122,13 @@ static void change_mode(struct lapic *lapic, enum timer_mode old)
 
 void lapic_timer_set_lvt(struct lapic *lapic, uint32_t value)
 {
-	enum timer_mode old = mode(lapic);
+	enum timer_mode old = lapic_timer_mode(lapic);
 
 	/* What was due before this moment is due as the old value says. */
 	lapic_timer_update(lapic);
 	lapic_store(lapic->lvt[LAPIC_LVT_TIMER], value);
-	if (mode(lapic) != old)
-		change_mode(lapic, old);
+	if (lapic_timer_mode(lapic) != old)
+		lapic_timer_change_mode(lapic, old);
 	lapic_timer_update(lapic);
 }
 
@@ -142,21 +142,21 @@ void lapic_timer_set_divide(struct lapic *lapic, uint32_t value)
 	lapic->divide = value;
 	if (!lapic->counting || !left)
 		return;
-	period = (uint64_t)lapic->initial_count * divisor(lapic);
-	periodic_start(&lapic->schedule, now + left * divisor(lapic) - period, period,
+	period = (uint64_t)lapic->initial_count * lapic_timer_divisor(lapic);
+	periodic_start(&lapic->schedule, now + left * lapic_timer_divisor(lapic) - period, period,
 		       LAPIC_TIMER_HZ);
 	lapic_timer_update(lapic);
 }
 
 void lapic_timer_set_count(struct lapic *lapic, uint32_t value)
 {
-	if (mode(lapic) == TIMER_DEADLINE)
+	if (lapic_timer_mode(lapic) == TIMER_DEADLINE)
 		return;
 	lapic->initial_count = value;
 	lapic->counting = value != 0;
 	if (value)
-		periodic_start(&lapic->schedule, os_now_ns(), (uint64_t)value * divisor(lapic),
-			       LAPIC_TIMER_HZ);
+		periodic_start(&lapic->schedule, os_now_ns(),
+			       (uint64_t)value * lapic_timer_divisor(lapic), LAPIC_TIMER_HZ);
 	lapic_timer_update(lapic);
 }
 
@@ -167,11 +167,11 @@ uint32_t lapic_timer_count(struct lapic *lapic)
 	if (!lapic->counting)
 		return 0;
 	elapsed = periodic_elapsed(&lapic->schedule, os_now_ns());
-	if (mode(lapic) == TIMER_PERIODIC)
+	if (lapic_timer_mode(lapic) == TIMER_PERIODIC)
 		elapsed %= lapic->schedule.period;
 	else if (elapsed >= lapic->schedule.period)
 		return 0;
-	return lapic->initial_count - (uint32_t)(elapsed / divisor(lapic));
+	return lapic->initial_count - (uint32_t)(elapsed / lapic_timer_divisor(lapic));
 }
 
 uint64_t lapic_get_deadline(struct vcpu *vcpu)
@@ -184,14 +184,14 @@ void lapic_set_deadline(struct vcpu *vcpu, uint64_t tsc)
 {
 	struct lapic *lapic = vcpu->lapic;
 
-	if (mode(lapic) != TIMER_DEADLINE)
+	if (lapic_timer_mode(lapic) != TIMER_DEADLINE)
 		return;
 	lapic->deadline = tsc;
-	update_deadline(lapic);
+	lapic_timer_update_deadline(lapic);
 }
 
 void lapic_tsc_changed(struct vcpu *vcpu)
 {
 	if (vcpu->lapic->deadline)
-		update_deadline(vcpu->lapic);
+		lapic_timer_update_deadline(vcpu->lapic);
 }

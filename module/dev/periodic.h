@@ -5,10 +5,10 @@
  *
  * Deadlines are absolute: tick n is computed from the start, never from tick n-1.
  * A tick that the host delivers late, or that the guest had no room for because the
- * one before is still pending, is made up for by closer ticks once the guest takes them
+ * one before is still pending, is made up for by closer ticks once the guest acknowledges them
  * again, up to PERIODIC_BACKLOG of them; older ones are dropped. A guest-chosen period below
- * TIMER_MIN_NS gets one interrupt every TIMER_MIN_NS at most, however the
- * counters read: that is the bound on host interrupts one periodic timer can cause.
+ * 'min_ns' gets one interrupt every 'min_ns' at most, however the counters read: that is the
+ * bound on host interrupts one periodic timer can cause.
  */
 #ifndef DEV_PERIODIC_H
 #define DEV_PERIODIC_H
@@ -16,7 +16,6 @@
 #include "dev/lapic.h"
 
 #define NS_PER_SECOND	 1000000000ull
-#define TIMER_MIN_NS	 20000ull
 #define PERIODIC_BACKLOG 250ull
 /* Further away than anything: 146 years. Conversions saturate here. */
 #define CLOCK_FOREVER (1ull << 62)
@@ -46,13 +45,21 @@ struct periodic {
 	uint64_t start_ns;  /* os_now_ns() of tick 0, which is not delivered; modulo 2^64 */
 	uint64_t period;    /* ticks of 'hz' between two interrupts, not 0 */
 	uint64_t hz;	    /* at most 2^32 */
+	uint64_t min_ns;    /* no two interrupts are closer */
 	uint64_t delivered; /* number of the last tick that is done with */
 	bool stuck;	    /* the last try found the one before still pending */
 };
 
+/* At the shortest 20 us apart: a local APIC's, which ask for nothing while the vCPU does not run. */
+#define PERIODIC_MIN_NS 20000ull
 void periodic_start(struct periodic *schedule, uint64_t start_ns, uint64_t period, uint64_t hz);
+/* The same for a device whose host timer goes on by itself: at the shortest vm_timer_min_ns. */
+void periodic_start_device(struct periodic *schedule, uint64_t start_ns, uint64_t period,
+			   uint64_t hz);
 /* Ticks of 'hz' since the start; 0 before it. */
 uint64_t periodic_elapsed(const struct periodic *schedule, uint64_t now_ns);
+/* The first moment at which that many have passed. */
+uint64_t periodic_moment(const struct periodic *schedule, uint64_t elapsed);
 /* There is a tick to deliver. */
 bool periodic_due(const struct periodic *schedule, uint64_t now_ns);
 /* One due tick has been tried, with this outcome. */

@@ -87,13 +87,13 @@ void pic_reset(struct vm *vm)
 
 /* --- one chip; the lock is held --------------------------------------------------- */
 
-static bool is_level(const struct chip *chip, unsigned int input)
+static bool pic_is_level(const struct chip *chip, unsigned int input)
 {
 	return chip->level_mode || (chip->elcr >> input & 1);
 }
 
 /* The highest-priority input of 'set', -1 if empty. Priority falls from lowest + 1 on. */
-static int highest(const struct chip *chip, uint8_t set)
+static int pic_highest_input(const struct chip *chip, uint8_t set)
 {
 	for (unsigned int i = 1; i <= 8; i++) {
 		unsigned int input = (chip->lowest + i) & 7;
@@ -105,7 +105,7 @@ static int highest(const struct chip *chip, uint8_t set)
 }
 
 /* Distance from the top of the priority order; 8 for none. */
-static unsigned int rank(const struct chip *chip, int input)
+static unsigned int pic_input_rank(const struct chip *chip, int input)
 {
 	return input < 0 ? 8 : ((unsigned int)input - chip->lowest - 1) & 7;
 }
@@ -115,9 +115,9 @@ static unsigned int rank(const struct chip *chip, int input)
  * own and lower priorities: not if it is masked in special mask mode, and not the
  * master's cascade in special fully nested mode.
  */
-static int requesting(const struct chip *chip, bool master)
+static int pic_requesting_input(const struct chip *chip, bool master)
 {
-	int input = highest(chip, chip->irr & ~chip->imr);
+	int input = pic_highest_input(chip, chip->irr & ~chip->imr);
 	uint8_t service = chip->isr;
 
 	if (!chip->ready)
@@ -126,15 +126,18 @@ static int requesting(const struct chip *chip, bool master)
 		service &= (uint8_t)~chip->imr;
 	if (chip->nested && master)
 		service &= ~CASCADE_BIT;
-	return rank(chip, input) < rank(chip, highest(chip, service)) ? input : -1;
+	return pic_input_rank(chip, input) <
+			       pic_input_rank(chip, pic_highest_input(chip, service)) ?
+		       input :
+		       -1;
 }
 
 /* Takes the request into service, as the acknowledge does. */
-static void acknowledge(struct chip *chip, int input)
+static void pic_acknowledge_input(struct chip *chip, int input)
 {
 	uint8_t bit = (uint8_t)(1u << input);
 
-	if (!is_level(chip, (unsigned int)input))
+	if (!pic_is_level(chip, (unsigned int)input))
 		chip->irr &= ~bit;
 	if (!chip->auto_eoi)
 		chip->isr |= bit;
@@ -145,28 +148,28 @@ static void acknowledge(struct chip *chip, int input)
 /* --- the pair; the lock is held ---------------------------------------------------- */
 
 /* The slave's output is a level on the master's input 2. */
-static bool output_high(struct pic *pic)
+static bool pic_output_high(struct pic *pic)
 {
 	struct chip *master = &pic->chip[MASTER];
 
-	if (requesting(&pic->chip[SLAVE], false) >= 0)
+	if (pic_requesting_input(&pic->chip[SLAVE], false) >= 0)
 		master->irr |= CASCADE_BIT;
 	else
 		master->irr &= (uint8_t)~CASCADE_BIT;
-	return requesting(master, true) >= 0;
+	return pic_requesting_input(master, true) >= 0;
 }
 
 /* After any change: tell the processors when the output rises. */
-static void update(struct pic *pic)
+static void pic_update_output(struct pic *pic)
 {
-	uint32_t high = output_high(pic);
+	uint32_t high = pic_output_high(pic);
 	uint32_t was = __atomic_exchange_n(&pic->output, high, __ATOMIC_SEQ_CST);
 
 	if (high && !was)
 		lapic_pic_output(pic->vm);
 }
 
-static enum irq_outcome raise_input(struct pic *pic, unsigned int irq)
+static enum irq_outcome pic_raise_input(struct pic *pic, unsigned int irq)
 {
 	struct chip *chip = &pic->chip[irq / 8];
 	unsigned int input = irq % 8;
@@ -178,25 +181,25 @@ static enum irq_outcome raise_input(struct pic *pic, unsigned int irq)
 		chip->asserts[input]++;
 	if (rising)
 		chip->irr |= bit;
-	update(pic);
+	pic_update_output(pic);
 	if (!chip->ready || (chip->imr & bit))
 		return IRQ_IGNORED;
 	return pending ? IRQ_COALESCED : IRQ_DELIVERED;
 }
 
 /* An edge stays latched: a pulse is a whole interrupt. */
-static void lower_input(struct pic *pic, unsigned int irq)
+static void pic_lower_input(struct pic *pic, unsigned int irq)
 {
 	struct chip *chip = &pic->chip[irq / 8];
 	unsigned int input = irq % 8;
 
-	if (chip->asserts[input] && --chip->asserts[input] == 0 && is_level(chip, input)) {
+	if (chip->asserts[input] && --chip->asserts[input] == 0 && pic_is_level(chip, input)) {
 		chip->irr &= (uint8_t) ~(1u << input);
-		update(pic);
+		pic_update_output(pic);
 	}
 }
 
-static bool valid_irq(int irq)
+static bool pic_valid_irq(int irq)
 {
 	return irq >= 0 && irq < PIC_IRQS && irq != CASCADE;
 }
@@ -208,10 +211,10 @@ int pic_assert(struct vm *vm, int irq)
 	struct pic *pic = vm->pic;
 	unsigned long flags;
 
-	if (!valid_irq(irq))
+	if (!pic_valid_irq(irq))
 		return -EINVAL;
 	flags = os_spin_lock(&pic->lock);
-	(void)raise_input(pic, (unsigned int)irq);
+	(void)pic_raise_input(pic, (unsigned int)irq);
 	os_spin_unlock(&pic->lock, flags);
 	return 0;
 }
@@ -221,10 +224,10 @@ int pic_deassert(struct vm *vm, int irq)
 	struct pic *pic = vm->pic;
 	unsigned long flags;
 
-	if (!valid_irq(irq))
+	if (!pic_valid_irq(irq))
 		return -EINVAL;
 	flags = os_spin_lock(&pic->lock);
-	lower_input(pic, (unsigned int)irq);
+	pic_lower_input(pic, (unsigned int)irq);
 	os_spin_unlock(&pic->lock, flags);
 	return 0;
 }
@@ -235,25 +238,25 @@ enum irq_outcome pic_tick(struct vm *vm, int irq)
 	enum irq_outcome outcome;
 	unsigned long flags;
 
-	if (!valid_irq(irq))
+	if (!pic_valid_irq(irq))
 		return IRQ_IGNORED;
 	flags = os_spin_lock(&pic->lock);
-	outcome = raise_input(pic, (unsigned int)irq);
-	lower_input(pic, (unsigned int)irq);
+	outcome = pic_raise_input(pic, (unsigned int)irq);
+	pic_lower_input(pic, (unsigned int)irq);
 	os_spin_unlock(&pic->lock, flags);
 	return outcome;
 }
 
 int pic_pulse(struct vm *vm, int irq)
 {
-	if (!valid_irq(irq))
+	if (!pic_valid_irq(irq))
 		return -EINVAL;
 	(void)pic_tick(vm, irq);
 	return 0;
 }
 
 /* An input that becomes level-triggered requests as long as it is driven. */
-static void set_elcr(struct pic *pic, unsigned int index, uint8_t value)
+static void pic_set_elcr(struct pic *pic, unsigned int index, uint8_t value)
 {
 	struct chip *chip = &pic->chip[index];
 	uint8_t changed;
@@ -262,14 +265,14 @@ static void set_elcr(struct pic *pic, unsigned int index, uint8_t value)
 	changed = chip->elcr ^ value;
 	chip->elcr = value;
 	for (unsigned int input = 0; input < 8; input++) {
-		if (!(changed >> input & 1) || !is_level(chip, input))
+		if (!(changed >> input & 1) || !pic_is_level(chip, input))
 			continue;
 		if (chip->asserts[input])
 			chip->irr |= (uint8_t)(1u << input);
 		else
 			chip->irr &= (uint8_t) ~(1u << input);
 	}
-	update(pic);
+	pic_update_output(pic);
 }
 
 int pic_set_trigger(struct vm *vm, int irq, enum vm_intr_trigger trigger)
@@ -284,9 +287,9 @@ int pic_set_trigger(struct vm *vm, int irq, enum vm_intr_trigger trigger)
 	if (trigger == LEVEL_TRIGGER && !((index == MASTER ? ELCR_MASTER : ELCR_SLAVE) & bit))
 		return -EINVAL;
 	flags = os_spin_lock(&pic->lock);
-	set_elcr(pic, index,
-		 trigger == LEVEL_TRIGGER ? pic->chip[index].elcr | bit :
-					    (uint8_t)(pic->chip[index].elcr & ~bit));
+	pic_set_elcr(pic, index,
+		     trigger == LEVEL_TRIGGER ? pic->chip[index].elcr | bit :
+						(uint8_t)(pic->chip[index].elcr & ~bit));
 	os_spin_unlock(&pic->lock, flags);
 	return 0;
 }
@@ -297,15 +300,15 @@ bool pic_pending(struct vm *vm)
 }
 
 /* A request that went away between output and acknowledge gives IRQ 7 of the chip asked. */
-static int acknowledge_chip(struct pic *pic, unsigned int index)
+static int pic_acknowledge_chip(struct pic *pic, unsigned int index)
 {
 	struct chip *chip = &pic->chip[index];
-	int input = requesting(chip, index == MASTER);
+	int input = pic_requesting_input(chip, index == MASTER);
 
 	if (input >= 0)
-		acknowledge(chip, input);
+		pic_acknowledge_input(chip, input);
 	if (input == CASCADE && index == MASTER)
-		return acknowledge_chip(pic, SLAVE);
+		return pic_acknowledge_chip(pic, SLAVE);
 	return chip->vector | (input < 0 ? 7 : input);
 }
 
@@ -313,18 +316,18 @@ int pic_intack(struct vm *vm)
 {
 	struct pic *pic = vm->pic;
 	unsigned long flags = os_spin_lock(&pic->lock);
-	int vector = acknowledge_chip(pic, MASTER);
+	int vector = pic_acknowledge_chip(pic, MASTER);
 
 	/* What else is requested is a new rise of the output. */
 	__atomic_store_n(&pic->output, 0, __ATOMIC_SEQ_CST);
-	update(pic);
+	pic_update_output(pic);
 	os_spin_unlock(&pic->lock, flags);
 	return vector;
 }
 
 /* --- registers; the lock is held ------------------------------------------------------- */
 
-static void write_icw1(struct chip *chip, uint8_t value)
+static void pic_write_icw1(struct chip *chip, uint8_t value)
 {
 	struct chip fresh = {
 		.lowest = 7,
@@ -338,12 +341,12 @@ static void write_icw1(struct chip *chip, uint8_t value)
 	memcpy(fresh.asserts, chip->asserts, sizeof(fresh.asserts));
 	*chip = fresh;
 	for (unsigned int input = 0; input < 8; input++)
-		if (chip->asserts[input] && is_level(chip, input))
+		if (chip->asserts[input] && pic_is_level(chip, input))
 			chip->irr |= (uint8_t)(1u << input);
 }
 
 /* The words after ICW1; ICW3 only names the cascade, which is wired. */
-static void write_next_icw(struct chip *chip, uint8_t value)
+static void pic_write_next_icw(struct chip *chip, uint8_t value)
 {
 	switch (chip->icw) {
 	case 2:
@@ -365,21 +368,21 @@ static void write_next_icw(struct chip *chip, uint8_t value)
 }
 
 /* In special mask mode masked inputs do not take part. */
-static void end_of_interrupt(struct chip *chip, int input)
+static void pic_end_interrupt(struct chip *chip, int input)
 {
 	if (input >= 0)
 		chip->isr &= (uint8_t) ~(1u << input);
 }
 
-static int in_service(const struct chip *chip)
+static int pic_highest_in_service(const struct chip *chip)
 {
 	uint8_t candidates = chip->special_mask ? chip->isr & ~chip->imr : chip->isr;
 
-	return highest(chip, candidates);
+	return pic_highest_input(chip, candidates);
 }
 
 /* Bits 7:5: rotate, specific, end of interrupt. */
-static void write_ocw2(struct chip *chip, uint8_t value)
+static void pic_write_ocw2(struct chip *chip, uint8_t value)
 {
 	int input = value & 7;
 
@@ -390,14 +393,14 @@ static void write_ocw2(struct chip *chip, uint8_t value)
 		break;
 	case 1: /* non-specific EOI */
 	case 5: /* with rotation */
-		input = in_service(chip);
-		end_of_interrupt(chip, input);
+		input = pic_highest_in_service(chip);
+		pic_end_interrupt(chip, input);
 		if (value >> 5 == 5 && input >= 0)
 			chip->lowest = (uint8_t)input;
 		break;
 	case 3: /* specific EOI */
 	case 7: /* with rotation */
-		end_of_interrupt(chip, input);
+		pic_end_interrupt(chip, input);
 		if (value >> 5 == 7)
 			chip->lowest = (uint8_t)input;
 		break;
@@ -409,7 +412,7 @@ static void write_ocw2(struct chip *chip, uint8_t value)
 	}
 }
 
-static void write_ocw3(struct chip *chip, uint8_t value)
+static void pic_write_ocw3(struct chip *chip, uint8_t value)
 {
 	if (value & OCW3_SET_MASK_MODE)
 		chip->special_mask = value & 0x20;
@@ -419,44 +422,44 @@ static void write_ocw3(struct chip *chip, uint8_t value)
 		chip->read_isr = value & 1;
 }
 
-static void write_command(struct chip *chip, uint8_t value)
+static void pic_write_command(struct chip *chip, uint8_t value)
 {
 	if (value & ICW1_INIT)
-		write_icw1(chip, value);
+		pic_write_icw1(chip, value);
 	else if (value & OCW3)
-		write_ocw3(chip, value);
+		pic_write_ocw3(chip, value);
 	else
-		write_ocw2(chip, value);
+		pic_write_ocw2(chip, value);
 }
 
-static void write_data(struct chip *chip, uint8_t value)
+static void pic_write_data(struct chip *chip, uint8_t value)
 {
 	if (chip->icw)
-		write_next_icw(chip, value);
+		pic_write_next_icw(chip, value);
 	else
 		chip->imr = value;
 }
 
 /* A poll is an acknowledge of this chip alone: bit 7 tells whether it had a request. */
-static uint8_t read_poll(struct pic *pic, unsigned int index)
+static uint8_t pic_read_poll(struct pic *pic, unsigned int index)
 {
 	struct chip *chip = &pic->chip[index];
-	int input = requesting(chip, index == MASTER);
+	int input = pic_requesting_input(chip, index == MASTER);
 
 	chip->poll = false;
 	if (input < 0)
 		return 0;
-	acknowledge(chip, input);
-	update(pic);
+	pic_acknowledge_input(chip, input);
+	pic_update_output(pic);
 	return (uint8_t)(0x80 | input);
 }
 
-static uint8_t read_chip(struct pic *pic, unsigned int index, bool data)
+static uint8_t pic_read_chip(struct pic *pic, unsigned int index, bool data)
 {
 	struct chip *chip = &pic->chip[index];
 
 	if (chip->poll)
-		return read_poll(pic, index);
+		return pic_read_poll(pic, index);
 	if (data)
 		return chip->imr;
 	return chip->read_isr ? chip->isr : chip->irr;
@@ -471,7 +474,7 @@ uint8_t pic_port_read(struct vm *vm, uint16_t port)
 	if ((port & ~1u) == PIC_ELCR_PORT)
 		value = pic->chip[port & 1].elcr;
 	else
-		value = read_chip(pic, port & 0x80 ? SLAVE : MASTER, port & 1);
+		value = pic_read_chip(pic, port & 0x80 ? SLAVE : MASTER, port & 1);
 	os_spin_unlock(&pic->lock, flags);
 	return value;
 }
@@ -483,11 +486,11 @@ void pic_port_write(struct vm *vm, uint16_t port, uint8_t value)
 	struct chip *chip = &pic->chip[port & 0x80 ? SLAVE : MASTER];
 
 	if ((port & ~1u) == PIC_ELCR_PORT)
-		set_elcr(pic, port & 1, value);
+		pic_set_elcr(pic, port & 1, value);
 	else if (port & 1)
-		write_data(chip, value);
+		pic_write_data(chip, value);
 	else
-		write_command(chip, value);
-	update(pic);
+		pic_write_command(chip, value);
+	pic_update_output(pic);
 	os_spin_unlock(&pic->lock, flags);
 }

@@ -28,7 +28,7 @@ void pic_reset(struct vm *vm);
 int pic_assert(struct vm *vm, int irq);
 int pic_deassert(struct vm *vm, int irq);
 int pic_pulse(struct vm *vm, int irq);
-/* A pulse for a source that wants to know what became of it. */
+/* A pulse that reports what became of the interrupt. */
 enum irq_outcome pic_tick(struct vm *vm, int irq);
 /* As the guest's ELCR write. -EINVAL: no such input, or one that is always edge-triggered. */
 int pic_set_trigger(struct vm *vm, int irq, enum vm_intr_trigger trigger);

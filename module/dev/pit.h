@@ -18,6 +18,8 @@ int pit_create(struct vm *vm);
 void pit_destroy(struct vm *vm); /* sleep */
 void pit_reset(struct vm *vm);
 void pit_stop(struct vm *vm); /* No host timer runs until the guest programs one. sleep */
+/* Catch up, and arm the host timers that were left off (vm/timer.h). */
+void pit_resume(struct vm *vm);
 
 /* One byte at 0x40-0x43 or 0x61. */
 uint8_t pit_port_read(struct vm *vm, uint16_t port);

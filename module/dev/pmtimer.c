@@ -34,3 +34,12 @@ uint32_t pmtimer_read(struct vm *vm)
 
 	return (uint32_t)clock_scale(os_now_ns() - start, NS_PER_SECOND, PMTIMER_HZ);
 }
+
+/* One reading of the counter, however it is cut; ones beyond it. */
+uint32_t pmtimer_port_read(struct vm *vm, uint16_t port, unsigned int size)
+{
+	unsigned int offset = port - PMTIMER_PORT;
+	uint64_t value = (0xffffffffull << 32 | pmtimer_read(vm)) >> offset * 8;
+
+	return (uint32_t)(value & (BIT_ULL(size * 8) - 1));
+}

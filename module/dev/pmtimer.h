@@ -15,5 +15,7 @@ int pmtimer_create(struct vm *vm);
 void pmtimer_destroy(struct vm *vm);
 void pmtimer_reset(struct vm *vm);    /* Counts from 0 again. */
 uint32_t pmtimer_read(struct vm *vm); /* any thread, no lock */
+/* 'size' (1, 2 or 4) bytes at one of the four ports from PMTIMER_PORT on. any thread, no lock */
+uint32_t pmtimer_port_read(struct vm *vm, uint16_t port, unsigned int size);
 
 #endif

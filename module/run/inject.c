@@ -58,14 +58,22 @@ static bool event_inject_pending(struct vcpu *vcpu, enum exit_action *action)
 /* False: no NMI went in; if one waits, its window has been asked for. */
 static bool inject_nmi(struct vcpu *vcpu, bool busy)
 {
-	if (!__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
+	uint32_t pending = __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
+	bool blocked;
+
+	if (!pending)
 		return false;
-	if (busy || vcpu->intr_shadow || backend->nmi_blocked(vcpu)) {
+	blocked = backend->nmi_blocked(vcpu);
+	/* While one is being handled the processor remembers one more, not two. */
+	if (blocked && pending > 1)
+		__atomic_store_n(&vcpu->nmi_pending, 1, __ATOMIC_SEQ_CST);
+	if (busy || vcpu->intr_shadow || blocked) {
 		backend->request_window(vcpu, WINDOW_NMI, 0);
 		return false;
 	}
-	__atomic_store_n(&vcpu->nmi_pending, 0, __ATOMIC_SEQ_CST);
 	event_deliver(vcpu, INTINFO_NMI, STAT_NMIS);
+	if (__atomic_sub_fetch(&vcpu->nmi_pending, 1, __ATOMIC_SEQ_CST))
+		backend->request_window(vcpu, WINDOW_NMI, 0);
 	return true;
 }
 

@@ -4,12 +4,14 @@
  * guest's FPU loaded) and ends only when something needs sleep, the program or
  * another thread. The outer one does what needs sleep and begins the inner again.
  */
+#include "dev/device.h"
 #include "dev/lapic.h"
 #include "run/host.h"
 #include "run/inject.h"
 #include "run/vm.h"
 #include "vm/bitmap.h"
 #include "vm/regs.h"
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/context.h"
 #include "x86/emulate/emulate.h"
@@ -329,12 +331,13 @@ int vcpu_run(struct vcpu *vcpu)
 	enum exit_action action;
 
 	os_thread_attach(&vcpu->thread);
-	vcpu->running = true;
+	if (vm_timers_enter(vcpu))
+		device_resume_all(vcpu->vm);
 	vcpu->deferred = NULL;
 	action = vcpu_continue(vcpu);
 	while (action != EXIT_USERSPACE)
 		action = vcpu_turn(vcpu);
-	vcpu->running = false;
+	vm_timers_leave(vcpu);
 	os_thread_detach(&vcpu->thread);
 	vcpu_stat_inc(vcpu, STAT_EXITS_USERSPACE);
 	return vcpu->error;

@@ -158,7 +158,8 @@ static void stop_timers(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) lapic_stop(vcpu);
+	for_each_vcpu(vm, vcpu)
+		lapic_stop(vcpu);
 }
 
 static void stop_for_good(struct vm *vm)
@@ -204,8 +205,7 @@ static bool is_running(struct vm *vm)
 
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		bool active = bitmap_test_bit(vm->active, (unsigned int)vcpu->id);
 
 		if (vcpu->running || (active && !stopped))
@@ -226,8 +226,7 @@ int vm_reinit(struct vm *vm)
 	vm->tsc_offset = -os_rdtsc();
 	memset(vm->active, 0, 4 * words * sizeof(vm->active[0]));
 	__atomic_store_n(&vm->suspend, VM_SUSPEND_NONE, __ATOMIC_SEQ_CST);
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		__atomic_fetch_and(&vcpu->requests, VCPU_REQ_YIELD | VCPU_REQ_FLUSH,
 				   __ATOMIC_SEQ_CST);
 		vcpu_reset(vcpu, false);

@@ -6,6 +6,9 @@
 #include "vm/regs.h"
 #include "vm/vcpu.h"
 
+/* One to be delivered, and the one that the processor remembers while it is (SDM vol. 3, 6.7.1). */
+#define NMI_PENDING_MAX 2
+
 #define INTINFO_EXCEPTION(vector) (VM_INTINFO_VALID | VM_INTINFO_HWEXCEPTION | (vector))
 
 static bool is_exception(uint64_t intinfo)
@@ -80,7 +83,12 @@ void vcpu_set_exitintinfo(struct vcpu *vcpu, uint64_t intinfo)
 
 void vcpu_nmi(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->nmi_pending, 1, __ATOMIC_SEQ_CST);
+	uint32_t pending = __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
+
+	while (pending < NMI_PENDING_MAX &&
+	       !__atomic_compare_exchange_n(&vcpu->nmi_pending, &pending, pending + 1, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 }
 

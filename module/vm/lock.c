@@ -64,8 +64,7 @@ int vm_freeze(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		int error = vcpu_lock(vcpu);
 
 		if (error) {
@@ -80,7 +79,8 @@ void vm_freeze_always(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) vcpu_lock_always(vcpu);
+	for_each_vcpu(vm, vcpu)
+		vcpu_lock_always(vcpu);
 }
 
 void vm_thaw(struct vm *vm)
@@ -113,5 +113,6 @@ void vm_request_all(struct vm *vm, uint32_t bits)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) vcpu_request(vcpu, bits);
+	for_each_vcpu(vm, vcpu)
+		vcpu_request(vcpu, bits);
 }

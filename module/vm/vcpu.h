@@ -101,7 +101,7 @@ struct vcpu {
 	/* Pending events; vm/event.c, run/inject.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
 	uint64_t exception;   /* (o) raised by a handler or a program; 0 none */
-	uint32_t nmi_pending; /* (a) 0 or 1 */
+	uint32_t nmi_pending; /* (a) how many: 0, 1 or 2 */
 	uint8_t sipi_vector;  /* (a) of the last start-up IPI */
 
 	/* Outcome of the inner loop. */
@@ -139,7 +139,7 @@ struct vcpu {
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
 	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
 	struct os_thread thread; /* the owner while it runs the guest */
-	bool running;		 /* (o) a thread is in VM_RUN, though it may let others pass */
+	bool running; /* (a) a thread is in VM_RUN, locked or letting waiters pass; the owner writes */
 };
 
 /* --- ownership: lock.c ------------------------------------------------------ */

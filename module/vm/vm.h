@@ -14,6 +14,7 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include <vmm/topology.h>
 #include <vmm/vmm.h>
 #include <vmm/vmm_dev.h>
 #include "os/os.h"
@@ -82,6 +83,7 @@ struct vm {
 	struct hpet *hpet;	 /* (c) */
 	struct pmtimer *pmtimer; /* (c) */
 	struct rtc *rtc;	 /* (c) */
+	bool timers_off;	 /* (a) one has left a host timer off, vm/timer.h */
 };
 
 /* One more reference; the VM is returned. any */
@@ -95,6 +97,19 @@ static inline struct vcpu *vm_vcpu(const struct vm *vm, int id)
 	if ((uint32_t)id >= vm->max_vcpus)
 		return NULL;
 	return __atomic_load_n(&vm->vcpu[id], __ATOMIC_ACQUIRE);
+}
+
+/* The APIC ID of a vCPU, by the VM's topology. any */
+static inline uint32_t vm_apic_id(const struct vm *vm, uint32_t vcpuid)
+{
+	return vm_topology_apic_id(&vm->topology, vcpuid);
+}
+/* The vCPU with an APIC ID, or NULL if none has it or it does not exist yet. any */
+static inline struct vcpu *vm_vcpu_of_apic_id(const struct vm *vm, uint32_t apic_id)
+{
+	uint32_t vcpuid = vm_topology_vcpu(&vm->topology, apic_id);
+
+	return vcpuid < vm->max_vcpus ? vm_vcpu(vm, (int)vcpuid) : NULL;
 }
 
 /* The first vCPU that exists with a number from 'id' on, or NULL. any */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Any sequence of accesses to the in-kernel devices by a guest of three vCPUs, of
- * calls by programs, and of time: nothing but what the registers say may follow, and
+ * calls by userspace, and of time: nothing but what the registers say may follow, and
  * the host's timers must not run more often than dev/periodic.h promises.
  */
 #include "fake_backend.h"
+#include "vm/timer.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,8 @@
 #define EOI_OFFSET 0xb0
 
 /* 8254, RTC, HPET's and the local APICs'. */
-#define TIMERS (2 + HPET_TIMERS + CPUS)
+#define DEVICE_TIMERS (2 + HPET_TIMERS)
+#define TIMERS	      (DEVICE_TIMERS + CPUS)
 
 #define EXPECT(condition)                                                                     \
 	do {                                                                                  \
@@ -90,11 +92,20 @@ static uint32_t choose_offset(const struct step *step, unsigned int stride)
 	return (step->where & 0x3f) * stride;
 }
 
+/* Where devices are, said anew. */
+static bool is_claimed(struct vcpu *vcpu, uint64_t gpa)
+{
+	uint64_t lapic = lapic_mmio_base(vcpu);
+
+	return (gpa >= lapic && gpa - lapic < 0x1000) || (gpa >= IOAPIC_BASE && gpa < 0xfec01000) ||
+	       (gpa >= HPET_BASE && gpa < 0xfed00400);
+}
+
 static void access_memory(struct vcpu *vcpu, uint64_t base, uint32_t offset,
 			  const struct step *step)
 {
 	uint64_t gpa = base + offset;
-	bool claimed = device_mmio_claims(vcpu, gpa);
+	bool claimed = is_claimed(vcpu, gpa);
 	unsigned int size = step->where & 0x8000 ? size_of(step) : 4 + (step->cpu >> 4 & 4);
 	uint64_t value = step->value;
 	int error = device_mmio(vcpu, gpa, is_write(step), size, &value);
@@ -299,7 +310,30 @@ static void serve_timers(void)
 			lapic_timer_event(cpu[i]);
 }
 
-/* No timer may run more than once in TIMER_MIN_NS, but for one late and one new. */
+/* A vCPU is in VM_RUN. */
+static bool inside;
+
+static void enter_or_leave(void)
+{
+	inside = !inside;
+	if (!inside)
+		vm_timers_leave(cpu[0]);
+	else if (vm_timers_enter(cpu[0]))
+		device_resume_all(vm);
+}
+
+/*
+ * No timer may run more often than its shortest period allows, but for one late and one new;
+ * with no vCPU in VM_RUN each may expire once.
+ */
+static uint64_t most_wakes(uint64_t passed)
+{
+	if (!inside)
+		return TIMERS;
+	return DEVICE_TIMERS * (passed / vm_timer_min_ns + 3) +
+	       CPUS * (passed / PERIODIC_MIN_NS + 3);
+}
+
 static void let_time_pass(uint64_t ns)
 {
 	uint64_t start = os_now_ns();
@@ -309,10 +343,11 @@ static void let_time_pass(uint64_t ns)
 		uint64_t next = os_user_clock_next();
 
 		os_user_clock_advance(next > os_now_ns() ? next - os_now_ns() : 0);
-		serve_timers();
+		if (inside)
+			serve_timers();
 		wakes++;
 	}
-	EXPECT(wakes <= TIMERS * ((os_now_ns() - start) / TIMER_MIN_NS + 3));
+	EXPECT(wakes <= most_wakes(os_now_ns() - start));
 	if (wakes < WAKES)
 		os_user_clock_advance(start + ns - os_now_ns());
 	EXPECT(os_user_timers() <= TIMERS);
@@ -325,7 +360,7 @@ static void pass_time(const struct step *step)
 	let_time_pass(step->value % most[step->where & 3]);
 }
 
-/* --- programs ---------------------------------------------------------------------------- */
+/* --- userspace --------------------------------------------------------------- */
 
 static void drive_line(const struct step *step)
 {
@@ -410,6 +445,10 @@ static void reset(struct vcpu *vcpu, const struct step *step)
 	case 2:
 		lapic_reset(vcpu, step->value & 1);
 		break;
+	case 3:
+	case 4:
+		enter_or_leave();
+		break;
 	default:
 		fake_vcpu(vcpu)->reg[VM_REG_GUEST_TPR] = step->value & 15;
 		break;
@@ -418,15 +457,29 @@ static void reset(struct vcpu *vcpu, const struct step *step)
 
 /* --- what must hold after every step -------------------------------------------------------- */
 
+static uint64_t read_ioapic(unsigned int reg)
+{
+	uint64_t value;
+
+	ioapic_mmio_write(vm, 0x00, 4, reg);
+	ioapic_mmio_read(vm, 0x10, 4, &value);
+	return value;
+}
+
+/* IOREGSEL is as before. */
 static void check_ioapic(void)
 {
+	uint64_t selected;
+
+	ioapic_mmio_read(vm, 0x00, 4, &selected);
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
-		uint64_t entry = ioapic_entry(vm, pin);
+		uint64_t entry = read_ioapic(0x11 + 2 * pin) << 32 | read_ioapic(0x10 + 2 * pin);
 
 		/* Remote IRR belongs to level-triggered Fixed and Lowest entries. */
 		EXPECT(!(entry & 0x4000) || ((entry & 0x8000) && (entry >> 8 & 7) <= 1));
 		EXPECT((entry & 0x00fffffffffe1000ull) == 0);
 	}
+	ioapic_mmio_write(vm, 0x00, 4, selected);
 }
 
 static void check_lapic(struct vcpu *vcpu)
@@ -581,6 +634,8 @@ static void boot(uint8_t parts)
 		cpu[i] = fake_vm_vcpu(vm, i);
 		(void)lapic_mmio_write(cpu[i], 0xf0, 4, 0x1ff);
 	}
+	inside = false;
+	enter_or_leave();
 	hpet_mmio_write(vm, 0x10, 8, 1 + (parts >> 7) * 2);
 	for (unsigned int i = 0; i < ARRAY_SIZE(start); i++)
 		if (parts >> i & 1)

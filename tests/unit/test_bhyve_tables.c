@@ -32,6 +32,7 @@ static uint8_t *scan(uint32_t from, const char *signature)
 }
 
 static const struct acpi_machine two_cpus = {
+	.topology = { .sockets = 2, .cores = 1, .threads = 1 },
 	.cpus = 2,
 	.com1 = true,
 	.lpc_slot = 31,
@@ -210,6 +211,32 @@ TEST(madt_of_many)
 	CHECK_EQ(count_entries(madt, 9), 45);
 	CHECK_EQ(count_entries(madt, 10), 1);
 	check_table(madt, "APIC");
+}
+
+/* Cores of a package have bits of their own in the APIC ID, as the processor's CPUID says. */
+TEST(madt_by_topology)
+{
+	static const uint8_t ids[] = { 0, 1, 2, 4, 5, 6 };
+	struct acpi_machine machine = two_cpus;
+	uint8_t *madt;
+
+	machine.cpus = 6;
+	machine.topology = (struct vm_cpu_topology){ .sockets = 2, .cores = 3, .threads = 1 };
+	build(&machine);
+	madt = find_table("APIC");
+	CHECK_EQ(count_entries(madt, 0), 6);
+	for (unsigned i = 0; i < 6; i++) {
+		CHECK_EQ(madt[44 + 8 * i + 2], i); /* processor */
+		CHECK_EQ(madt[44 + 8 * i + 3], ids[i]);
+	}
+	/* 85 packages of 4 IDs: from the 64th on they do not fit the xAPIC. */
+	machine.cpus = 255;
+	machine.topology.sockets = 85;
+	build(&machine);
+	madt = find_table("APIC");
+	CHECK_EQ(count_entries(madt, 0), 64 * 3);
+	CHECK_EQ(count_entries(madt, 9), 21 * 3);
+	CHECK_EQ(count_entries(madt, 10), 1);
 }
 
 TEST(too_many_do_not_fit)

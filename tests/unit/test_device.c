@@ -12,6 +12,7 @@
 #include "dev/pmtimer.h"
 #include "dev/rtc.h"
 #include "fake_backend.h"
+#include "vm/timer.h"
 
 static struct vm *vm;
 static struct vcpu *cpu;
@@ -20,11 +21,20 @@ static void set_up(void)
 {
 	vm = fake_vm_create(2);
 	cpu = fake_vm_vcpu(vm, 0);
+	(void)vm_timers_enter(cpu);
 }
 
 static bool owns_port(uint16_t port)
 {
 	return device_port(cpu, port, false, 1, 0) >= 0;
+}
+
+/* A device takes an access that starts there. */
+static bool owns_address(uint64_t gpa)
+{
+	uint64_t value;
+
+	return device_mmio(cpu, gpa, false, 1, &value) != -ENOENT;
 }
 
 TEST(every_port)
@@ -39,6 +49,64 @@ TEST(every_port)
 	CHECK(owns_port(0x20) && owns_port(0x21) && owns_port(0xa0) && owns_port(0xa1));
 	CHECK(owns_port(0x40) && owns_port(0x43) && owns_port(0x61) && owns_port(0x4d1));
 	CHECK(owns_port(0x70) && owns_port(0x71) && owns_port(0x408) && owns_port(0x40b));
+	fake_vm_destroy(vm);
+}
+
+static bool unit_has_port(const struct device_unit *unit, unsigned int port)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(unit->ports) && unit->ports[i].count; i++)
+		if (port - unit->ports[i].first < unit->ports[i].count)
+			return true;
+	return false;
+}
+
+TEST(ports_lead_to_the_units_that_list_them)
+{
+	for (unsigned int port = 0; port < 0x10000; port++) {
+		unsigned int id = port < DEVICE_PORTS ? device_of_port[port] : DEVICE_NONE;
+
+		for (unsigned int i = 0; i < DEVICE_COUNT; i++)
+			CHECK_EQ_AT(unit_has_port(&device_units[i], port), id && id == i,
+				    "port 0x%x, unit %s", port, device_units[i].name);
+	}
+}
+
+/* Each unit can do what its windows promise, and what is created is destroyed and reset. */
+TEST(units_are_whole)
+{
+	CHECK(!device_units[DEVICE_NONE].name && !device_units[DEVICE_NONE].memory.size);
+	for (unsigned int i = DEVICE_NONE + 1; i < DEVICE_COUNT; i++) {
+		const struct device_unit *unit = &device_units[i];
+		bool bytes = unit->port_read && unit->port_write;
+		bool memory = unit->memory_read && unit->memory_write;
+
+		CHECK_EQ_AT(bytes + (unit->port_read_wide != NULL), unit->ports[0].count != 0, "%s",
+			    unit->name);
+		CHECK_EQ_AT(memory || i == DEVICE_LAPIC, unit->memory.size != 0, "%s", unit->name);
+		CHECK_EQ_AT(unit->create != NULL, i != DEVICE_LAPIC, "%s", unit->name);
+		CHECK_EQ_AT(unit->destroy != NULL, unit->create != NULL, "%s", unit->name);
+		CHECK_EQ_AT(unit->reset != NULL, unit->create != NULL, "%s", unit->name);
+	}
+}
+
+TEST(memory_windows_are_found_and_reserved)
+{
+	unsigned int windows = 0;
+
+	set_up();
+	for (unsigned int i = 0; i < DEVICE_COUNT; i++) {
+		const struct device_window *window = &device_units[i].memory;
+
+		if (!window->size)
+			continue;
+		CHECK(owns_address(window->gpa) && owns_address(window->gpa + window->size - 1));
+		CHECK(!owns_address(window->gpa - 1) && !owns_address(window->gpa + window->size));
+		REQUIRE(windows < vm->memory.window_count);
+		CHECK_EQ(vm->memory.window[windows].gpa, window->gpa);
+		CHECK_EQ(vm->memory.window[windows].len, window->size);
+		windows++;
+	}
+	CHECK_EQ(windows, vm->memory.window_count);
 	fake_vm_destroy(vm);
 }
 
@@ -60,19 +128,21 @@ TEST(wide_port_accesses_are_cut)
 
 TEST(memory_ranges)
 {
-	uint64_t value = 0;
+	uint64_t value = 0, accesses;
 
 	set_up();
-	CHECK(device_mmio_claims(cpu, 0xfee00000));
-	CHECK(device_mmio_claims(cpu, 0xfee00fff));
-	CHECK(!device_mmio_claims(cpu, 0xfee01000));
-	CHECK(!device_mmio_claims(cpu, 0xfedfffff));
-	CHECK(device_mmio_claims(cpu, 0xfec00000));
-	CHECK(!device_mmio_claims(cpu, 0xfec01000));
-	CHECK(device_mmio_claims(cpu, 0xfed00000));
-	CHECK(device_mmio_claims(cpu, 0xfed003ff));
-	CHECK(!device_mmio_claims(cpu, 0xfed00400));
-	CHECK(!device_mmio_claims(cpu, 0));
+	CHECK(owns_address(0xfee00000));
+	CHECK(owns_address(0xfee00fff));
+	CHECK(!owns_address(0xfee01000));
+	CHECK(!owns_address(0xfedfffff));
+	CHECK(owns_address(0xfec00000));
+	CHECK(!owns_address(0xfec01000));
+	CHECK(owns_address(0xfed00000));
+	CHECK(owns_address(0xfed003ff));
+	CHECK(!owns_address(0xfed00400));
+	CHECK(!owns_address(0));
+	accesses = cpu->stats[STAT_MMIO];
+	CHECK_EQ(accesses, 5); /* those that found a device */
 	value = 1;
 	CHECK_EQ(device_mmio(cpu, 0xfec00000, true, 4, &value), 0);
 	CHECK_EQ(device_mmio(cpu, 0xfec00010, false, 4, &value), 0);
@@ -80,12 +150,12 @@ TEST(memory_ranges)
 	CHECK_EQ(device_mmio(cpu, 0xfed00000, false, 4, &value), 0);
 	CHECK_EQ(value, 0x8086a701);
 	CHECK_EQ(device_mmio(cpu, 0xfed00400, false, 4, &value), -ENOENT);
-	CHECK_EQ(cpu->stats[STAT_MMIO], 3);
+	CHECK_EQ(cpu->stats[STAT_MMIO] - accesses, 3);
 	/* Without a local APIC in memory its page is nobody's, nor is any other. */
 	CHECK_EQ(lapic_set_base(cpu, 0xfee00100), 0);
-	CHECK(!device_mmio_claims(cpu, 0xfee00000));
-	CHECK(!device_mmio_claims(cpu, 0));
-	CHECK(!device_mmio_claims(cpu, 0xffe));
+	CHECK(!owns_address(0xfee00000));
+	CHECK(!owns_address(0));
+	CHECK(!owns_address(0xffe));
 	CHECK_EQ(device_mmio(cpu, 0x20, false, 4, &value), -ENOENT);
 	fake_vm_destroy(vm);
 }
@@ -131,6 +201,8 @@ static void start_every_timer(void)
 
 TEST(stop_and_reset_silence_all_timers)
 {
+	uint64_t entry = 0;
+
 	set_up();
 	start_every_timer();
 	device_stop_all(vm);
@@ -145,11 +217,134 @@ TEST(stop_and_reset_silence_all_timers)
 	os_user_clock_advance(1000);
 	device_reset_all(vm);
 	CHECK_EQ(os_user_timers(), 0);
-	CHECK_EQ(ioapic_entry(vm, 8), 0x10000);
+	ioapic_mmio_write(vm, 0x00, 4, 0x20);
+	ioapic_mmio_read(vm, 0x10, 4, &entry);
+	CHECK_EQ(entry, 0x10000);
+	ioapic_mmio_write(vm, 0x00, 4, 0x21);
+	ioapic_mmio_read(vm, 0x10, 4, &entry);
+	CHECK_EQ(entry, 0);
 	CHECK_EQ(pic_port_read(vm, 0x21), 0xff);
 	CHECK_EQ(pmtimer_read(vm), 0);
 	start_every_timer();
 	fake_vm_destroy(vm); /* aborts if one is left */
+}
+
+/* --- host timers and vCPUs in VM_RUN ------------------------------------------------- */
+
+/* How often host timers have expired in that time; gives up at 'limit'. */
+static unsigned int wakes_in(uint64_t ns, unsigned int limit)
+{
+	uint64_t end = os_now_ns() + ns;
+	unsigned int wakes = 0;
+
+	while (os_user_clock_next() <= end && wakes < limit) {
+		os_user_clock_advance(os_user_clock_next() - os_now_ns());
+		wakes++;
+	}
+	if (wakes < limit)
+		os_user_clock_advance(end - os_now_ns());
+	return wakes;
+}
+
+/* Registers as VM_SET_KERNEMU_DEV writes them: every HPET timer at 50 ns, RTC and 8254 as well. */
+static void arm_everything(void)
+{
+	uint64_t value = 1;
+
+	CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x10, true, 8, &value), 0);
+	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
+		value = 0x4c | (24 + n) << 9;
+		CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x100 + 0x20 * n, true, 8, &value), 0);
+		value = 1;
+		CHECK_EQ(device_mmio(cpu, HPET_BASE + 0x108 + 0x20 * n, true, 8, &value), 0);
+	}
+	rtc_port_write(vm, 0x70, 10);
+	rtc_port_write(vm, 0x71, 0x23);
+	rtc_port_write(vm, 0x70, 11);
+	rtc_port_write(vm, 0x71, 0x72);
+	pit_port_write(vm, 0x43, 0x14);
+	pit_port_write(vm, 0x40, 2);
+}
+
+TEST(no_host_timer_without_a_vcpu_in_vm_run)
+{
+	set_up();
+	vm_timers_leave(cpu);
+	arm_everything();
+	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(wakes_in(10 * NS_PER_SECOND, 100), 0);
+	/* A vCPU enters: what is due comes at once, and the timers run. */
+	CHECK(!pic_pending(vm));
+	CHECK(vm_timers_enter(cpu));
+	device_resume_all(vm);
+	CHECK(!vm_timers_enter(cpu));
+	CHECK(os_user_timers() >= 1 + HPET_TIMERS);
+	rtc_port_write(vm, 0x70, 12);
+	CHECK_EQ(rtc_port_read(vm, 0x71), 0xd0);
+	fake_vm_destroy(vm);
+}
+
+/* What is armed when the last vCPU leaves expires once. */
+TEST(host_timers_stop_after_the_last_vcpu_has_left)
+{
+	unsigned int armed;
+
+	set_up();
+	arm_everything();
+	armed = os_user_timers();
+	CHECK_EQ(armed, 2 + HPET_TIMERS);
+	vm_timers_leave(cpu);
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= armed);
+	CHECK_EQ(os_user_timers(), 0);
+	/* It is the other vCPU that comes. */
+	CHECK(vm_timers_enter(fake_vm_vcpu(vm, 1)));
+	device_resume_all(vm);
+	CHECK(os_user_timers() >= 1 + HPET_TIMERS);
+	vm_timers_leave(fake_vm_vcpu(vm, 1));
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= armed);
+	CHECK_EQ(os_user_timers(), 0);
+	fake_vm_destroy(vm);
+}
+
+/* 5,000 times a second each, unless the parameter says otherwise. */
+TEST(host_timers_have_a_shortest_period)
+{
+	set_up();
+	CHECK_EQ(vm_timer_min_ns, 200000);
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 20000) <= (2 + HPET_TIMERS) * 501);
+	vm_timer_min_ns = 1000000;
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 20000) <= (2 + HPET_TIMERS) * 101);
+	vm_timer_min_ns = 0; /* not below what a local APIC's may have */
+	arm_everything();
+	CHECK(wakes_in(NS_PER_SECOND / 10, 60000) <= (2 + HPET_TIMERS) * 5001);
+	vm_timer_min_ns = 200000;
+	fake_vm_destroy(vm);
+}
+
+static unsigned int timers_in_guest;
+
+static enum exit_action note_timers(struct vcpu *vcpu, unsigned int entry)
+{
+	(void)entry;
+	timers_in_guest = os_user_timers();
+	return vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
+}
+
+TEST(vm_run_arms_what_was_left_off)
+{
+	set_up();
+	vm_timers_leave(cpu);
+	arm_everything();
+	fake_vcpu(cpu)->guest = note_timers;
+	CHECK_EQ(os_user_timers(), 0);
+	CHECK_EQ(vcpu_run(cpu), 0);
+	CHECK(timers_in_guest >= 1 + HPET_TIMERS);
+	CHECK(!cpu->running);
+	CHECK(wakes_in(NS_PER_SECOND, 1000) <= timers_in_guest);
+	CHECK_EQ(os_user_timers(), 0);
+	fake_vm_destroy(vm);
 }
 
 /* --- what the timers share --------------------------------------------------------- */

@@ -295,9 +295,9 @@ TEST(apic_base_moves)
 
 	set_up();
 	CHECK_EQ(lapic_set_base(cpu[0], 0xf0000900), 0);
-	CHECK(device_mmio_claims(cpu[0], 0xf0000020));
-	CHECK(!device_mmio_claims(cpu[0], 0xfee00020));
-	CHECK(device_mmio_claims(cpu[1], 0xfee00020));
+	CHECK_EQ(device_mmio(cpu[0], 0xf0000020, false, 4, &value), 0);
+	CHECK_EQ(device_mmio(cpu[0], 0xfee00020, false, 4, &value), -ENOENT);
+	CHECK_EQ(device_mmio(cpu[1], 0xfee00020, false, 4, &value), 0);
 	CHECK_EQ(device_mmio(cpu[0], 0xf0000030, false, 4, &value), 0);
 	CHECK_EQ(value, 0x01060014);
 	CHECK_EQ(device_mmio(cpu[0], 0xfee00030, false, 4, &value), -ENOENT);
@@ -489,6 +489,68 @@ TEST(ipi_lowest_priority)
 	tear_down();
 }
 
+/* Two packages of three cores of two threads. */
+static const struct vm_cpu_topology packages = { .sockets = 2, .cores = 3, .threads = 2 };
+
+TEST(ids_follow_the_topology)
+{
+	static const uint32_t ids[12] = { 0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13 };
+	struct vcpu *last, *seventh;
+	uint64_t value;
+
+	set_up();
+	tear_down();
+	vm = fake_vm_create(12);
+	vm->topology = packages;
+	for (int i = 0; i < 12; i++) {
+		struct vcpu *vcpu = fake_vm_vcpu(vm, i);
+
+		CHECK_EQ(lapic_id(vcpu), ids[i]);
+		CHECK_EQ(get(vcpu, ID), ids[i] << 24);
+		CHECK_EQ(lapic_get_base(vcpu) & LAPIC_BASE_BSP, i == 0 ? LAPIC_BASE_BSP : 0);
+		put(vcpu, SVR, 0x1ff);
+		CHECK(vm_vcpu_of_apic_id(vm, ids[i]) == vcpu);
+	}
+	CHECK(!vm_vcpu_of_apic_id(vm, 6) && !vm_vcpu_of_apic_id(vm, 7));
+	CHECK(!vm_vcpu_of_apic_id(vm, 14) && !vm_vcpu_of_apic_id(vm, 16));
+	CHECK(!vm_vcpu_of_apic_id(vm, ~0u));
+	last = vm_vcpu(vm, 11);
+	seventh = vm_vcpu(vm, 6);
+	put(vm_vcpu(vm, 0), ICR_HIGH, 13u << 24);
+	put(vm_vcpu(vm, 0), ICR_LOW, 0x40);
+	CHECK_EQ(take(last), 0x40);
+	CHECK_EQ(lapic_msi(vm, 0xfee08000, 0x51), 0); /* to 8 */
+	CHECK_EQ(take(seventh), 0x51);
+	CHECK_EQ(lapic_msi(vm, 0xfee06000, 0x52), 0); /* to 6, which nobody is */
+	for (int i = 0; i < 12; i++)
+		CHECK_EQ(take(vm_vcpu(vm, i)), -1);
+	enter_x2apic(last);
+	CHECK_EQ(rd(last, ID, &value), 0);
+	CHECK_EQ(value, 13);
+	CHECK_EQ(rd(last, LDR, &value), 0);
+	CHECK_EQ(value, 1u << 13);
+	tear_down();
+}
+
+/* bhyve sets the topology before it makes vCPUs; another VMM process may not. */
+TEST(topology_changes_ids_that_exist)
+{
+	uint64_t value;
+
+	set_up();
+	enter_x2apic(cpu[3]);
+	vm->topology = (struct vm_cpu_topology){ .sockets = 2, .cores = 3, .threads = 1 };
+	lapic_topology_changed(vm);
+	CHECK_EQ(get(cpu[2], ID), 2u << 24);
+	CHECK_EQ(rd(cpu[3], ID, &value), 0);
+	CHECK_EQ(value, 4);
+	CHECK_EQ(rd(cpu[3], LDR, &value), 0);
+	CHECK_EQ(value, 1u << 4);
+	CHECK_EQ(lapic_msi(vm, 0xfee04000, 0x51), 0);
+	CHECK_EQ(take(cpu[3]), 0x51);
+	tear_down();
+}
+
 TEST(ipi_nmi_init_startup)
 {
 	set_up();
@@ -581,7 +643,7 @@ TEST(local_interrupts)
 
 TEST(extint_paths)
 {
-	uint64_t entry;
+	uint64_t low, high;
 
 	set_up();
 	lapic_reset(cpu[0], false);
@@ -598,8 +660,10 @@ TEST(extint_paths)
 	ioapic_mmio_write(vm, 0x10, 4, 2u << 24);
 	ioapic_mmio_write(vm, 0, 4, 0x10);
 	ioapic_mmio_write(vm, 0x10, 4, 0x700);
-	entry = ioapic_entry(vm, 0);
-	CHECK_EQ(entry, 2ull << 56 | 0x700);
+	ioapic_mmio_read(vm, 0x10, 4, &low);
+	ioapic_mmio_write(vm, 0, 4, 0x11);
+	ioapic_mmio_read(vm, 0x10, 4, &high);
+	CHECK_EQ(high << 32 | low, 2ull << 56 | 0x700);
 	CHECK(lapic_extint_allowed(cpu[2]));
 	CHECK(!lapic_extint_allowed(cpu[1]));
 	/* No APIC at all: the boot processor. */
@@ -913,6 +977,52 @@ static void take_posted(uint32_t seen[2])
 		seen[which] = __atomic_load_n(&posted[which], __ATOMIC_SEQ_CST);
 		put(cpu[0], EOI, 0);
 	}
+}
+
+#define NMI_EVENT (VM_INTINFO_VALID | VM_INTINFO_NMI | 2)
+
+static unsigned int windows;
+
+/* A processor whose NMI handler does not return: it blocks NMIs from the first on. */
+static enum exit_action nmi_handler_runs(struct vcpu *vcpu, unsigned int entry)
+{
+	windows |= fake_vcpu(vcpu)->windows;
+	if (fake_vcpu(vcpu)->events)
+		fake_vcpu(vcpu)->nmi_blocked = true;
+	return entry % 4 < 3 ? EXIT_RESUME : vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
+}
+
+/*
+ * One is in delivery while the other waits for the end of its handler (SDM vol. 3, 6.7.1:
+ * the processor remembers one NMI); what comes on top is lost.
+ */
+TEST(two_nmis_before_the_first_is_injected)
+{
+	struct fake_vcpu *fake;
+
+	set_up();
+	fake = fake_vcpu(cpu[0]);
+	fake->guest = nmi_handler_runs;
+	for (int i = 0; i < 3; i++)
+		vcpu_nmi(cpu[0]);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 1);
+	CHECK_EQ(fake->event[0], NMI_EVENT);
+	CHECK_EQ(windows, WINDOW_NMI);
+	/* In the handler there is room for the one that waits. */
+	vcpu_nmi(cpu[0]);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 1);
+	fake->nmi_blocked = false;
+	vcpu_request(cpu[0], VCPU_REQ_EVENT);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 2);
+	CHECK_EQ(fake->event[1], NMI_EVENT);
+	fake->nmi_blocked = false;
+	vcpu_request(cpu[0], VCPU_REQ_EVENT);
+	CHECK_EQ(vcpu_run(cpu[0]), 0);
+	CHECK_EQ(fake->events, 2);
+	tear_down();
 }
 
 /* Interrupts merge, but after the last post of each thread there is one to take. */

@@ -7,6 +7,7 @@
 #include "dev/pic.h"
 #include "dev/rtc.h"
 #include "fake_backend.h"
+#include "vm/timer.h"
 
 enum {
 	SECONDS,
@@ -57,7 +58,7 @@ static void set_up(int64_t wall)
 
 	os_user_set_wall(wall);
 	vm = fake_vm_create(1);
-	(void)fake_vm_vcpu(vm, 0);
+	(void)vm_timers_enter(fake_vm_vcpu(vm, 0));
 	pic_port_write(vm, 0x20, 0x11);
 	pic_port_write(vm, 0xa0, 0x11);
 	for (unsigned int i = 0; i < 4; i++) {
@@ -163,7 +164,7 @@ TEST(formats)
 	put(B, HOURS_24 | BINARY);
 	CHECK_EQ(get(HOURS), 23);
 	CHECK_EQ(get(MINUTES), 45);
-	CHECK_EQ(get(CENTURY), 19);
+	CHECK_EQ(get(CENTURY), 0x19); /* not the chip's: plain NVRAM */
 	put(B, BINARY);
 	CHECK_EQ(get(HOURS), 0x80 | 11);
 	put(B, 0);
@@ -232,26 +233,244 @@ TEST(writes_while_running)
 	tear_down();
 }
 
-TEST(nonsense_stops_the_clock_until_it_is_a_date)
+/* What a guest writes with SET: seconds to year and the century, in the format of 'b'. */
+static void set_registers(uint8_t b, const uint8_t values[8])
 {
+	static const uint8_t index[] = {
+		SECONDS, MINUTES, HOURS, WEEKDAY, DAY, MONTH, YEAR, CENTURY
+	};
+
+	put(B, SET | b);
+	for (unsigned int i = 0; i < ARRAY_SIZE(index); i++)
+		put(index[i], values[i]);
+	put(B, b);
+	os_user_clock_advance(1); /* not at the very edge of the second */
+}
+
+static void check_registers(const uint8_t values[8], unsigned int line)
+{
+	static const uint8_t index[] = {
+		SECONDS, MINUTES, HOURS, WEEKDAY, DAY, MONTH, YEAR, CENTURY
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(index); i++)
+		CHECK_EQ_AT(get(index[i]), values[i], "case %u, register %u", line, index[i]);
+}
+
+/*
+ * The chip counts registers, not dates (MC146818A data sheet, "Time, Calendar, and Alarm
+ * Locations"): each carries at its own limit, whatever the others hold. A value
+ * beyond the limit carries at the next step.
+ */
+TEST(registers_carry_at_their_own_limits)
+{
+	static const struct {
+		uint8_t b;
+		uint64_t seconds;
+		uint8_t before[8], after[8];
+	} cases[] = {
+		/* No month, no day, a year of garbage: time goes on, and the day comes in order. */
+		{ HOURS_24, 1, { 0x10, 0, 0, 0, 0, 0, 0, 0 }, { 0x11, 0, 0, 0, 0, 0, 0, 0 } },
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0, 0, 0, 0, 0 },
+		  { 0, 0, 0, 0x01, 0x01, 0, 0, 0 } },
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0x07, 0x31, 0x00, 0x99, 0xff },
+		  { 0, 0, 0, 0x01, 0x01, 0x01, 0x99, 0xff } },
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0x02, 0x30, 0x02, 0x24, 0x20 },
+		  { 0, 0, 0, 0x03, 0x01, 0x03, 0x24, 0x20 } },
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0x07, 0x31, 0x13, 0x24, 0x20 },
+		  { 0, 0, 0, 0x01, 0x01, 0x01, 0x25, 0x20 } },
+		/* 99 is followed by 00; the byte of the century is software's. */
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0x05, 0x31, 0x12, 0x99, 0x19 },
+		  { 0, 0, 0, 0x06, 0x01, 0x01, 0x00, 0x19 } },
+		/* Leap years. */
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x59, 0x23, 0x04, 0x28, 0x02, 0x24, 0x20 },
+		  { 0, 0, 0, 0x05, 0x29, 0x02, 0x24, 0x20 } },
+		{ HOURS_24,
+		  86400 + 1,
+		  { 0x59, 0x59, 0x23, 0x04, 0x28, 0x02, 0x25, 0x20 },
+		  { 0, 0, 0, 0x06, 0x02, 0x03, 0x25, 0x20 } },
+		/* A date before 1970, and one after a very long sleep. */
+		{ HOURS_24,
+		  1,
+		  { 0x59, 0x20, 0x12, 0x01, 0x20, 0x07, 0x69, 0x19 },
+		  { 0, 0x21, 0x12, 0x01, 0x20, 0x07, 0x69, 0x19 } },
+		{ HOURS_24,
+		  86400ull * 365,
+		  { 0x30, 0, 0, 0x01, 0x01, 0x01, 0x69, 0x19 },
+		  { 0x30, 0, 0, 0x02, 0x01, 0x01, 0x70, 0x19 } },
+		/* Values that are no BCD, or none of the register's. */
+		{ HOURS_24,
+		  1,
+		  { 0x7f, 0x10, 0x10, 0x01, 0x01, 0x01, 0x24, 0x20 },
+		  { 0, 0x11, 0x10, 0x01, 0x01, 0x01, 0x24, 0x20 } },
+		{ HOURS_24,
+		  1,
+		  { 0x1f, 0x10, 0x10, 0x01, 0x01, 0x01, 0x24, 0x20 },
+		  { 0x20, 0x10, 0x10, 0x01, 0x01, 0x01, 0x24, 0x20 } },
+		{ HOURS_24,
+		  60,
+		  { 0, 0xee, 0x10, 0x01, 0x01, 0x01, 0x24, 0x20 },
+		  { 0, 0, 0x11, 0x01, 0x01, 0x01, 0x24, 0x20 } },
+		{ HOURS_24,
+		  3600,
+		  { 0, 0, 0x24, 0x09, 0x01, 0x01, 0x24, 0x20 },
+		  { 0, 0, 0, 0x01, 0x02, 0x01, 0x24, 0x20 } },
+		/* Twelve hours, BCD: 11 AM, noon, 12:59 PM, 11 PM. */
+		{ 0,
+		  1,
+		  { 0x59, 0x59, 0x11, 0x01, 0x01, 0, 0, 0 },
+		  { 0, 0, 0x92, 0x01, 0x01, 0, 0, 0 } },
+		{ 0,
+		  1,
+		  { 0x59, 0x59, 0x92, 0x01, 0x01, 0, 0, 0 },
+		  { 0, 0, 0x81, 0x01, 0x01, 0, 0, 0 } },
+		{ 0,
+		  1,
+		  { 0x59, 0x59, 0x91, 0x01, 0x01, 0, 0, 0 },
+		  { 0, 0, 0x12, 0x02, 0x02, 0, 0, 0 } },
+		{ 0,
+		  1,
+		  { 0x59, 0x59, 0x12, 0x01, 0x01, 0, 0, 0 },
+		  { 0, 0, 0x01, 0x01, 0x01, 0, 0, 0 } },
+		/* And binary. */
+		{ BINARY, 1, { 59, 59, 0x80 | 11, 7, 30, 0, 0, 0 }, { 0, 0, 12, 1, 31, 0, 0, 0 } },
+		{ BINARY,
+		  7200,
+		  { 59, 59, 0x80 | 9, 7, 30, 0, 0, 0 },
+		  { 59, 59, 0x80 | 11, 7, 30, 0, 0, 0 } },
+		{ HOURS_24 | BINARY,
+		  61,
+		  { 59, 58, 23, 7, 30, 4, 24, 20 },
+		  { 0, 0, 0, 1, 1, 5, 24, 20 } },
+	};
+
 	set_up(1000000000);
-	put(MONTH, 0x13);
-	CHECK_EQ(get(MONTH), 0x13);
-	os_user_clock_advance(10 * SECOND);
-	CHECK_EQ(get(SECONDS), 0x40);
-	put(MONTH, 0x02);
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		set_registers(cases[i].b, cases[i].before);
+		check_registers(cases[i].before, i);
+		os_user_clock_advance(cases[i].seconds * SECOND);
+		check_registers(cases[i].after, i);
+	}
+	tear_down();
+}
+
+/* However long nobody looks, registers come to the same as when somebody does every second. */
+TEST(long_sleeps_count_as_many_short_ones)
+{
+	static const uint8_t start[][8] = {
+		{ 0x58, 0xff, 0x3f, 0x09, 0x00, 0x00, 0xaa, 0x00 },
+		{ 0x00, 0x00, 0x00, 0x00, 0x31, 0x02, 0x23, 0x20 },
+		{ 0x1a, 0x2b, 0x2c, 0x02, 0x28, 0x02, 0x24, 0x20 },
+		{ 0x59, 0x59, 0x92, 0x05, 0x31, 0x12, 0x99, 0x19 },
+	};
+	uint8_t expected[10];
+
+	set_up(1000000000);
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(start); i++) {
+		uint8_t b = i & 1 ? 0 : HOURS_24;
+
+		set_registers(b, start[i / 2]);
+		for (unsigned int n = 0; n < 3 * 86400 + 4000; n++) {
+			os_user_clock_advance(SECOND);
+			expected[0] = get(SECONDS);
+		}
+		for (uint8_t n = 0; n < 10; n++)
+			expected[n] = get(n);
+		set_registers(b, start[i / 2]);
+		os_user_clock_advance((3 * 86400 + 4000) * SECOND);
+		for (uint8_t n = 0; n < 10; n++)
+			CHECK_EQ_AT(get(n), expected[n], "start %u, register %u", i, n);
+	}
+	tear_down();
+}
+
+TEST(flags_come_without_a_date)
+{
+	static const uint8_t none[8] = { 0x10, 0x20, 0x12, 0, 0, 0, 0, 0 };
+	static const uint8_t nonsense[8] = { 0x10, 0x20, 0xaa, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+	set_up(1000000000);
+	set_registers(HOURS_24, none);
+	put(HOURS_ALARM, 0xff);
+	put(MINUTES_ALARM, 0xff);
+	put(SECONDS_ALARM, 0x12);
+	(void)get(C);
 	os_user_clock_advance(SECOND);
-	CHECK_EQ(get(SECONDS), 0x41);
-	put(DAY, 0x30); /* of February */
+	CHECK_EQ(get(C) & (UPDATE | ALARM), UPDATE);
 	os_user_clock_advance(SECOND);
-	CHECK_EQ(get(SECONDS), 0x41);
-	put(DAY, 0xff);
-	put(CENTURY, 0x00);
-	put(YEAR, 0xa0);
-	(void)rtc_gettime(vm);
-	CHECK_EQ(rtc_settime(vm, 5), 0); /* a program can always help */
+	CHECK_EQ(get(C) & (UPDATE | ALARM), UPDATE | ALARM);
+	put(B, UPDATE | HOURS_24);
+	CHECK_EQ(run_for(10 * SECOND, UPDATE), 10);
+	put(B, ALARM | HOURS_24);
+	CHECK_EQ(run_for(600 * SECOND, ALARM), 10);
+	/* Hours that are none: the alarm of every minute comes all the same. */
+	set_registers(HOURS_24, nonsense);
+	(void)get(C);
+	put(B, ALARM | HOURS_24);
+	CHECK_EQ(run_for(600 * SECOND, ALARM), 10);
+	os_user_clock_advance(SECOND - 244000 - 1); /* registers were set 1 ns into a second */
+	CHECK_EQ(get(A), 0xa6);
+	tear_down();
+}
+
+/* The chip's own: written by software, never by the clock (82371AB data sheet, "Real Time Clock"). */
+TEST(century_and_weekday_are_softwares)
+{
+	set_up(1000000000); /* a Sunday in 2001 */
+	CHECK_EQ(get(CENTURY), 0x20);
+	put(CENTURY, 0xa5);
+	put(WEEKDAY, 0x05);
+	os_user_clock_advance(86400ull * 800 * SECOND);
+	CHECK_EQ(get(CENTURY), 0xa5);
+	CHECK_EQ(get(WEEKDAY), (5 - 1 + 800) % 7 + 1);
+	CHECK_EQ(rtc_gettime(vm), 1000000000 + 86400ll * 800); /* userspace's is not lost */
+	put(CENTURY, 0x21);
+	CHECK_EQ(get(YEAR), 0x03);
+	CHECK(rtc_gettime(vm) > 1000000000 + 86400ll * 36500);
+	tear_down();
+}
+
+/* The nearest there is: userspace asks for seconds, whatever the registers hold. */
+TEST(gettime_of_what_is_no_date)
+{
+	static const uint8_t february[8] = { 0x30, 0x10, 0x00, 0x01, 0x31, 0x02, 0x01, 0x20 };
+	static const uint8_t before[8] = { 0x30, 0x10, 0x00, 0x01, 0x31, 0x12, 0x69, 0x19 };
+
+	set_up(1000000000);
+	set_registers(HOURS_24, february);
+	CHECK_EQ(rtc_gettime(vm), 983319030); /* 2001-02-28 00:10:30 */
+	set_registers(HOURS_24, before);
+	CHECK_EQ(rtc_gettime(vm), 0);
+	CHECK_EQ(rtc_settime(vm, 5), 0);
 	os_user_clock_advance(SECOND);
 	CHECK_EQ(get(SECONDS), 0x06);
+	tear_down();
+}
+
+/* Writes to other registers leave the second in progress as it is. */
+TEST(writes_do_not_hold_the_clock)
+{
+	set_up(1000000000);
+	put(MONTH, 0x00);
+	for (unsigned int i = 0; i < 1000; i++) {
+		os_user_clock_advance(10 * MS);
+		put(A, 0x26);
+		put(B, HOURS_24);
+		put(WEEKDAY, 0);
+	}
+	CHECK_EQ(get(SECONDS), 0x50);
 	tear_down();
 }
 
@@ -302,12 +521,13 @@ TEST(unread_interrupt_comes_once)
 	tear_down();
 }
 
+/* 8192 Hz are faster than a host timer may be: vm_timer_min_ns. */
 TEST(periodic_rates)
 {
 	static const struct {
 		uint8_t rate;
 		unsigned int hz;
-	} rates[] = { { 1, 256 },  { 2, 128 }, { 3, 8192 }, { 4, 4096 }, { 5, 2048 },
+	} rates[] = { { 1, 256 },  { 2, 128 }, { 3, 5000 }, { 4, 4096 }, { 5, 2048 },
 		      { 6, 1024 }, { 7, 512 }, { 8, 256 },  { 9, 128 },	 { 10, 64 },
 		      { 11, 32 },  { 12, 16 }, { 13, 8 },   { 14, 4 },	 { 15, 2 } };
 

@@ -6,6 +6,7 @@
 #include <linux/moduleparam.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
+#include "vm/timer.h"
 #include "vm/vcpu.h"
 #include "front/linux/front.h"
 #include "os/linux/os_linux.h"
@@ -36,6 +37,11 @@ module_param(vmx_disable_features, uint, 0444);
 MODULE_PARM_DESC(vmx_disable_features,
 		 "VMX features not to use: VMX_OPTION_* of module/vmx/features.h (for tests)");
 
+static unsigned int min_timer_period_us = 200;
+module_param(min_timer_period_us, uint, 0444);
+MODULE_PARM_DESC(min_timer_period_us,
+		 "shortest period of a timer of a guest's HPET, 8254 or RTC, in us (default: 200)");
+
 unsigned int vmm_maxcpu(void)
 {
 	return maxcpu;
@@ -58,6 +64,7 @@ static int parameters_init(void)
 		os_warn("gid=%u: no such group number", gid);
 		return -EINVAL;
 	}
+	vm_timer_min_ns = (uint64_t)min_timer_period_us * 1000;
 	return 0;
 }
 
