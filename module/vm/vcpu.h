@@ -107,7 +107,6 @@ struct vcpu {
 	/* Outcome of the inner loop. */
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
 	struct vm_exit exit;				 /* (o) for EXIT_USERSPACE */
-	enum exit_action not_located;			 /* (o) where x86_locate() has said false */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
 	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
@@ -130,7 +129,6 @@ struct vcpu {
 	uint64_t mtrr_variable[16];	/* (o) base, mask pairs */
 	uint64_t mc_ctl[VCPU_MC_BANKS]; /* (o) enables of the machine check banks */
 	uint64_t misc_enable;		/* (o) */
-	uint64_t msr_read;		/* (o) by RDMSR, on its way to EDX:EAX */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */
 

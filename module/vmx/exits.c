@@ -7,6 +7,7 @@
 
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/row.h"
 #include "vm/regs.h"
 
 static uint64_t qualification(void)
@@ -171,12 +172,11 @@ static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info
 		.port = IO_QUALIFICATION_PORT(info),
 		.size = IO_QUALIFICATION_SIZE(info),
 		.in = info & IO_QUALIFICATION_IN,
-		.string = true,
 		.rep = info & IO_QUALIFICATION_REP,
 		.segment = -1,
 	};
 
-	return x86_exit_io(vcpu, &io);
+	return x86_exit_string_io(vcpu, &io);
 }
 
 static enum exit_action exit_io(struct vcpu *vcpu)
@@ -240,19 +240,16 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 
 /* --- the table ---------------------------------------------------------------------------------------------- */
 
-struct exit_row {
-	const char *name; /* of the counter */
-	enum exit_action (*handler)(struct vcpu *vcpu);
-	bool fault;	  /* the instruction at RIP has done nothing yet */
-	bool instruction; /* likewise, and its length is reported */
-};
-
-#define INSTRUCTION(reason, name_, handler_)                                                      \
-	[VMX_EXIT_##reason] = {                                                                   \
-		.name = "exit: " name_, .handler = (handler_), .fault = true, .instruction = true \
+#define INSTRUCTION(reason, name_, handler_)                \
+	[VMX_EXIT_##reason] = {                             \
+		.name = "exit: " name_,                     \
+		.handler = (handler_),                      \
+		.needs = EXIT_NEEDS_LENGTH | EXIT_AT_FAULT, \
 	}
-#define FAULT(reason, name_, handler_) \
-	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_), .fault = true }
+#define FAULT(reason, name_, handler_)                  \
+	[VMX_EXIT_##reason] = { .name = "exit: " name_, \
+				.handler = (handler_),  \
+				.needs = EXIT_AT_FAULT }
 #define EVENT(reason, name_, handler_) \
 	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_) }
 
@@ -308,8 +305,9 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 };
 
 /* Behind the counters of the rows that there are, one for everything else. */
-static const struct exit_row not_entered = { "exit: not entered", exit_not_entered, false, false };
-static const struct exit_row other = { "exit: other", exit_unexpected, false, false };
+static const struct exit_row not_entered = { .name = "exit: not entered",
+					     .handler = exit_not_entered };
+static const struct exit_row other = { .name = "exit: other", .handler = exit_unexpected };
 
 static uint8_t counter_of[VMX_EXIT_REASON_COUNT];
 static const char *counter_names[VMX_EXIT_REASON_COUNT + 2];
@@ -390,9 +388,9 @@ static noinline enum exit_action exit_slow(struct vcpu *vcpu)
 	uint32_t reason = vmx_vcpu(vcpu)->reason;
 	const struct exit_row *row = row_of_reason(EXIT_REASON_BASIC(reason));
 
-	if (row->instruction)
+	if (row->needs & EXIT_NEEDS_LENGTH)
 		vcpu->next_rip = next_rip(vcpu);
-	if ((vcpu->rflags & REG_RFLAGS_TF) && row->fault)
+	if ((vcpu->rflags & REG_RFLAGS_TF) && (row->needs & EXIT_AT_FAULT))
 		drop_early_trap(vcpu);
 	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of_reason(EXIT_REASON_BASIC(reason)));
 	if (os_traces_exits())
@@ -411,7 +409,7 @@ enum exit_action vmx_exit(struct vcpu *vcpu)
 	    unlikely(vcpu->rflags & REG_RFLAGS_TF) || os_traces_exits())
 		return exit_slow(vcpu);
 	row = &exit_rows[basic];
-	if (row->instruction) {
+	if (row->needs & EXIT_NEEDS_LENGTH) {
 		next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
 		if (unlikely((next ^ vcpu->rip) >> 32))
 			return exit_slow(vcpu);

@@ -63,8 +63,6 @@ enum exit_action x86_exit_cpuid(struct vcpu *vcpu)
 {
 	const uint32_t *regs = cpuid_constant(vcpu->vm->cpuid, (uint32_t)vcpu->gpr[GPR_RAX]);
 
-	if (!x86_locate(vcpu, OP_CPUID))
-		return vcpu->not_located;
 	if (!regs)
 		return exit_cpuid_query(vcpu);
 	set_cpuid(vcpu, regs);
@@ -78,18 +76,16 @@ static enum exit_action exit_unknown_msr(struct vcpu *vcpu, enum vm_exitcode cod
 	return exit_after(vcpu, code);
 }
 
+/* RAX takes all 64 bits first: a variable of ours would cost a stack protector. */
 enum exit_action x86_exit_rdmsr(struct vcpu *vcpu)
 {
-	int error;
+	int error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &vcpu->gpr[GPR_RAX]);
 
-	if (!x86_locate(vcpu, OP_RDMSR))
-		return vcpu->not_located;
-	error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &vcpu->msr_read);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_RDMSR, 0);
 	if (error)
 		return x86_raise_gp(vcpu);
-	set_edx_eax(vcpu, vcpu->msr_read);
+	set_edx_eax(vcpu, vcpu->gpr[GPR_RAX]);
 	return x86_complete(vcpu);
 }
 
@@ -97,36 +93,14 @@ enum exit_action x86_exit_wrmsr(struct vcpu *vcpu)
 {
 	uint64_t value = edx_eax(vcpu);
 	enum exit_action action;
-	int error;
+	int error = msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value);
 
-	if (!x86_locate(vcpu, OP_WRMSR))
-		return vcpu->not_located;
-	error = msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_WRMSR, value);
 	if (error < 0)
 		return x86_raise_gp(vcpu);
 	action = x86_complete(vcpu);
 	return error ? EXIT_USERSPACE : action;
-}
-
-enum exit_action x86_exit_rdtsc(struct vcpu *vcpu)
-{
-	if (!x86_locate(vcpu, OP_RDTSC))
-		return vcpu->not_located;
-	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
-	return x86_complete(vcpu);
-}
-
-enum exit_action x86_exit_rdtscp(struct vcpu *vcpu)
-{
-	if (!cpuid_has(vcpu->vm, CPU_RDTSCP))
-		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_RDTSCP))
-		return vcpu->not_located;
-	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
-	vcpu->gpr[GPR_RCX] = (uint32_t)vcpu->context->tsc_aux;
-	return x86_complete(vcpu);
 }
 
 enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
@@ -139,8 +113,6 @@ enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
 /* An event that waits for the end of this instruction's shadow wakes it at once. */
 enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_HLT))
-		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_HALT_EXIT)) {
 		vcpu->exit.u.hlt.rflags = vcpu->rflags;
 		vcpu->exit.u.hlt.intr_status = 0;
@@ -155,8 +127,6 @@ enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 /* The outer loop lets other threads run: one of them may be what is waited for. */
 enum exit_action x86_exit_pause(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_PAUSE))
-		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_PAUSE_EXIT))
 		return exit_after(vcpu, VM_EXITCODE_PAUSE);
 	(void)x86_complete(vcpu);
@@ -165,27 +135,13 @@ enum exit_action x86_exit_pause(struct vcpu *vcpu)
 
 /* --- caches, translations, XCR0 ----------------------------------------------------------- */
 
-static enum exit_action skip(struct vcpu *vcpu, enum instruction_op op)
-{
-	return x86_locate(vcpu, op) ? x86_complete(vcpu) : vcpu->not_located;
-}
-
 enum exit_action x86_exit_invd(struct vcpu *vcpu)
 {
-	return skip(vcpu, OP_INVD);
+	return x86_complete(vcpu);
 }
 
 enum exit_action x86_exit_wbinvd(struct vcpu *vcpu)
 {
-	return skip(vcpu, OP_WBINVD);
-}
-
-enum exit_action x86_exit_invlpg(struct vcpu *vcpu, uint64_t address)
-{
-	(void)address;
-	if (!x86_locate(vcpu, OP_INVLPG))
-		return vcpu->not_located;
-	backend->flush_nested(vcpu);
 	return x86_complete(vcpu);
 }
 
@@ -204,8 +160,6 @@ enum exit_action x86_exit_xsetbv(struct vcpu *vcpu)
 
 	if (!(vcpu_reg(vcpu, VM_REG_GUEST_CR4) & REG_CR4_OSXSAVE))
 		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_XSETBV))
-		return vcpu->not_located;
 	if (privilege_level(vcpu) != 0 || (uint32_t)vcpu->gpr[GPR_RCX] != 0 ||
 	    x86_check_xcr0(vcpu, value))
 		return x86_raise_gp(vcpu);
@@ -234,8 +188,6 @@ enum exit_action x86_exit_triple_fault(struct vcpu *vcpu)
 /* RIP stays: the program decides whether the guest is to have the exception. */
 enum exit_action x86_exit_breakpoint(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_INT3))
-		return vcpu->not_located;
 	vcpu->exit.u.bpt.inst_length = (int)(vcpu->next_rip - vcpu->rip);
 	vcpu->next_rip = 0;
 	return vcpu_exit_userspace(vcpu, VM_EXITCODE_BPT);
@@ -322,8 +274,6 @@ static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t po
 
 enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in)
 {
-	if (!x86_locate(vcpu, in ? OP_IN : OP_OUT))
-		return vcpu->not_located;
 	return device_has_port(port) ? exit_device_port(vcpu, port, size, in) :
 				       exit_program_port(vcpu, port, size, in);
 }
@@ -380,10 +330,8 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 	return exit_after(vcpu, VM_EXITCODE_INOUT_STR);
 }
 
-enum exit_action x86_exit_io(struct vcpu *vcpu, const struct x86_io *io)
+enum exit_action x86_exit_string_io(struct vcpu *vcpu, const struct x86_io *io)
 {
-	if (!io->string)
-		return x86_exit_port(vcpu, io->port, io->size, io->in);
 	return vcpu->reply_mode ? emulate_string_io(vcpu, io) : exit_string(vcpu, *io);
 }
 
