@@ -60,7 +60,7 @@ static bool inject_nmi(struct vcpu *vcpu, bool busy)
 {
 	if (!__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
 		return false;
-	if (busy || vcpu->intr_shadow || backend->nmi_blocked(vcpu)) {
+	if (busy || vcpu->intr_shadow || vcpu_nmi_blocked(vcpu)) {
 		backend->request_window(vcpu, WINDOW_NMI, 0);
 		return false;
 	}
@@ -92,7 +92,7 @@ static bool delivered_by_processor(struct vcpu *vcpu)
 {
 	int vector = masks_hardware_interrupts(vcpu) ? -1 : lapic_highest_request(vcpu);
 
-	return backend->virtual_interrupt(vcpu, vector);
+	return backend->apic.interrupt(vcpu, vector);
 }
 
 static void inject_lapic(struct vcpu *vcpu, bool busy)
@@ -152,7 +152,7 @@ enum exit_action event_inject(struct vcpu *vcpu)
 		return action;
 	busy |= inject_nmi(vcpu, busy);
 	extint = !masks_hardware_interrupts(vcpu) && inject_extint(vcpu, busy);
-	if (backend->virtual_interrupt && delivered_by_processor(vcpu))
+	if (backend->apic.interrupt && delivered_by_processor(vcpu))
 		return EXIT_RESUME;
 	if (!masks_hardware_interrupts(vcpu) && !extint)
 		inject_lapic(vcpu, busy);
@@ -163,7 +163,7 @@ bool event_pending(struct vcpu *vcpu)
 {
 	if (vcpu->exception || vcpu->exitintinfo)
 		return true;
-	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !backend->nmi_blocked(vcpu))
+	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !vcpu_nmi_blocked(vcpu))
 		return true;
 	if (!(vcpu->rflags & REG_RFLAGS_IF) || masks_hardware_interrupts(vcpu))
 		return false;

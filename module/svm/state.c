@@ -171,6 +171,9 @@ int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	case VM_REG_GUEST_TPR:
 		*value = vmcb->control.vintr & REG_CR8_TPR;
 		return 0;
+	case BACKEND_REG_NMI_BLOCKED:
+		*value = svm_nmi_blocked(vcpu);
+		return 0;
 	default:
 		break;
 	}
@@ -286,6 +289,9 @@ int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 		return set_debug_register(svm, reg, value);
 	case VM_REG_GUEST_TPR:
 		return set_tpr(svm, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		svm_set_nmi_blocked(vcpu, value);
+		return 0;
 	default:
 		return set_selector(svm, reg, value);
 	}

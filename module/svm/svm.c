@@ -84,18 +84,6 @@ static int svm_init(void)
 
 /* --- VMs and vCPUs --------------------------------------------------------------------- */
 
-/* A VM has nothing here that its vCPUs do not have. */
-static int svm_vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-static void svm_vm_cleanup(struct vm *vm)
-{
-	(void)vm;
-}
-
 /*
  * PAUSE ends the guest where the processor filters spin loops out, and where it does
  * not, only if vCPUs may wait for each other's turn on a CPU.
@@ -195,14 +183,9 @@ static void set_debug_step(struct svm_vcpu *svm, bool on)
 		svm->todo |= SVM_TODO_DEBUG_STEP;
 }
 
-/* Those that are the core's alone, or that every guest has anyway, need nothing here. */
 static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	switch (cap) {
-	case VM_CAP_HALT_EXIT:
-	case VM_CAP_IPI_EXIT:
-	case VM_CAP_MASK_HWINTR:
-		return 0;
 	case VM_CAP_PAUSE_EXIT:
 		set_pause_intercept(vcpu, on);
 		return 0;
@@ -222,14 +205,9 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 const struct vmm_backend svm_backend = {
 	.name = "SVM",
 	.npt_format = &svm_npt_format,
-	.npt_levels = svm_npt_levels,
 	.probe = svm_probe,
-	.init = svm_init,
-	.fini = svm_fini,
 	.cpu_enable = svm_cpu_enable,
 	.cpu_disable = svm_cpu_disable,
-	.vm_init = svm_vm_init,
-	.vm_cleanup = svm_vm_cleanup,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_cleanup = svm_vcpu_cleanup,
 	.vcpu_reset = svm_vcpu_reset,
@@ -239,15 +217,14 @@ const struct vmm_backend svm_backend = {
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
 	.get_desc = svm_get_desc,
-	.get_mode = svm_get_mode,
 	.set_desc = svm_set_desc,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 	.inject = svm_inject,
 	.request_window = svm_request_window,
-	.nmi_blocked = svm_nmi_blocked,
-	.set_nmi_blocked = svm_set_nmi_blocked,
 	.flush_nested = svm_flush_nested,
 	.set_tsc_offset = svm_set_tsc_offset,
-	.set_capability = svm_set_capability,
+	.module = { .init = svm_init, .fini = svm_fini },
+	.offers = { .set_capability = svm_set_capability },
+	.shortcuts = { .get_mode = svm_get_mode },
 };

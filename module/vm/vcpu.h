@@ -179,6 +179,15 @@ static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 	(void)backend->get_reg(vcpu, reg, &value);
 	return value;
 }
+/* An NMI is being handled, and holds others back. Owner. */
+static inline bool vcpu_nmi_blocked(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, BACKEND_REG_NMI_BLOCKED);
+}
+static inline void vcpu_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	(void)backend->set_reg(vcpu, BACKEND_REG_NMI_BLOCKED, blocked);
+}
 /* Continue behind the current instruction (vcpu->next_rip must be known); ends the shadow. Owner. */
 static inline void vcpu_skip(struct vcpu *vcpu)
 {

@@ -35,7 +35,7 @@ static void write_level_vectors(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 	}
 }
 
-bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector)
+bool vmx_apic_interrupt(struct vcpu *vcpu, int vector)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 

@@ -272,6 +272,9 @@ static int get_other(struct vcpu *vcpu, int reg, uint64_t *value)
 	case VM_REG_GUEST_PDPTE2:
 	case VM_REG_GUEST_PDPTE3:
 		return get_pdpte(vmx_vcpu(vcpu), reg, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		*value = vmx_nmi_blocked(vcpu);
+		return 0;
 	default:
 		break;
 	}
@@ -322,6 +325,9 @@ static int set_other(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_PDPTE2:
 	case VM_REG_GUEST_PDPTE3:
 		return set_pdpte(vmx_vcpu(vcpu), reg, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		vmx_set_nmi_blocked(vcpu, value);
+		return 0;
 	default:
 		break;
 	}

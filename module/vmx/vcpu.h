@@ -259,7 +259,7 @@ enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu);
 
 /* --- apic.c; the first two as in struct vmm_backend --------------------------------------- */
 
-bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector);
+bool vmx_apic_interrupt(struct vcpu *vcpu, int vector);
 void vmx_apic_mode_changed(struct vcpu *vcpu);
 /* The page of a VM that stands where its APICs' registers are. 0 or -ENOMEM. sleep */
 int vmx_apic_create(struct vm *vm);

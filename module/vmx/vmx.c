@@ -158,14 +158,9 @@ static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 	return 0;
 }
 
-/* Those that are the core's alone, or that every guest has anyway, need nothing here. */
 static int vmx_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	switch (cap) {
-	case VM_CAP_HALT_EXIT:
-	case VM_CAP_IPI_EXIT:
-	case VM_CAP_MASK_HWINTR:
-		return 0;
 	case VM_CAP_PAUSE_EXIT:
 		set_pause_exits(vcpu, on);
 		return 0;
@@ -186,37 +181,33 @@ const struct vmm_backend vmx_backend = {
 	.name = "VMX",
 	.npt_format = &vmx_npt_format,
 	.keeps_pdptes = true,
-	.npt_levels = vmx_npt_levels,
 	.probe = vmx_probe,
-	.init = vmx_init,
-	.fini = vmx_fini,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
-	.vm_init = vmx_apic_create,
-	.vm_cleanup = vmx_apic_destroy,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_cleanup = vmx_vcpu_cleanup,
 	.vcpu_reset = vmx_vcpu_reset,
 	.load = vmx_load,
-	.put = vmx_put,
-	.settle = vmx_settle,
 	.enter = vmx_enter,
 	.exit = vmx_exit,
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.get_desc = vmx_get_desc,
-	.get_mode = vmx_get_mode,
 	.set_desc = vmx_set_desc,
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
 	.inject = vmx_inject,
 	.request_window = vmx_request_window,
-	.nmi_blocked = vmx_nmi_blocked,
-	.set_nmi_blocked = vmx_set_nmi_blocked,
-	.virtual_interrupt = vmx_virtual_interrupt,
-	.apic_mode_changed = vmx_apic_mode_changed,
 	.flush_nested = vmx_flush_nested,
 	.set_tsc_offset = vmx_set_tsc_offset,
-	.offers = vmx_offers,
-	.set_capability = vmx_set_capability,
+	.module = { .init = vmx_init, .fini = vmx_fini },
+	.edges = { .put = vmx_put, .settle = vmx_settle },
+	.apic = {
+		.create = vmx_apic_create,
+		.destroy = vmx_apic_destroy,
+		.interrupt = vmx_apic_interrupt,
+		.mode_changed = vmx_apic_mode_changed,
+	},
+	.offers = { .feature = vmx_offers, .set_capability = vmx_set_capability },
+	.shortcuts = { .get_mode = vmx_get_mode },
 };

@@ -98,7 +98,7 @@ static void start(uint32_t features)
 	cpu.exitcode = VMEXIT_INTR;
 	offer(features);
 	REQUIRE(svm_backend.probe(&why, facts, sizeof(facts)) == 0);
-	REQUIRE(svm_backend.init() == 0);
+	REQUIRE(svm_backend.module.init() == 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		os_user_move_to_cpu(i);
 		REQUIRE(svm_backend.cpu_enable() == 0);
@@ -136,7 +136,7 @@ static void free_vcpu(struct vcpu *vcpu)
 static void stop(void)
 {
 	npt_fini(&vm->npt);
-	svm_backend.fini();
+	svm_backend.module.fini();
 	CHECK_EQ(os_user_alloc_outstanding(), 0);
 }
 
@@ -286,7 +286,7 @@ TEST(init_fails_cleanly_without_memory)
 		offer(ALL_FEATURES);
 		REQUIRE(svm_backend.probe(&why, facts, sizeof(facts)) == 0);
 		os_user_fail_alloc(n);
-		CHECK_EQ_AT(svm_backend.init(), -ENOMEM, "allocation %u", n);
+		CHECK_EQ_AT(svm_backend.module.init(), -ENOMEM, "allocation %u", n);
 		CHECK_EQ(os_user_alloc_outstanding(), 0);
 	}
 }
@@ -843,9 +843,9 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 
 	start(ALL_FEATURES);
 	vcpu = make_vcpu(0);
-	CHECK(!svm_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	svm_backend.inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
-	CHECK(svm_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	svm_backend.request_window(vcpu, WINDOW_NMI, 0);
 	enter(vcpu);
 	CHECK(seen_intercept(INTERCEPT_IRET));
@@ -853,7 +853,7 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 	/* The exit comes before the IRET. */
 	cpu.exitcode = VMEXIT_IRET;
 	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
-	CHECK(svm_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	svm_backend.request_window(vcpu, WINDOW_NMI, 0);
 
 	/* An interrupt of the host: it has not run yet. */
@@ -861,7 +861,7 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 	enter(vcpu);
 	CHECK(cpu.seen.save.rflags & REG_RFLAGS_TF);
 	CHECK(!seen_intercept(INTERCEPT_IRET));
-	CHECK(svm_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 
 	/* Now it has, with a #DB that the guest does not see. */
 	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
@@ -869,7 +869,7 @@ TEST(nmi_stays_blocked_until_iret_is_done)
 	cpu.run = take_iret;
 	vcpu->requests = 0;
 	CHECK_EQ(enter_and_exit(vcpu), EXIT_RESUME);
-	CHECK(!svm_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	CHECK(vcpu->requests & VCPU_REQ_EVENT);
 	CHECK_EQ(vcpu->exception, 0);
 	cpu.run = NULL;
@@ -966,7 +966,7 @@ TEST(a_debugger_steps_unseen)
 
 	start(ALL_FEATURES);
 	vcpu = make_vcpu(0);
-	CHECK_EQ(svm_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK_EQ(svm_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	cpu.exitcode = VMEXIT_EXCEPTION(VECTOR_DB);
 	cpu.run = take_step;
 	CHECK_EQ(enter_and_exit(vcpu), EXIT_USERSPACE);
@@ -975,7 +975,7 @@ TEST(a_debugger_steps_unseen)
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
 	CHECK_EQ(vcpu->exit.u.dbg.trace_trap, 1);
 	CHECK_EQ(vcpu->exception, 0);
-	CHECK_EQ(svm_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
+	CHECK_EQ(svm_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
 	enter(vcpu);
 	CHECK(!(cpu.seen.save.rflags & REG_RFLAGS_TF));
 	CHECK_EQ(cpu.seen.save.dr6, REG_DR6_RESET);
@@ -992,7 +992,7 @@ TEST(an_nmi_that_did_not_get_in_blocks_none)
 	svm_backend.inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
 	cpu.exitintinfo = INTINFO(VM_INTINFO_NMI, 2);
 	enter(vcpu);
-	CHECK(!svm_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	CHECK_EQ(vcpu->exitintinfo, INTINFO(VM_INTINFO_NMI, 2));
 	free_vcpu(vcpu);
 	stop();

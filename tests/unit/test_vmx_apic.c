@@ -35,7 +35,7 @@ static bool virtual_interrupt(struct vcpu *vcpu, int vector)
 	bool taken;
 
 	os_irq_disable();
-	taken = vmx_backend.virtual_interrupt(vcpu, vector);
+	taken = vmx_backend.apic.interrupt(vcpu, vector);
 	os_irq_enable();
 	return taken;
 }

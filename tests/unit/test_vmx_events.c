@@ -135,12 +135,12 @@ TEST_BOTH(the_processor_blocks_nmis)
 	struct vcpu *vcpu = vmx_start();
 
 	vmx_begin(vcpu);
-	CHECK(!vmx_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
-	CHECK(vmx_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	vmx_entry(vcpu);
 	CHECK_EQ(seen(VMCS_GUEST_INTERRUPTIBILITY), BLOCKING_NMI);
-	vmx_backend.set_nmi_blocked(vcpu, false);
+	vcpu_set_nmi_blocked(vcpu, false);
 	vmx_entry(vcpu);
 	CHECK_EQ(seen(VMCS_GUEST_INTERRUPTIBILITY), 0);
 	vmx_end(vcpu);
@@ -154,11 +154,11 @@ TEST(an_nmi_that_did_not_get_in_blocks_none)
 	vmx_begin(vcpu);
 	processor.vectoring = INTINFO(VM_INTINFO_NMI, 2);
 	inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
-	CHECK(!vmx_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	CHECK_EQ(vcpu->exitintinfo, INTINFO(VM_INTINFO_NMI, 2));
 	processor.vectoring = 0;
 	inject(vcpu, vcpu->exitintinfo);
-	CHECK(vmx_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	vmx_end(vcpu);
 	vmx_stop();
 }
@@ -191,7 +191,7 @@ TEST_BOTH(an_iret_that_faults_has_unblocked_too_early)
 		processor.qualification = rows[i].qualification;
 		processor.vectoring = rows[i].vectoring;
 		(void)vmx_turn(vcpu);
-		CHECK_EQ_AT(vmx_backend.nmi_blocked(vcpu), rows[i].blocked, "row %zu", i);
+		CHECK_EQ_AT(vcpu_nmi_blocked(vcpu), rows[i].blocked, "row %zu", i);
 	}
 	vmx_stop();
 }
@@ -447,13 +447,13 @@ TEST(two_may_ask_for_single_steps)
 	struct vcpu *vcpu = vmx_start();
 
 	CHECK(!traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, false), 0);
 	CHECK(!traps(vcpu));
 	vmx_stop();
 }
@@ -463,12 +463,12 @@ TEST(steps_go_to_who_asked)
 	struct vcpu *vcpu = vmx_start();
 
 	processor.reason = VMX_EXIT_MONITOR_TRAP;
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_MTRAP);
 	CHECK_EQ(vcpu->exit.inst_length, 0);
 	vcpu->rflags |= REG_RFLAGS_TF; /* of the guest's own */
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
 	CHECK_EQ(vcpu->exit.u.dbg.trace_trap, 1);
@@ -482,8 +482,8 @@ TEST(without_monitor_trap_nobody_steps)
 
 	vmx_disable_features = VMX_OPTION_MONITOR_TRAP;
 	vcpu = vmx_start();
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), -ENOTSUP);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), -ENOTSUP);
 	CHECK(!traps(vcpu));
 	vmx_stop();
 }
@@ -501,9 +501,9 @@ TEST(pause_exits_where_vcpus_share_a_cpu)
 	CHECK(!pauses(vcpu));
 	CHECK_EQ(seen(VMCS_PLE_GAP), VMX_PAUSE_GAP);
 	CHECK_EQ(seen(VMCS_PLE_WINDOW), VMX_PAUSE_WINDOW);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_PAUSE_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_PAUSE_EXIT, true), 0);
 	CHECK(pauses(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_PAUSE_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_PAUSE_EXIT, false), 0);
 	CHECK(!pauses(vcpu));
 	vmx_stop();
 
@@ -523,7 +523,7 @@ TEST_BOTH(breakpoints_go_to_the_program_that_asked)
 	vmx_protected_mode(vcpu);
 	vmx_turn(vcpu);
 	CHECK(!(seen(VMCS_EXCEPTION_BITMAP) & BIT_ULL(VECTOR_BP)));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_BPT_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_BPT_EXIT, true), 0);
 	processor.reason = VMX_EXIT_EXCEPTION_OR_NMI;
 	processor.intr_info = INTINFO(INTR_TYPE_SOFTWARE, VECTOR_BP);
 	processor.length = 1;
@@ -532,21 +532,19 @@ TEST_BOTH(breakpoints_go_to_the_program_that_asked)
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_BPT);
 	CHECK_EQ(vcpu->exit.u.bpt.inst_length, 1);
 	CHECK_EQ(vcpu->rip, 0x1000);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_BPT_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_BPT_EXIT, false), 0);
 	vmx_turn(vcpu);
 	CHECK(!(seen(VMCS_EXCEPTION_BITMAP) & BIT_ULL(VECTOR_BP)));
 	vmx_stop();
 }
 
-TEST(capabilities_that_are_the_cores_or_none)
+TEST(capabilities_that_every_guest_has_or_none)
 {
 	struct vcpu *vcpu = vmx_start();
 
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_HALT_EXIT, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_IPI_EXIT, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MASK_HWINTR, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, false), -ENOTSUP);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_ENABLE_INVPCID, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, false),
+		 -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_ENABLE_INVPCID, true), -ENOTSUP);
 	vmx_stop();
 }
