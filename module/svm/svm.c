@@ -4,11 +4,12 @@
 
 #include "svm/nested.h"
 #include "svm/permission.h"
+#include "svm/quirks.h"
 #include "svm/switch.h"
 #include "svm/vcpu.h"
 #include "vm/regs.h"
 
-/* Looks, where PAUSE is filtered: so many within so many cycles are a spin loop. */
+/* Where PAUSE is filtered: so many within so many cycles are a spin loop. */
 #define PAUSE_COUNT	3000
 #define PAUSE_THRESHOLD 128
 
@@ -56,7 +57,7 @@ static const uint8_t always_intercepted[] = {
 	INTERCEPT_RDPRU,
 };
 
-/* --- module ------------------------------------------------------------------------- */
+/* --- module --- */
 
 static void svm_fini(void)
 {
@@ -82,13 +83,13 @@ static int svm_init(void)
 	return 0;
 }
 
-/* --- VMs and vCPUs --------------------------------------------------------------------- */
+/* --- VMs and vCPUs --- */
 
 /*
  * PAUSE ends the guest where the processor filters spin loops out, and where it does
  * not, only if vCPUs may wait for each other's turn on a CPU.
  */
-static void set_pause_intercept(struct vcpu *vcpu, bool every)
+static void svm_set_pause_intercept(struct vcpu *vcpu, bool every)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
@@ -102,25 +103,20 @@ static void set_pause_intercept(struct vcpu *vcpu, bool every)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-/*
- * A processor refuses a bad CR0 itself, and needs no more than a look at what changes but
- * TS and MP. One emulated host, which has no decode assists, takes values that no
- * processor does, and overlooks the upper half when only those changes are asked for.
- */
-static unsigned int cr0_intercept(void)
+/* A processor refuses a bad CR0 itself: only changes other than of TS and MP matter. */
+static unsigned int svm_cr0_intercept(void)
 {
-	return svm_has(SVM_FEATURE_DECODE_ASSISTS) ? INTERCEPT_CR0_SELECTIVE :
-						     INTERCEPT_CR_WRITE(0);
+	return svm_quirk_cr0_unchecked() ? INTERCEPT_CR_WRITE(0) : INTERCEPT_CR0_SELECTIVE;
 }
 
-static void fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
+static void svm_fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
 	for (size_t i = 0; i < ARRAY_SIZE(always_intercepted); i++)
 		svm_set_intercept(svm, always_intercepted[i], true);
-	svm_set_intercept(svm, cr0_intercept(), true);
-	set_pause_intercept(vcpu, false);
+	svm_set_intercept(svm, svm_cr0_intercept(), true);
+	svm_set_pause_intercept(vcpu, false);
 	control->iopm_pa = os_virt_to_phys(iopm);
 	control->msrpm_pa = os_virt_to_phys(msrpm);
 	control->nested_ctl = NESTED_PAGING_ENABLE;
@@ -142,7 +138,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	svm->switch_flags = x86_switch_flags();
 	vcpu->backend_state = svm;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
-	fill_control(vcpu, svm);
+	svm_fill_control(vcpu, svm);
 	return 0;
 }
 
@@ -161,7 +157,7 @@ static void svm_vcpu_reset(struct vcpu *vcpu, bool init)
 	svm_events_reset(vcpu);
 }
 
-/* --- small requests of the core -------------------------------------------------------------- */
+/* --- small operations --- */
 
 static void svm_flush_nested(struct vcpu *vcpu)
 {
@@ -176,7 +172,7 @@ static void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-static void set_debug_step(struct svm_vcpu *svm, bool on)
+static void svm_set_debug_step(struct svm_vcpu *svm, bool on)
 {
 	svm->todo &= ~SVM_TODO_DEBUG_STEP;
 	if (on)
@@ -187,13 +183,13 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	switch (cap) {
 	case VM_CAP_PAUSE_EXIT:
-		set_pause_intercept(vcpu, on);
+		svm_set_pause_intercept(vcpu, on);
 		return 0;
 	case VM_CAP_BPT_EXIT:
 		svm_set_intercept(svm_vcpu(vcpu), INTERCEPT_EXCEPTION(VECTOR_BP), on);
 		return 0;
 	case VM_CAP_RFLAGS_TF:
-		set_debug_step(svm_vcpu(vcpu), on);
+		svm_set_debug_step(svm_vcpu(vcpu), on);
 		return 0;
 	case VM_CAP_UNRESTRICTED_GUEST:
 		return on ? 0 : -ENOTSUP;

@@ -26,7 +26,7 @@ struct npt_format;
 #define WINDOW_INTERRUPT 0x1 /* the guest can take an interrupt */
 #define WINDOW_NMI	 0x2 /* the guest can take an NMI */
 
-/* Registers of the back end beside bhyve's, which userspace cannot name. For get_reg and set_reg. */
+/* Registers of get_reg and set_reg beside bhyve's, which userspace cannot name. */
 #define BACKEND_REG_NMI_BLOCKED VM_REG_LAST /* 0 or 1: an NMI is being handled */
 #define BACKEND_REG_COUNT	(VM_REG_LAST + 1)
 
@@ -43,7 +43,7 @@ struct backend_module {
 	void (*fini)(void);
 };
 
-/* The edges of the inner loop, beside load(). Each by itself. */
+/* The edges of the inner loop, beside load(). Each on its own. */
 struct backend_edges {
 	/* The guest's state goes out of the hardware, the host's comes back. Loaded, at its end. */
 	void (*put)(struct vcpu *vcpu);
@@ -68,7 +68,7 @@ struct backend_apic {
 	void (*mode_changed)(struct vcpu *vcpu);
 };
 
-/* What a guest or userspace can have on this back end. Each by itself. */
+/* What a guest or userspace can have on this back end. Each on its own. */
 struct backend_offers {
 	/* May a guest use a feature (enum cpu_feature) that the host has? NULL: every one. any */
 	bool (*feature)(unsigned int feature);
@@ -79,7 +79,7 @@ struct backend_offers {
 	int (*set_capability)(struct vcpu *vcpu, enum vm_cap_type cap, bool on);
 };
 
-/* Several operations in one, for what is done at many exits. Each by itself. */
+/* Several operations in one, for what is done at many exits. Each on its own. */
 struct backend_shortcuts {
 	/* Registers that make up the mode. NULL: they are asked for one by one. Owner. */
 	void (*get_mode)(struct vcpu *vcpu, struct guest_mode *mode);

@@ -5,7 +5,7 @@
 
 #include "x86/cpu/switch.h"
 
-#define VMX_SWITCH_LAUNCHED  (X86_SWITCH_BACKEND << 0) /* VMRESUME, not VMLAUNCH */
+#define VMX_SWITCH_LAUNCHED (X86_SWITCH_BACKEND << 0) /* VMRESUME, not VMLAUNCH */
 /* Not switch.S's, but its caller's: empty the L1 data cache before the entry. */
 #define VMX_SWITCH_FLUSH_L1D (X86_SWITCH_BACKEND << 1)
 

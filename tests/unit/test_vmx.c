@@ -443,7 +443,7 @@ TEST_BOTH(a_shadow_fits_the_flags)
 	vmx_stop();
 }
 
-/* The shadow of an STI, and then the program clears IF. */
+/* The shadow of an STI, and then userspace clears IF. */
 TEST(a_shadow_of_sti_ends_with_if)
 {
 	struct vcpu *vcpu = vmx_start();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events on the Intel back end: what goes in and how, what an exit cut short, NMIs,
+ * Events on the Intel back end: what goes in and how, what an exit interrupted, NMIs,
  * windows, and what a debugger asks for.
  */
 #include "vmx_vm.h"
@@ -53,7 +53,7 @@ TEST_BOTH(error_codes_are_as_the_vector_has_them)
 		{ EXCEPTION(VECTOR_TS) | WITH_CODE(0x18), EXCEPTION(VECTOR_TS) | WITH_CODE(0),
 		  0x18 },
 		{ EXCEPTION(VECTOR_UD), EXCEPTION(VECTOR_UD), 0 },
-		/* Programs may ask for these. */
+		/* Userspace may inject these. */
 		{ EXCEPTION(VECTOR_GP), EXCEPTION(VECTOR_GP) | WITH_CODE(0), 0 },
 		{ EXCEPTION(VECTOR_UD) | WITH_CODE(7), EXCEPTION(VECTOR_UD), 0 },
 		{ EXCEPTION(VECTOR_GP) | WITH_CODE(0x12340008), EXCEPTION(VECTOR_GP) | WITH_CODE(0),
@@ -91,9 +91,9 @@ TEST(a_software_interrupt_returns_to_rip)
 	vmx_stop();
 }
 
-/* --- deliveries that an exit cut short ---------------------------------------------------- */
+/* --- deliveries that an exit interrupted ---------------------------------------------------- */
 
-TEST_BOTH(deliveries_cut_short_are_kept_unless_the_instruction_repeats_them)
+TEST_BOTH(interrupted_deliveries_are_kept_unless_the_instruction_repeats_them)
 {
 	static const struct {
 		uint32_t info, code;
@@ -507,7 +507,7 @@ TEST(pause_exits_where_vcpus_share_a_cpu)
 	CHECK(!pauses(vcpu));
 	vmx_stop();
 
-	/* Two vCPUs on one CPU that does not see spin loops by itself. */
+	/* Two vCPUs on one CPU that does not see spin loops itself. */
 	processor_start();
 	processor_forbid(MSRN_VMX_SECONDARY, SECONDARY_PAUSE_LOOP);
 	os_user_set_cpus(1);
@@ -516,7 +516,7 @@ TEST(pause_exits_where_vcpus_share_a_cpu)
 	vmx_stop();
 }
 
-TEST_BOTH(breakpoints_go_to_the_program_that_asked)
+TEST_BOTH(breakpoints_go_to_userspace_that_asked)
 {
 	struct vcpu *vcpu = vmx_start();
 

@@ -6,6 +6,7 @@
  */
 #ifndef X86_CPU_SWITCH_ASM_H
 #define X86_CPU_SWITCH_ASM_H
+#ifdef __ASSEMBLER__
 
 #include "os_asm.h"
 #include "x86/cpu/switch.h"
@@ -127,4 +128,5 @@
 .endm
 /* clang-format on */
 
+#endif
 #endif

@@ -3,6 +3,7 @@
 #include "vm/regs.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/control.h"
+#include "x86/cpu/legal.h"
 #include "x86/emulate/skip.h"
 #include "x86/exits/exits.h"
 
@@ -22,13 +23,13 @@ static int control_set_checked(struct vcpu *vcpu, int reg, uint64_t value)
 /* CR8: an interrupt that it held back may go now. */
 static int write_cr8(struct vcpu *vcpu, uint64_t value)
 {
-	if (value & ~REG_CR8_TPR)
+	if (!legal_cr8(value))
 		return -EINVAL;
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 	return control_set_checked(vcpu, VM_REG_GUEST_TPR, value);
 }
 
-/* --- exits: control registers -------------------------------------------------------------- */
+/* --- exits: control registers --- */
 
 /* 0; -EINVAL (#GP); -ENOENT: there is no such register (#UD). */
 static int write_cr(struct vcpu *vcpu, unsigned int cr, uint64_t value)

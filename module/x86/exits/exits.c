@@ -32,7 +32,7 @@ static bool has_capability(const struct vcpu *vcpu, enum vm_cap_type capability)
 	return vcpu->capabilities >> capability & 1;
 }
 
-/* An exit about an instruction that is complete once the program has seen it. */
+/* An exit about an instruction that is complete once userspace has seen it. */
 static enum exit_action exit_after(struct vcpu *vcpu, enum vm_exitcode code)
 {
 	(void)vcpu_exit_userspace(vcpu, code);
@@ -40,7 +40,7 @@ static enum exit_action exit_after(struct vcpu *vcpu, enum vm_exitcode code)
 	return EXIT_USERSPACE;
 }
 
-/* --- CPUID, MSRs, TSC ---------------------------------------------------------------- */
+/* --- CPUID, MSRs, TSC --- */
 
 static void set_cpuid(struct vcpu *vcpu, const uint32_t *regs)
 {
@@ -108,7 +108,7 @@ enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
 	return x86_raise_gp(vcpu);
 }
 
-/* --- waiting --------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 /* An event that waits for the end of this instruction's shadow wakes it at once. */
 enum exit_action x86_exit_hlt(struct vcpu *vcpu)
@@ -133,7 +133,7 @@ enum exit_action x86_exit_pause(struct vcpu *vcpu)
 	return EXIT_OUTER;
 }
 
-/* --- caches, translations, XCR0 ----------------------------------------------------------- */
+/* --- caches, translations, XCR0 --- */
 
 enum exit_action x86_exit_invd(struct vcpu *vcpu)
 {
@@ -167,7 +167,7 @@ enum exit_action x86_exit_xsetbv(struct vcpu *vcpu)
 	return x86_complete(vcpu);
 }
 
-/* --- what is not offered, and the end -------------------------------------------------------- */
+/* --- what is not offered, and the end --- */
 
 enum exit_action x86_exit_hypercall(struct vcpu *vcpu)
 {
@@ -185,7 +185,7 @@ enum exit_action x86_exit_triple_fault(struct vcpu *vcpu)
 	return EXIT_OUTER;
 }
 
-/* RIP stays: the program decides whether the guest is to have the exception. */
+/* RIP stays: userspace decides whether the guest is to have the exception. */
 enum exit_action x86_exit_breakpoint(struct vcpu *vcpu)
 {
 	vcpu->exit.u.bpt.inst_length = (int)(vcpu->next_rip - vcpu->rip);
@@ -221,7 +221,7 @@ enum exit_action x86_exit_host_event(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* --- I/O ports ---------------------------------------------------------------------------------- */
+/* --- I/O ports --- */
 
 /* 1 or 2 bytes leave the others alone, 4 clear the rest (APM vol. 1, 3.1.2.3). */
 static void merge_gpr(struct vcpu *vcpu, unsigned int reg, unsigned int size, uint64_t value)
@@ -244,15 +244,15 @@ static void merge_gpr(struct vcpu *vcpu, unsigned int reg, unsigned int size, ui
 	}
 }
 
-static uint32_t size_mask(unsigned int size)
+static uint32_t port_value_mask(unsigned int size)
 {
 	return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-static inline enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port,
-						 unsigned int size, bool in)
+static inline enum exit_action exit_userspace_port(struct vcpu *vcpu, uint16_t port,
+						   unsigned int size, bool in)
 {
-	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(size);
+	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & port_value_mask(size);
 
 	/* In reply mode the instruction ends with the answer. */
 	if (!vcpu->reply_mode)
@@ -266,7 +266,7 @@ static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t po
 	int64_t value = device_port_access(vcpu, port, !in, size, (uint32_t)vcpu->gpr[GPR_RAX]);
 
 	if (unlikely(value < 0))
-		return exit_program_port(vcpu, port, size, in);
+		return exit_userspace_port(vcpu, port, size, in);
 	if (in)
 		merge_gpr(vcpu, GPR_RAX, size, (uint64_t)value);
 	return x86_complete(vcpu);
@@ -275,10 +275,10 @@ static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t po
 enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in)
 {
 	return device_has_port(port) ? exit_device_port(vcpu, port, size, in) :
-				       exit_program_port(vcpu, port, size, in);
+				       exit_userspace_port(vcpu, port, size, in);
 }
 
-static uint64_t address_mask(unsigned int size)
+static uint64_t string_address_mask(unsigned int size)
 {
 	return size == 8 ? ~0ull : (1ull << (8 * size)) - 1;
 }
@@ -301,7 +301,7 @@ static bool describe_string(struct vcpu *vcpu, struct x86_io *io, enum exit_acti
 	return true;
 }
 
-/* A whole string operation for the library's emulator (VM_RUN). Not a part of the short way. */
+/* A whole string operation for the library's emulator (VM_RUN). Out of line. */
 static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io)
 {
 	struct vm_inout_str *string = &vcpu->exit.u.inout_str;
@@ -310,7 +310,7 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 
 	if (!describe_string(vcpu, &io, &action))
 		return action;
-	mask = address_mask(io.address_size);
+	mask = string_address_mask(io.address_size);
 	memset(string, 0, sizeof(*string));
 	string->count = io.rep ? vcpu->gpr[GPR_RCX] & mask : 1;
 	if (string->count == 0)
@@ -346,7 +346,7 @@ enum exit_action x86_finish_access(struct vcpu *vcpu)
 	return x86_complete(vcpu);
 }
 
-/* --- memory --------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 /*
  * Not memory. If the access was part of delivering an event, no instruction can be

@@ -16,7 +16,7 @@
 #include "x86/emulate/emulate.h"
 #include "x86/emulate/task_switch.h"
 
-/* --- instructions --------------------------------------------------------- */
+/* --- instructions --- */
 
 enum exit_action x86_exit_cpuid(struct vcpu *vcpu); /* next_rip */
 /* next_rip. VM_EXITCODE_RDMSR and _WRMSR for registers that only userspace may know. */
@@ -49,7 +49,7 @@ enum exit_action x86_exit_debug_step(struct vcpu *vcpu, bool tf);
 /* An event of the host ended the guest, and the host has taken it since: go on. */
 enum exit_action x86_exit_host_event(struct vcpu *vcpu);
 
-/* --- I/O ports --------------------------------------------------------------- */
+/* --- I/O ports --- */
 
 /*
  * An IN or OUT of 'size' (1, 2 or 4) bytes. Permission (IOPL, TSS bitmap) has been checked
@@ -60,7 +60,7 @@ enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int si
 /* INS or OUTS. What the hardware has not reported of it is decoded. */
 enum exit_action x86_exit_string_io(struct vcpu *vcpu, const struct x86_io *io);
 
-/* --- memory ------------------------------------------------------------------ */
+/* --- memory --- */
 
 /*
  * The nested table does not allow an access (VM_PROT_*) at gpa: memory is mapped,
@@ -75,7 +75,7 @@ enum exit_action x86_exit_nested_fault(struct vcpu *vcpu, uint64_t gpa, int prot
  */
 enum exit_action x86_finish_access(struct vcpu *vcpu);
 
-/* --- control registers --------------------------------------------------------- */
+/* --- control registers --- */
 
 /* MOV to or from CR0, CR2, CR3, CR4, CR8 with a general register (enum gpr). next_rip */
 enum exit_action x86_exit_cr_access(struct vcpu *vcpu, unsigned int cr, bool write,
