@@ -704,7 +704,9 @@ static int set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on)
 	int error = 0;
 
 	if (!(SOFTWARE_CAPABILITIES & 1u << type))
-		error = backend->set_capability(vcpu, type, on);
+		error = backend->offers.set_capability ?
+				backend->offers.set_capability(vcpu, type, on) :
+				-ENOTSUP;
 	if (error)
 		return error;
 	if (on)

@@ -89,9 +89,9 @@ static void lapic_power_on(struct lapic *lapic)
 /* Who delivers interrupts may be another now: what is pending is looked at anew. */
 static void lapic_tell_backend(struct vcpu *vcpu)
 {
-	if (!backend->apic_mode_changed)
+	if (!backend->apic.mode_changed)
 		return;
-	backend->apic_mode_changed(vcpu);
+	backend->apic.mode_changed(vcpu);
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 }
 

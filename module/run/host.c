@@ -116,8 +116,8 @@ static void quiesce_vm(struct vm *vm)
 
 	for_each_vcpu(vm, vcpu) {
 		vcpu_lock_always(vcpu);
-		if (backend->settle)
-			backend->settle(vcpu);
+		if (backend->edges.settle)
+			backend->edges.settle(vcpu);
 		vcpu_unlock(vcpu);
 	}
 }
@@ -201,7 +201,7 @@ int vmm_init(const struct vmm_backend *const *candidates)
 	error = context_init();
 	if (error)
 		goto fail_enabled;
-	error = backend->init();
+	error = backend->module.init ? backend->module.init() : 0;
 	if (error)
 		goto fail_context;
 	return 0;
@@ -216,7 +216,8 @@ fail_enabled:
 
 void vmm_fini(void)
 {
-	backend->fini();
+	if (backend->module.fini)
+		backend->module.fini();
 	context_fini();
 	os_free(host_gate.enabled);
 	host_gate.enabled = NULL;

@@ -63,7 +63,7 @@ static bool inject_nmi(struct vcpu *vcpu, bool busy)
 
 	if (!pending)
 		return false;
-	blocked = backend->nmi_blocked(vcpu);
+	blocked = vcpu_nmi_blocked(vcpu);
 	/* While one is being handled the processor remembers one more, not two. */
 	if (blocked && pending > 1)
 		__atomic_store_n(&vcpu->nmi_pending, 1, __ATOMIC_SEQ_CST);
@@ -100,7 +100,7 @@ static bool delivered_by_processor(struct vcpu *vcpu)
 {
 	int vector = masks_hardware_interrupts(vcpu) ? -1 : lapic_highest_request(vcpu);
 
-	return backend->virtual_interrupt(vcpu, vector);
+	return backend->apic.interrupt(vcpu, vector);
 }
 
 static void inject_lapic(struct vcpu *vcpu, bool busy)
@@ -160,7 +160,7 @@ enum exit_action event_inject(struct vcpu *vcpu)
 		return action;
 	busy |= inject_nmi(vcpu, busy);
 	extint = !masks_hardware_interrupts(vcpu) && inject_extint(vcpu, busy);
-	if (backend->virtual_interrupt && delivered_by_processor(vcpu))
+	if (backend->apic.interrupt && delivered_by_processor(vcpu))
 		return EXIT_RESUME;
 	if (!masks_hardware_interrupts(vcpu) && !extint)
 		inject_lapic(vcpu, busy);
@@ -171,7 +171,7 @@ bool event_pending(struct vcpu *vcpu)
 {
 	if (vcpu->exception || vcpu->exitintinfo)
 		return true;
-	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !backend->nmi_blocked(vcpu))
+	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !vcpu_nmi_blocked(vcpu))
 		return true;
 	if (!(vcpu->rflags & REG_RFLAGS_IF) || masks_hardware_interrupts(vcpu))
 		return false;

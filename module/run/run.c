@@ -249,8 +249,8 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 		vcpu_stat_inc(vcpu, STAT_EXITS);
 		action = backend->exit(vcpu);
 	} while (action == EXIT_RESUME);
-	if (backend->put)
-		backend->put(vcpu);
+	if (backend->edges.put)
+		backend->edges.put(vcpu);
 	context_put(vcpu);
 	os_run_end();
 	return action;

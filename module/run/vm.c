@@ -39,7 +39,7 @@ static void destroy_sets(struct vm *vm)
 
 static int create_npt(struct vm *vm)
 {
-	return npt_init(&vm->npt, backend->npt_format, backend->npt_levels());
+	return npt_init(&vm->npt, backend->npt_format, backend->npt_format->levels());
 }
 
 static void destroy_npt(struct vm *vm)
@@ -58,14 +58,15 @@ static int create_topology(struct vm *vm)
 	return cpuid_create(vm);
 }
 
-static int create_backend(struct vm *vm)
+static int create_backend_apic(struct vm *vm)
 {
-	return backend->vm_init(vm);
+	return backend->apic.create ? backend->apic.create(vm) : 0;
 }
 
-static void destroy_backend(struct vm *vm)
+static void destroy_backend_apic(struct vm *vm)
 {
-	backend->vm_cleanup(vm);
+	if (backend->apic.destroy)
+		backend->apic.destroy(vm);
 }
 
 static const struct vm_part {
@@ -75,7 +76,7 @@ static const struct vm_part {
 	{ create_sets, destroy_sets },
 	{ create_npt, destroy_npt },
 	{ create_topology, cpuid_destroy },
-	{ create_backend, destroy_backend },
+	{ create_backend_apic, destroy_backend_apic },
 	{ device_create_all, device_destroy_all },
 };
 

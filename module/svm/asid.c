@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ASIDs: x86/cpu/asid.h gives them out, the VMCB asks for flushes (APM vol. 2, 15.16). */
+/* ASIDs: x86/cpu/asid.h allocates them, the VMCB requests flushes (APM vol. 2, 15.16). */
 #include "svm/vcpu.h"
 
-static void take(struct svm_vcpu *svm)
+static void svm_take_asid(struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
@@ -20,10 +20,10 @@ void svm_asid_renew(struct svm_vcpu *svm)
 	svm->todo &= ~SVM_TODO_FLUSH;
 	if (!asid_is_current(&svm->cpu->asids, &svm->asid)) {
 		control->clean = 0; /* the CPU may have been off meanwhile */
-		take(svm);
+		svm_take_asid(svm);
 	} else if (svm_has(SVM_FEATURE_FLUSH_BY_ASID)) {
 		control->tlb_control = TLB_CONTROL_FLUSH_ASID;
 	} else {
-		take(svm);
+		svm_take_asid(svm);
 	}
 }

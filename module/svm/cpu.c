@@ -9,7 +9,7 @@
 struct svm_cpu *svm_cpus;
 static unsigned int svm_cpu_count;
 
-static int cpu_create(struct svm_cpu *cpu)
+static int svm_cpu_create(struct svm_cpu *cpu)
 {
 	cpu->hsave = os_page_alloc();
 	cpu->host = os_page_alloc();
@@ -38,7 +38,7 @@ int svm_cpus_create(void)
 	if (!svm_cpus)
 		return -ENOMEM;
 	for (; svm_cpu_count < count; svm_cpu_count++) {
-		int error = cpu_create(&svm_cpus[svm_cpu_count]);
+		int error = svm_cpu_create(&svm_cpus[svm_cpu_count]);
 
 		if (error) {
 			svm_cpu_count++;

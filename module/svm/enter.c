@@ -2,22 +2,23 @@
 /* Edges of the inner loop, and one entry into the guest and exit from it. */
 #include "svm/vcpu.h"
 
+#include "svm/quirks.h"
 #include "svm/switch.h"
 #include "x86/cpu/context.h"
 #include "vm/regs.h"
 
-static void forget_entry(struct svm_vcpu *svm)
+static void svm_forget_entry(struct svm_vcpu *svm)
 {
 	svm->entry_watched = false;
 	svm->entry_step = false;
 }
 
 /* What every exit handler wants to see where the entry was refused. */
-static void refuse_entry(struct svm_vcpu *svm)
+static void svm_refuse_entry(struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
-	forget_entry(svm);
+	svm_forget_entry(svm);
 	control->exitcode = VMEXIT_INVALID;
 	control->exitinfo1 = 0;
 	control->exitinfo2 = 0;
@@ -26,10 +27,10 @@ static void refuse_entry(struct svm_vcpu *svm)
 }
 
 /*
- * The host's debug address registers stay until the guest touches its own; the
- * handler of that exit lets it have them (exits.c).
+ * The host's debug address registers stay loaded until the guest uses its own; the
+ * handler of that exit loads them (exits.c).
  */
-static void intercept_debug_registers(struct svm_vcpu *svm, bool on)
+static void svm_intercept_debug_registers(struct svm_vcpu *svm, bool on)
 {
 	uint32_t intercepts = on ? 0x00ff00ff : 0;
 
@@ -39,7 +40,7 @@ static void intercept_debug_registers(struct svm_vcpu *svm, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-/* Nothing is to be put back: the world switch leaves nothing of the guest's. */
+/* Without a put: the world switch leaves nothing of the guest's in the processor. */
 void svm_load(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
@@ -51,12 +52,12 @@ void svm_load(struct vcpu *vcpu)
 		asid_forget(&svm->asid);
 	}
 	context_load_dr(vcpu, svm->vmcb->save.dr7);
-	intercept_debug_registers(svm, !context_dr_owned(vcpu));
+	svm_intercept_debug_registers(svm, !context_dr_owned(vcpu));
 	svm_save_host(cpu->host_pa);
 }
 
 /* What the entry takes from struct vcpu. */
-static void registers_in(struct vcpu *vcpu, struct svm_vcpu *svm)
+static void svm_registers_in(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	struct vmcb *vmcb = svm->vmcb;
 
@@ -71,7 +72,7 @@ static void registers_in(struct vcpu *vcpu, struct svm_vcpu *svm)
 	vmcb->control.interrupt_shadow = vcpu->intr_shadow; /* INTERRUPT_SHADOW is bit 0 */
 }
 
-static void registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
+static void svm_registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
 {
 	const struct vmcb *vmcb = svm->vmcb;
 
@@ -88,56 +89,52 @@ static void registers_out(struct vcpu *vcpu, const struct svm_vcpu *svm)
  * An interrupt between two entries may give this process an LDT (modify_ldt in
  * another thread) or change it. VMLOAD would undo that with what was saved.
  */
-static void refresh_host(const struct svm_cpu *cpu)
+static void svm_refresh_host(const struct svm_cpu *cpu)
 {
 	if (unlikely(os_read_ldtr() | cpu->host->save.ldtr.selector))
 		svm_save_host(cpu->host_pa);
 }
 
-/*
- * CR2 is among what VMRUN loads (APM vol. 2, 15.5.1). One emulated host, which has no
- * decode assists, forgets to, and the guest would find the host's there. An NMI's
- * handler leaves CR2 as it was.
- */
-static void load_cr2(const struct vcpu *vcpu)
+/* Where VMRUN does not load CR2 from the VMCB. An NMI's handler leaves CR2 as it was. */
+static void svm_load_cr2(const struct vcpu *vcpu)
 {
-	if (!svm_has(SVM_FEATURE_DECODE_ASSISTS))
+	if (svm_quirk_cr2_not_loaded())
 		svm_write_cr2(vcpu->cr2);
 }
 
-/* What has to be seen to before anything else happens to the guest. */
-static void after_exit(struct vcpu *vcpu, struct svm_vcpu *svm)
+/* What has to be done before anything else happens to the guest. */
+static void svm_after_exit(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	const struct vmcb_control *control = &svm->vmcb->control;
 
 	if (unlikely(control->exitintinfo & VM_INTINFO_VALID))
-		svm_delivery_cut_short(vcpu, control->exitintinfo);
+		svm_delivery_interrupted(vcpu, control->exitintinfo);
 	if (unlikely(control->vintr & VINTR_IRQ))
-		svm_look_through_window(vcpu);
+		svm_check_window(vcpu);
 	if (unlikely(svm->entry_watched))
 		svm_watch_exit(vcpu);
 }
 
 /*
- * The rest of what an entry may have to see to. False: the registers do not fit together,
- * and no entry is made.
+ * The slow path of an entry, out of line. False: the registers do not fit together, and no
+ * entry is made.
  */
-static noinline bool prepare_entry(struct vcpu *vcpu, struct svm_vcpu *svm)
+static noinline bool svm_prepare_entry(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	if ((svm->todo & SVM_TODO_CHECK) && !svm_state_valid(vcpu)) {
-		refuse_entry(svm);
+		svm_refuse_entry(svm);
 		return false;
 	}
 	if ((svm->todo & SVM_TODO_FLUSH) || !asid_is_current(&svm->cpu->asids, &svm->asid))
 		svm_asid_renew(svm);
-	registers_in(vcpu, svm);
+	svm_registers_in(vcpu, svm);
 	if (vcpu->intr_shadow || (svm->todo & (SVM_TODO_STEPS | SVM_TODO_WATCH_IRET)))
 		svm_watch_entry(vcpu);
 	return true;
 }
 
-/* Nothing but registers to be moved? */
-static bool is_plain_entry(const struct vcpu *vcpu, const struct svm_vcpu *svm)
+/* The fast path: no pending work, only registers to be moved. */
+static bool svm_entry_is_plain(const struct vcpu *vcpu, const struct svm_vcpu *svm)
 {
 	return !(svm->todo | vcpu->intr_shadow) && asid_is_current(&svm->cpu->asids, &svm->asid);
 }
@@ -147,12 +144,12 @@ void svm_enter(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
 
-	if (likely(is_plain_entry(vcpu, svm)))
-		registers_in(vcpu, svm);
-	else if (!prepare_entry(vcpu, svm))
+	if (likely(svm_entry_is_plain(vcpu, svm)))
+		svm_registers_in(vcpu, svm);
+	else if (!svm_prepare_entry(vcpu, svm))
 		return;
-	refresh_host(svm->cpu);
-	load_cr2(vcpu);
+	svm_refresh_host(svm->cpu);
+	svm_load_cr2(vcpu);
 	context_enter(vcpu);
 	svm_world_switch(svm->vmcb_pa, vcpu->gpr, svm->cpu->host_pa, svm->switch_flags);
 	context_exit(vcpu);
@@ -160,11 +157,11 @@ void svm_enter(struct vcpu *vcpu)
 	control->clean = svm_clean_after_exit;
 	control->tlb_control = TLB_CONTROL_NOTHING;
 	control->eventinj = 0;
-	/* Where the entry failed, one emulated host leaves its own state in the VMCB. */
+	/* Of a failed entry the VMCB may hold the host's state (SVM_QUIRK_INVALID_LEAVES_HOST). */
 	if (unlikely((uint32_t)control->exitcode == VMEXIT_INVALID)) {
-		forget_entry(svm);
+		svm_forget_entry(svm);
 		return;
 	}
-	registers_out(vcpu, svm);
-	after_exit(vcpu, svm);
+	svm_registers_out(vcpu, svm);
+	svm_after_exit(vcpu, svm);
 }

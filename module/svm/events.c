@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events: injection, deliveries that an exit cut short, and the windows in which
+ * Events: injection, deliveries that an exit interrupted, and the windows in which
  * the guest can take an interrupt or an NMI (APM vol. 2, 15.20 and 15.21).
  */
 #include "svm/vcpu.h"
 
+#include "svm/quirks.h"
 #include "x86/exits/exits.h"
 #include "vm/regs.h"
 #include "x86/paging/walk.h"
 
-static bool is_nmi(uint64_t intinfo)
+static bool svm_is_nmi(uint64_t intinfo)
 {
 	return (intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI;
 }
 
-static void look_for_events(struct vcpu *vcpu)
+static void svm_request_events(struct vcpu *vcpu)
 {
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 }
 
-/* --- NMI blocking ------------------------------------------------------------------ */
+/* --- NMI blocking --- */
 
 /*
  * From an NMI's delivery until the next IRET is done, no other goes in (APM vol. 2,
@@ -60,34 +61,34 @@ enum exit_action svm_exit_iret(struct vcpu *vcpu)
 	svm_set_intercept(svm, INTERCEPT_IRET, false);
 	svm->todo |= SVM_TODO_WATCH_IRET;
 	svm->iret_rip = vcpu->rip;
-	look_for_events(vcpu);
+	svm_request_events(vcpu);
 	return EXIT_RESUME;
 }
 
-/* The IRET has been left behind: virtual NMI knows by itself what that means. */
-static void iret_done(struct vcpu *vcpu)
+/* The IRET has been left behind; with virtual NMI the processor keeps track. */
+static void svm_iret_done(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
 	svm->todo &= ~SVM_TODO_WATCH_IRET;
 	svm->nmi_masked = false;
-	look_for_events(vcpu);
+	svm_request_events(vcpu);
 }
 
-/* --- single step -------------------------------------------------------------------- */
+/* --- single step --- */
 
 /*
  * Make the next instruction end in a #DB exit. TF is set for the entry alone
  * (enter.c); if the instruction stores RFLAGS the guest sees it, which the only two
  * uses (an IRET, the one instruction under an interrupt shadow) make unlikely.
  */
-static void step_begin(struct vcpu *vcpu)
+static void svm_step_begin(struct vcpu *vcpu)
 {
 	svm_vcpu(vcpu)->todo |= SVM_TODO_STEP;
 }
 
 /* After each exit of an entry with TF set for us: hide it again. */
-static void step_hide(struct vcpu *vcpu, bool new_flags)
+static void svm_step_hide(struct vcpu *vcpu, bool new_flags)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
@@ -98,29 +99,30 @@ static void step_hide(struct vcpu *vcpu, bool new_flags)
 #define DR6_BREAKPOINTS 0xfull
 
 /*
- * Did TF end the entry, if it was set for us? DR6 says so. One emulated host keeps the
- * cause of an intercepted #DB to itself: there it did if an instruction has been left
- * behind and no breakpoint is to blame.
+ * Did TF end the entry, if it was set for us? DR6 says so, or hides it
+ * (SVM_QUIRK_DB_CAUSE_HIDDEN).
  */
-static bool step_ended(const struct vcpu *vcpu)
+static bool svm_step_ended(const struct vcpu *vcpu)
 {
 	const struct svm_vcpu *svm = svm_vcpu(vcpu);
 	uint64_t dr6 = svm->vmcb->save.dr6;
 
 	if (!svm->entry_step)
 		return false;
-	return (dr6 & REG_DR6_BS) || (dr6 == svm->step_dr6 && vcpu->rip != svm->entry_rip);
+	if (dr6 & REG_DR6_BS)
+		return true;
+	return SVM_QUIRK_DB_CAUSE_HIDDEN && dr6 == svm->step_dr6 && vcpu->rip != svm->entry_rip;
 }
 
 /* The #DB of an entry made with TF set for us. True: it was for us alone. */
-static bool step_taken(struct vcpu *vcpu)
+static bool svm_step_taken(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_save *save = &svm->vmcb->save;
 	uint64_t breakpoints = save->dr6 & ~svm->step_dr6 & DR6_BREAKPOINTS;
 
 	if (svm->todo & SVM_TODO_STEP)
-		look_for_events(vcpu);
+		svm_request_events(vcpu);
 	svm->todo &= ~SVM_TODO_STEP;
 	vcpu->intr_shadow = false;
 	if (svm->step_tf || breakpoints)
@@ -132,8 +134,8 @@ static bool step_taken(struct vcpu *vcpu)
 
 #define DR6_CAUSES (DR6_BREAKPOINTS | REG_DR6_BD | REG_DR6_BS | REG_DR6_BT)
 
-/* Where a #DB came without a cause, and the guest steps by TF, it was that. */
-static void name_step(struct vcpu *vcpu)
+/* Where a #DB came without a cause, and the guest steps by TF, it was that (the same quirk). */
+static void svm_step_name(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_save *save = &svm->vmcb->save;
@@ -146,17 +148,18 @@ static void name_step(struct vcpu *vcpu)
 
 /*
  * #DB is intercepted always: its delivery can raise it again without end, which
- * would hold the processor in microcode with interrupts off. The guest's own go back
- * in; DR6 in the VMCB is already what its handler is to see (APM vol. 2, 15.12.2).
+ * would hold the processor in microcode with interrupts off. The guest's own are raised
+ * again; DR6 in the VMCB is already what its handler is to see (APM vol. 2, 15.12.2).
  */
 enum exit_action svm_exit_db(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	bool stepped = step_ended(vcpu);
+	bool stepped = svm_step_ended(vcpu);
 
 	svm->entry_step = false;
-	if (!stepped || !step_taken(vcpu)) {
-		name_step(vcpu);
+	if (!stepped || !svm_step_taken(vcpu)) {
+		if (SVM_QUIRK_DB_CAUSE_HIDDEN)
+			svm_step_name(vcpu);
 		vcpu_raise(vcpu, VECTOR_DB);
 	}
 	return stepped && (svm->todo & SVM_TODO_DEBUG_STEP) ?
@@ -164,7 +167,7 @@ enum exit_action svm_exit_db(struct vcpu *vcpu)
 		       EXIT_RESUME;
 }
 
-/* --- injection ------------------------------------------------------------------------- */
+/* --- injection --- */
 
 void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
 {
@@ -174,12 +177,12 @@ void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
 	/* TF must not be in the RFLAGS that the delivery pushes: step later, if need be. */
 	if (svm->todo & SVM_TODO_STEP) {
 		svm->todo &= ~SVM_TODO_STEP;
-		look_for_events(vcpu);
+		svm_request_events(vcpu);
 	}
 	/* A handler begins before the watched IRET has run: its IRET ends the NMI. */
 	if (svm->todo & SVM_TODO_WATCH_IRET)
 		svm_set_nmi_blocked(vcpu, true);
-	if (is_nmi(intinfo))
+	if (svm_is_nmi(intinfo))
 		svm_set_nmi_blocked(vcpu, true);
 }
 
@@ -187,7 +190,7 @@ void svm_inject(struct vcpu *vcpu, uint64_t intinfo)
  * INT3, INTO and INTn are not resumed: RIP is still at the instruction, which
  * raises them again. An NMI that did not get in blocks no other.
  */
-void svm_delivery_cut_short(struct vcpu *vcpu, uint64_t intinfo)
+void svm_delivery_interrupted(struct vcpu *vcpu, uint64_t intinfo)
 {
 	uint64_t type = intinfo & VM_INTINFO_TYPE;
 	uint8_t vector = VM_INTINFO_VECTOR(intinfo);
@@ -203,7 +206,7 @@ void svm_delivery_cut_short(struct vcpu *vcpu, uint64_t intinfo)
 	vcpu_set_exitintinfo(vcpu, intinfo & ~(uint64_t)VM_INTINFO_RSVD);
 }
 
-/* --- what an entry is watched for --------------------------------------------------------- */
+/* --- what an entry is watched for --- */
 
 void svm_watch_entry(struct vcpu *vcpu)
 {
@@ -231,39 +234,33 @@ void svm_watch_exit(struct vcpu *vcpu)
 	if (svm->entry_shadow && !moved)
 		vcpu->intr_shadow = true;
 	if (svm->entry_step)
-		step_hide(vcpu, iret);
+		svm_step_hide(vcpu, iret);
 	if (iret)
-		iret_done(vcpu);
+		svm_iret_done(vcpu);
 	svm->entry_watched = false;
 	/* For the handler of the #DB that may have come of it. */
 	svm->entry_step &= svm->vmcb->control.exitcode == VMEXIT_EXCEPTION(VECTOR_DB);
 }
 
-/* --- windows ----------------------------------------------------------------------------- */
+/* --- windows --- */
 
 /*
  * A virtual interrupt that is never delivered: its intercept says that one could be
  * (15.21.4). While an instruction is stepped the #DB says so instead.
- *
- * Emulated hosts, which have no decode assists, need care. One takes it at equal priority
- * too, and comes to a bad end when the guest writes CR8 while it waits: so CR8 is
- * intercepted meanwhile, and an interrupt that CR8 holds back waits for that. Under an
- * interrupt shadow one takes it at once, and one not before the guest sets IF again: so
- * the instruction there is stepped.
  */
-static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
+static void svm_request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
 	uint64_t priority = vector >> 4;
 
-	if (vcpu->intr_shadow && !svm_has(SVM_FEATURE_DECODE_ASSISTS))
-		step_begin(vcpu);
+	if (vcpu->intr_shadow && svm_quirk_vintr_under_shadow())
+		svm_step_begin(vcpu);
 	if (svm->todo & SVM_TODO_STEP)
 		return;
 	control->vintr &= ~(VINTR_IRQ | VINTR_PRIORITY_MASK | VINTR_VECTOR_MASK | VINTR_IGNORE_TPR);
 	svm_dirty(svm, CLEAN_TPR);
-	if (!svm_has(SVM_FEATURE_DECODE_ASSISTS)) {
+	if (svm_quirk_vintr_priority()) {
 		svm_set_intercept(svm, INTERCEPT_CR_WRITE(8), true);
 		if (vector && priority <= (control->vintr & REG_CR8_TPR))
 			return;
@@ -280,8 +277,8 @@ void svm_close_interrupt_window(struct svm_vcpu *svm)
 	svm_dirty(svm, CLEAN_TPR);
 }
 
-/* Does CR8 hold back the interrupt for which the window has been asked? */
-static bool window_waits_for_cr8(const struct vmcb_control *control)
+/* Does CR8 hold back the interrupt for which the window has been requested? */
+static bool svm_window_waits_for_cr8(const struct vmcb_control *control)
 {
 	uint64_t priority = (control->vintr & VINTR_PRIORITY_MASK) >> VINTR_PRIORITY_SHIFT;
 
@@ -290,15 +287,15 @@ static bool window_waits_for_cr8(const struct vmcb_control *control)
 
 /*
  * An exit has come first, of the instruction behind STI say. With IF set the next entry
- * would end at once for the window, so look now. One emulated host would not even do
- * that, but wait until the guest sets IF again.
+ * would end at once for the window, or not for long (SVM_QUIRK_VINTR_WAITS): so it is open.
  */
-void svm_look_through_window(struct vcpu *vcpu)
+void svm_check_window(struct vcpu *vcpu)
 {
-	if (!(vcpu->rflags & REG_RFLAGS_IF) || window_waits_for_cr8(&svm_vcpu(vcpu)->vmcb->control))
+	if (!(vcpu->rflags & REG_RFLAGS_IF) ||
+	    svm_window_waits_for_cr8(&svm_vcpu(vcpu)->vmcb->control))
 		return;
 	svm_close_interrupt_window(svm_vcpu(vcpu));
-	look_for_events(vcpu);
+	svm_request_events(vcpu);
 }
 
 /*
@@ -306,14 +303,14 @@ void svm_look_through_window(struct vcpu *vcpu)
  * opens after one instruction (the IRET, or the one under the shadow), or when
  * the event that goes in now has gone in: then the next exit will do.
  */
-static void request_nmi_window(struct vcpu *vcpu)
+static void svm_request_nmi_window(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
 	if (svm->vmcb->control.eventinj & VM_INTINFO_VALID)
-		look_for_events(vcpu);
+		svm_request_events(vcpu);
 	else if ((svm->todo & SVM_TODO_WATCH_IRET) || !svm_nmi_blocked(vcpu))
-		step_begin(vcpu);
+		svm_step_begin(vcpu);
 	else
 		svm_set_intercept(svm, INTERCEPT_IRET, true);
 }
@@ -321,23 +318,19 @@ static void request_nmi_window(struct vcpu *vcpu)
 void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
 {
 	if (windows & WINDOW_NMI)
-		request_nmi_window(vcpu);
+		svm_request_nmi_window(vcpu);
 	if (windows & WINDOW_INTERRUPT)
-		request_interrupt_window(vcpu, vector);
+		svm_request_interrupt_window(vcpu, vector);
 }
 
-/*
- * One emulated host ignores the shadow it is given at an entry. Then the exit comes
- * before the instruction under it, which has to be stepped.
- */
 enum exit_action svm_exit_vintr(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
 	svm_close_interrupt_window(svm);
-	if (vcpu->intr_shadow)
-		step_begin(vcpu);
-	look_for_events(vcpu);
+	if (SVM_QUIRK_SHADOW_IGNORED && vcpu->intr_shadow)
+		svm_step_begin(vcpu);
+	svm_request_events(vcpu);
 	return EXIT_RESUME;
 }
 

@@ -5,21 +5,23 @@
  */
 #include "svm/vcpu.h"
 
+#include "svm/quirks.h"
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/row.h"
 
-static const struct vmcb_control *control_of(const struct vcpu *vcpu)
+static const struct vmcb_control *svm_control(const struct vcpu *vcpu)
 {
 	return &svm_vcpu(vcpu)->vmcb->control;
 }
 
-/* --- what must not happen -------------------------------------------------------- */
+/* --- unexpected exits --- */
 
 /*
- * An exit we did not ask for, or registers that VMRUN refuses. It is the program's:
- * the guest cannot go on from here, but the program can look at it or reset it.
+ * An exit that was not asked for, or registers that VMRUN refuses. The guest cannot go on
+ * from here, but userspace can look at it or reset it.
  */
-static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what)
+static enum exit_action svm_exit_to_userspace(struct vcpu *vcpu, const char *what)
 {
 	const struct vmcb *vmcb = svm_vcpu(vcpu)->vmcb;
 	const struct vmcb_control *control = &vmcb->control;
@@ -39,31 +41,29 @@ static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what)
 	return vcpu_exit_userspace(vcpu, VM_EXITCODE_SVM);
 }
 
-static enum exit_action exit_unexpected(struct vcpu *vcpu)
+static enum exit_action svm_exit_unexpected(struct vcpu *vcpu)
 {
-	return exit_to_program(vcpu, "unexpected exit");
+	return svm_exit_to_userspace(vcpu, "unexpected exit");
 }
 
-/*
- * One emulated host leaves its own registers in the save area then: the guest's are
- * lost with them, and nobody may see the host's.
- */
-static enum exit_action exit_invalid(struct vcpu *vcpu)
+/* Of our own check, or the processor's, which may leave the host's registers in the save area. */
+static enum exit_action svm_exit_invalid(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	bool refused = svm->todo & SVM_TODO_CHECK;
-	enum exit_action action = exit_to_program(vcpu, "the processor refuses the guest's state");
+	enum exit_action action =
+		svm_exit_to_userspace(vcpu, "the processor refuses the guest's state");
 
-	if (!refused) {
+	if (SVM_QUIRK_INVALID_LEAVES_HOST && !refused) {
 		svm_state_reset(vcpu, false);
 		svm_events_reset(vcpu);
 	}
 	return action;
 }
 
-/* --- events of the host -------------------------------------------------------------- */
+/* --- events of the host --- */
 
-static enum exit_action exit_machine_check(struct vcpu *vcpu)
+static enum exit_action svm_exit_machine_check(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	os_irq_disable();
@@ -72,43 +72,41 @@ static enum exit_action exit_machine_check(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* --- registers ----------------------------------------------------------------------------- */
+/* --- registers --- */
 
-static enum exit_action exit_cr_write(struct vcpu *vcpu, unsigned int cr)
+static enum exit_action svm_exit_cr_write(struct vcpu *vcpu, unsigned int cr)
 {
-	uint64_t info = control_of(vcpu)->exitinfo1;
+	uint64_t info = svm_control(vcpu)->exitinfo1;
 
-	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && (info & CR_EXIT_MOV))
+	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && vcpu->next_rip && (info & CR_EXIT_MOV))
 		return x86_exit_cr_access(vcpu, cr, true, info & CR_EXIT_GPR_MASK);
-	return x86_exit_cr_instruction(vcpu);
+	return exit_with_operands(vcpu, x86_exit_cr_instruction);
 }
 
-/*
- * One emulated host has changed LMA already, though not PG, and the guest's instruction
- * could not be read by the tables that are still in use.
- */
-static enum exit_action exit_cr0_write(struct vcpu *vcpu)
+/* The instruction is fetched by the tables that are still in use: those of LMA as it is. */
+static enum exit_action svm_exit_cr0_write(struct vcpu *vcpu)
 {
-	svm_derive_lma(&svm_vcpu(vcpu)->vmcb->save);
-	return exit_cr_write(vcpu, 0);
+	if (SVM_QUIRK_LMA_EARLY)
+		svm_derive_lma(&svm_vcpu(vcpu)->vmcb->save);
+	return svm_exit_cr_write(vcpu, 0);
 }
 
 /* What the guest is not shown it must not turn on. */
-static enum exit_action exit_cr4_write(struct vcpu *vcpu)
+static enum exit_action svm_exit_cr4_write(struct vcpu *vcpu)
 {
-	return exit_cr_write(vcpu, 4);
+	return svm_exit_cr_write(vcpu, 4);
 }
 
-/* While an interrupt waits, on some processors: see svm_request_window. */
-static enum exit_action exit_cr8_write(struct vcpu *vcpu)
+/* While an interrupt waits (svm_quirk_vintr_priority). */
+static enum exit_action svm_exit_cr8_write(struct vcpu *vcpu)
 {
 	svm_close_interrupt_window(svm_vcpu(vcpu));
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
-	return exit_cr_write(vcpu, 8);
+	return svm_exit_cr_write(vcpu, 8);
 }
 
-/* First use: from here on until the inner loop ends the guest has the registers. */
-static enum exit_action exit_dr(struct vcpu *vcpu)
+/* First use: from here on until the inner loop ends, the guest owns the registers. */
+static enum exit_action svm_exit_dr(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 
@@ -118,22 +116,21 @@ static enum exit_action exit_dr(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-static enum exit_action exit_msr(struct vcpu *vcpu)
+static enum exit_action svm_exit_msr(struct vcpu *vcpu)
 {
-	return control_of(vcpu)->exitinfo1 & 1 ? x86_exit_wrmsr(vcpu) : x86_exit_rdmsr(vcpu);
+	return svm_control(vcpu)->exitinfo1 & 1 ? x86_exit_wrmsr(vcpu) : x86_exit_rdmsr(vcpu);
 }
 
-/* --- I/O and memory ------------------------------------------------------------------------- */
+/* --- I/O and memory --- */
 
-/* An emulated host reports no address size and, like old processors, no segment. */
-static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info)
+/* No segment without decode assists; address size 0: SVM_QUIRK_IO_ADDRESS_SIZE. */
+static noinline enum exit_action svm_exit_string_io(struct vcpu *vcpu, uint64_t info)
 {
 	unsigned int segment = info >> IOIO_SEGMENT_SHIFT & IOIO_SEGMENT_MASK;
 	struct x86_io io = {
 		.port = (uint16_t)(info >> IOIO_PORT_SHIFT),
 		.size = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK,
 		.in = info & IOIO_IN,
-		.string = true,
 		.rep = info & IOIO_REP,
 		.address_size = (uint8_t)((info >> IOIO_ADDRESS_SHIFT & IOIO_ADDRESS_MASK) * 2),
 		.segment = -1,
@@ -141,29 +138,29 @@ static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info
 
 	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && segment < 6)
 		io.segment = VM_REG_GUEST_ES + (int)segment;
-	return x86_exit_io(vcpu, &io);
+	return x86_exit_string_io(vcpu, &io);
 }
 
-static enum exit_action exit_io(struct vcpu *vcpu)
+static enum exit_action svm_exit_io(struct vcpu *vcpu)
 {
-	const struct vmcb_control *control = control_of(vcpu);
+	const struct vmcb_control *control = svm_control(vcpu);
 	uint64_t info = control->exitinfo1;
 
 	vcpu->next_rip = control->exitinfo2;
 	if (unlikely(info & IOIO_STRING))
-		return exit_string_io(vcpu, info);
+		return svm_exit_string_io(vcpu, info);
 	return x86_exit_port(vcpu, (uint16_t)(info >> IOIO_PORT_SHIFT),
 			     info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK, info & IOIO_IN);
 }
 
 /* The processor's walk of the guest's tables counts as a write: it may set A and D bits. */
-static enum exit_action exit_nested_fault(struct vcpu *vcpu)
+static enum exit_action svm_exit_nested_fault(struct vcpu *vcpu)
 {
-	const struct vmcb_control *control = control_of(vcpu);
+	const struct vmcb_control *control = svm_control(vcpu);
 	int prot = VM_PROT_READ;
 
 	if (unlikely(control->exitinfo1 & NPF_RESERVED))
-		return exit_to_program(vcpu, "reserved bit in the nested page table");
+		return svm_exit_to_userspace(vcpu, "reserved bit in the nested page table");
 	if (control->exitinfo1 & NPF_WRITE)
 		prot = VM_PROT_WRITE;
 	else if (control->exitinfo1 & NPF_FETCH)
@@ -171,12 +168,12 @@ static enum exit_action exit_nested_fault(struct vcpu *vcpu)
 	return x86_exit_nested_fault(vcpu, control->exitinfo2, prot);
 }
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
-/* The switch carries the delivery out, so it is not to be resumed. */
-static enum exit_action exit_task_switch(struct vcpu *vcpu)
+/* The switch completes the delivery, so that is not re-injected. */
+static enum exit_action svm_exit_task_switch(struct vcpu *vcpu)
 {
-	const struct vmcb_control *control = control_of(vcpu);
+	const struct vmcb_control *control = svm_control(vcpu);
 	uint64_t info = control->exitinfo2;
 	struct x86_task_switch task = {
 		.selector = (uint16_t)control->exitinfo1,
@@ -197,73 +194,79 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 	return x86_exit_task_switch(vcpu, &task);
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table --- */
 
-struct exit_row {
-	uint32_t code;
-	const char *name; /* of the counter */
-	enum exit_action (*handler)(struct vcpu *vcpu);
-};
+/* An event, or an instruction whose length nobody asks for; and one that needs it. */
+#define EVENT(code_, name_, handler_)                                          \
+	{                                                                      \
+		.name = "exit: " name_, .handler = (handler_), .code = (code_) \
+	}
+#define INSTRUCTION(code_, name_, handler_, ...)                                \
+	{                                                                       \
+		.name = "exit: " name_, .handler = (handler_), .code = (code_), \
+		.needs = EXIT_NEEDS_LENGTH,                                     \
+		.op = { __VA_ARGS__ }                                           \
+	}
 
 /* The first row stands for every code that has none of its own. */
 static const struct exit_row exit_rows[] = {
-	{ 0, "exit: other", exit_unexpected },
-	{ VMEXIT_NPF, "exit: nested page fault", exit_nested_fault },
-	{ VMEXIT_IOIO, "exit: IN or OUT", exit_io },
-	{ VMEXIT_MSR, "exit: RDMSR or WRMSR", exit_msr },
-	{ VMEXIT_CPUID, "exit: CPUID", x86_exit_cpuid },
-	{ VMEXIT_HLT, "exit: HLT", x86_exit_hlt },
-	{ VMEXIT_PAUSE, "exit: PAUSE", x86_exit_pause },
-	{ VMEXIT_INTR, "exit: interrupt of the host", x86_exit_host_event },
-	{ VMEXIT_NMI, "exit: NMI of the host", x86_exit_host_event },
-	{ VMEXIT_SMI, "exit: SMI", x86_exit_host_event },
-	{ VMEXIT_INIT, "exit: INIT of the host", x86_exit_host_event },
-	{ VMEXIT_VINTR, "exit: interrupt window", svm_exit_vintr },
-	{ VMEXIT_IRET, "exit: IRET", svm_exit_iret },
-	{ VMEXIT_CR_WRITE(0), "exit: CR0 write", exit_cr0_write },
-	{ VMEXIT_CR0_SELECTIVE, "exit: CR0 write, selective", exit_cr0_write },
-	{ VMEXIT_CR_WRITE(4), "exit: CR4 write", exit_cr4_write },
-	{ VMEXIT_CR_WRITE(8), "exit: CR8 write", exit_cr8_write },
-	{ VMEXIT_XSETBV, "exit: XSETBV", x86_exit_xsetbv },
-	{ VMEXIT_INVD, "exit: INVD", x86_exit_invd },
-	{ VMEXIT_WBINVD, "exit: WBINVD", x86_exit_wbinvd },
-	{ VMEXIT_RDPMC, "exit: RDPMC", x86_exit_rdpmc },
-	{ VMEXIT_TASK_SWITCH, "exit: task switch", exit_task_switch },
-	{ VMEXIT_FERR_FREEZE, "exit: FERR", x86_exit_fpu_error },
-	{ VMEXIT_SHUTDOWN, "exit: shutdown", x86_exit_triple_fault },
-	{ VMEXIT_EXCEPTION(VECTOR_DB), "exit: #DB", svm_exit_db },
-	{ VMEXIT_EXCEPTION(VECTOR_BP), "exit: #BP", x86_exit_breakpoint },
-	{ VMEXIT_EXCEPTION(VECTOR_AC), "exit: #AC", x86_exit_alignment_check },
-	{ VMEXIT_EXCEPTION(VECTOR_MC), "exit: #MC of the host", exit_machine_check },
-	{ VMEXIT_VMMCALL, "exit: VMMCALL", x86_exit_hypercall },
-	{ VMEXIT_VMRUN, "exit: VMRUN", x86_exit_undefined },
-	{ VMEXIT_VMLOAD, "exit: VMLOAD", x86_exit_undefined },
-	{ VMEXIT_VMSAVE, "exit: VMSAVE", x86_exit_undefined },
-	{ VMEXIT_STGI, "exit: STGI", x86_exit_undefined },
-	{ VMEXIT_CLGI, "exit: CLGI", x86_exit_undefined },
-	{ VMEXIT_SKINIT, "exit: SKINIT", x86_exit_undefined },
-	{ VMEXIT_INVLPGA, "exit: INVLPGA", x86_exit_undefined },
-	{ VMEXIT_MONITOR, "exit: MONITOR", x86_exit_undefined },
-	{ VMEXIT_MWAIT, "exit: MWAIT", x86_exit_undefined },
-	{ VMEXIT_RSM, "exit: RSM", x86_exit_undefined },
-	{ VMEXIT_RDPRU, "exit: RDPRU", x86_exit_undefined },
-	{ VMEXIT_DR_READ(0), "exit: DR0 read", exit_dr },
-	{ VMEXIT_DR_READ(1), "exit: DR1 read", exit_dr },
-	{ VMEXIT_DR_READ(2), "exit: DR2 read", exit_dr },
-	{ VMEXIT_DR_READ(3), "exit: DR3 read", exit_dr },
-	{ VMEXIT_DR_READ(4), "exit: DR4 read", exit_dr },
-	{ VMEXIT_DR_READ(5), "exit: DR5 read", exit_dr },
-	{ VMEXIT_DR_READ(6), "exit: DR6 read", exit_dr },
-	{ VMEXIT_DR_READ(7), "exit: DR7 read", exit_dr },
-	{ VMEXIT_DR_WRITE(0), "exit: DR0 write", exit_dr },
-	{ VMEXIT_DR_WRITE(1), "exit: DR1 write", exit_dr },
-	{ VMEXIT_DR_WRITE(2), "exit: DR2 write", exit_dr },
-	{ VMEXIT_DR_WRITE(3), "exit: DR3 write", exit_dr },
-	{ VMEXIT_DR_WRITE(4), "exit: DR4 write", exit_dr },
-	{ VMEXIT_DR_WRITE(5), "exit: DR5 write", exit_dr },
-	{ VMEXIT_DR_WRITE(6), "exit: DR6 write", exit_dr },
-	{ VMEXIT_DR_WRITE(7), "exit: DR7 write", exit_dr },
-	{ VMEXIT_INVALID, "exit: invalid guest state", exit_invalid },
+	EVENT(0, "other", svm_exit_unexpected),
+	EVENT(VMEXIT_NPF, "nested page fault", svm_exit_nested_fault),
+	EVENT(VMEXIT_IOIO, "IN or OUT", svm_exit_io),
+	INSTRUCTION(VMEXIT_MSR, "RDMSR or WRMSR", svm_exit_msr, OP_RDMSR, OP_WRMSR),
+	INSTRUCTION(VMEXIT_CPUID, "CPUID", x86_exit_cpuid, OP_CPUID),
+	INSTRUCTION(VMEXIT_HLT, "HLT", x86_exit_hlt, OP_HLT),
+	INSTRUCTION(VMEXIT_PAUSE, "PAUSE", x86_exit_pause, OP_PAUSE),
+	EVENT(VMEXIT_INTR, "interrupt of the host", x86_exit_host_event),
+	EVENT(VMEXIT_NMI, "NMI of the host", x86_exit_host_event),
+	EVENT(VMEXIT_SMI, "SMI", x86_exit_host_event),
+	EVENT(VMEXIT_INIT, "INIT of the host", x86_exit_host_event),
+	EVENT(VMEXIT_VINTR, "interrupt window", svm_exit_vintr),
+	EVENT(VMEXIT_IRET, "IRET", svm_exit_iret),
+	EVENT(VMEXIT_CR_WRITE(0), "CR0 write", svm_exit_cr0_write),
+	EVENT(VMEXIT_CR0_SELECTIVE, "CR0 write, selective", svm_exit_cr0_write),
+	EVENT(VMEXIT_CR_WRITE(4), "CR4 write", svm_exit_cr4_write),
+	EVENT(VMEXIT_CR_WRITE(8), "CR8 write", svm_exit_cr8_write),
+	INSTRUCTION(VMEXIT_XSETBV, "XSETBV", x86_exit_xsetbv, OP_XSETBV),
+	INSTRUCTION(VMEXIT_INVD, "INVD", x86_exit_invd, OP_INVD),
+	INSTRUCTION(VMEXIT_WBINVD, "WBINVD", x86_exit_wbinvd, OP_WBINVD),
+	EVENT(VMEXIT_RDPMC, "RDPMC", x86_exit_rdpmc),
+	EVENT(VMEXIT_TASK_SWITCH, "task switch", svm_exit_task_switch),
+	EVENT(VMEXIT_FERR_FREEZE, "FERR", x86_exit_fpu_error),
+	EVENT(VMEXIT_SHUTDOWN, "shutdown", x86_exit_triple_fault),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_DB), "#DB", svm_exit_db),
+	INSTRUCTION(VMEXIT_EXCEPTION(VECTOR_BP), "#BP", x86_exit_breakpoint, OP_INT3),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_AC), "#AC", x86_exit_alignment_check),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_MC), "#MC of the host", svm_exit_machine_check),
+	EVENT(VMEXIT_VMMCALL, "VMMCALL", x86_exit_hypercall),
+	EVENT(VMEXIT_VMRUN, "VMRUN", x86_exit_undefined),
+	EVENT(VMEXIT_VMLOAD, "VMLOAD", x86_exit_undefined),
+	EVENT(VMEXIT_VMSAVE, "VMSAVE", x86_exit_undefined),
+	EVENT(VMEXIT_STGI, "STGI", x86_exit_undefined),
+	EVENT(VMEXIT_CLGI, "CLGI", x86_exit_undefined),
+	EVENT(VMEXIT_SKINIT, "SKINIT", x86_exit_undefined),
+	EVENT(VMEXIT_INVLPGA, "INVLPGA", x86_exit_undefined),
+	EVENT(VMEXIT_MONITOR, "MONITOR", x86_exit_undefined),
+	EVENT(VMEXIT_MWAIT, "MWAIT", x86_exit_undefined),
+	EVENT(VMEXIT_RSM, "RSM", x86_exit_undefined),
+	EVENT(VMEXIT_RDPRU, "RDPRU", x86_exit_undefined),
+	EVENT(VMEXIT_DR_READ(0), "DR0 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(1), "DR1 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(2), "DR2 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(3), "DR3 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(4), "DR4 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(5), "DR5 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(6), "DR6 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(7), "DR7 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(0), "DR0 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(1), "DR1 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(2), "DR2 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(3), "DR3 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(4), "DR4 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(5), "DR5 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(6), "DR6 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(7), "DR7 write", svm_exit_dr),
+	EVENT(VMEXIT_INVALID, "invalid guest state", svm_exit_invalid),
 };
 
 /* Row of an exit code: codes up to 0xff, then 0x400 to 0x407, INVALID, and all others. */
@@ -274,7 +277,7 @@ static const struct exit_row exit_rows[] = {
 static uint8_t row_of_slot[SLOT_COUNT];
 static const char *counter_names[ARRAY_SIZE(exit_rows)];
 
-static unsigned int slot_of_code(uint64_t code)
+static unsigned int svm_slot_of_code(uint64_t code)
 {
 	uint32_t low = (uint32_t)code;
 
@@ -290,26 +293,35 @@ void svm_exits_register(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(exit_rows); i++) {
 		counter_names[i] = exit_rows[i].name;
 		if (i > 0)
-			row_of_slot[slot_of_code(exit_rows[i].code)] = (uint8_t)i;
+			row_of_slot[svm_slot_of_code(exit_rows[i].code)] = (uint8_t)i;
 	}
 	stats_register_exits(counter_names, ARRAY_SIZE(exit_rows));
 }
 
-/* By itself: nothing of it is on the way of an exit that is not traced. */
-static noinline void trace_exit(const struct vcpu *vcpu)
+static void svm_trace_exit(const struct vcpu *vcpu)
 {
-	const struct vmcb_control *control = control_of(vcpu);
+	const struct vmcb_control *control = svm_control(vcpu);
 
 	os_trace_exit(vcpu->vm->name, vcpu->id, (uint32_t)control->exitcode, vcpu->rip,
 		      control->exitinfo1, control->exitinfo2);
 }
 
+/* Slow path, out of line: traced, or without what the handler needs. */
+static noinline enum exit_action svm_exit_slow(struct vcpu *vcpu, const struct exit_row *row)
+{
+	if (os_traces_exits())
+		svm_trace_exit(vcpu);
+	return exit_row_ready(row, vcpu) ? row->handler(vcpu) : exit_row_decode(row, vcpu);
+}
+
+/* Nothing is called on the fast path but the handler, at its end. */
 enum exit_action svm_exit(struct vcpu *vcpu)
 {
-	unsigned int row = row_of_slot[slot_of_code(control_of(vcpu)->exitcode)];
+	unsigned int index = row_of_slot[svm_slot_of_code(svm_control(vcpu)->exitcode)];
+	const struct exit_row *row = &exit_rows[index];
 
-	vcpu_stat_inc(vcpu, STAT_COMMON + row);
-	if (os_traces_exits())
-		trace_exit(vcpu);
-	return exit_rows[row].handler(vcpu);
+	vcpu_stat_inc(vcpu, STAT_COMMON + index);
+	if (os_traces_exits() || unlikely(!exit_row_ready(row, vcpu)))
+		return svm_exit_slow(vcpu, row);
+	return row->handler(vcpu);
 }

@@ -39,7 +39,7 @@ void svm_npt_init(uint64_t pat)
  * A and D are set from the start: nobody looks at them, and the processor need not
  * set them. Every mapping can be read; there is no way to forbid that alone.
  */
-static uint64_t leaf(int prot, int memory_type)
+static uint64_t svm_npt_leaf(int prot, int memory_type)
 {
 	uint64_t bits = PTE_X86_PRESENT | PTE_X86_USER | PTE_X86_ACCESSED | PTE_X86_DIRTY;
 
@@ -58,5 +58,6 @@ const struct npt_format svm_npt_format = {
 	.present = PTE_X86_PRESENT,
 	.large = PTE_X86_LARGE,
 	.table = PTE_X86_PRESENT | PTE_X86_WRITE | PTE_X86_USER | PTE_X86_ACCESSED,
-	.leaf = leaf,
+	.leaf = svm_npt_leaf,
+	.levels = svm_npt_levels,
 };

@@ -7,7 +7,7 @@
 #include "vm/npt.h"
 
 extern const struct npt_format svm_npt_format;
-unsigned int svm_npt_levels(void); /* as in struct vmm_backend */
+unsigned int svm_npt_levels(void); /* as in struct npt_format */
 
 /*
  * Memory types of nested entries go through the host's PAT (APM vol. 2, 15.25.8): find

@@ -10,8 +10,8 @@ static const uint32_t msrpm_range[] = { 0x00000000u, 0xc0000000u, 0xc0010000u };
 
 /*
  * What the world switch moves with VMLOAD and VMSAVE, and SYSENTER's, is the guest's
- * own while it runs. Everything else goes through x86/cpu/msr.c, PAT and TSC too: one
- * emulated host gives the guest its own.
+ * own while it runs. Everything else goes through x86/cpu/msr.c, PAT and TSC too
+ * (SVM_QUIRK_PAT_TSC).
  */
 static const uint32_t guest_msrs[] = {
 	MSRN_FS_BASE, MSRN_GS_BASE, MSRN_KERNEL_GS_BASE, MSRN_STAR,	    MSRN_LSTAR,

@@ -48,7 +48,7 @@ static bool has_svm(void)
 }
 
 /* Why the firmware's setting forbids SVM, or NULL. 'offered': EDX of CPUID_SVM. */
-static const char *firmware_lock(uint32_t offered)
+static const char *svm_firmware_lock(uint32_t offered)
 {
 	uint64_t vm_cr = 0;
 
@@ -63,13 +63,13 @@ static const char *firmware_lock(uint32_t offered)
 }
 
 /* On each CPU: -EBUSY if a hypervisor has turned SVM on there. */
-static int cpu_is_free(void *unused)
+static int svm_cpu_is_free(void *unused)
 {
 	(void)unused;
 	return os_rdmsr(MSRN_EFER) & REG_EFER_SVME ? -EBUSY : 0;
 }
 
-static void describe(char *facts, size_t size)
+static void svm_describe(char *facts, size_t size)
 {
 	size_t used = (size_t)snprintf(facts, size, "%u ASIDs, nested paging with %u levels",
 				       svm_asid_count, svm_npt_levels());
@@ -88,7 +88,7 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 	if (!has_svm())
 		return -ENXIO;
 	os_cpuid(CPUID_SVM, 0, regs);
-	*why = firmware_lock(regs[3]);
+	*why = svm_firmware_lock(regs[3]);
 	if (*why)
 		return -ENODEV;
 	if (!(regs[3] & SVM_FEATURE_NESTED_PAGING)) {
@@ -99,7 +99,7 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 		*why = "this processor's SVM has no ASID for a guest";
 		return -ENODEV;
 	}
-	if (os_each_cpu(cpu_is_free, NULL)) {
+	if (os_each_cpu(svm_cpu_is_free, NULL)) {
 		*why = "another hypervisor holds the CPU (EFER.SVME is set); if it is KVM, "
 		       "unload kvm_amd, or boot with kvm.enable_virt_at_load=0";
 		return -EBUSY;
@@ -108,6 +108,6 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 	svm_clean_after_exit = svm_has(SVM_FEATURE_CLEAN_BITS) ? CLEAN_ALL : 0;
 	svm_next_rip_mask = svm_has(SVM_FEATURE_NEXT_RIP) ? ~0ull : 0;
 	svm_asid_count = regs[1];
-	describe(facts, facts_size);
+	svm_describe(facts, facts_size);
 	return 0;
 }

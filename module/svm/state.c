@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Registers that live in the VMCB, as the guest and its program see them.
+ * Registers that live in the VMCB, as the guest and userspace see them.
  *
  * Values that no combination of other registers makes legal are refused when
- * they are set. What must fit together (a program sets registers one by one) is
+ * they are set. What must fit together (userspace sets registers one by one) is
  * checked once, before the next entry: VMRUN would fail (APM vol. 2, 15.5.1).
  */
 #include "svm/vcpu.h"
@@ -15,7 +15,7 @@
 	(REG_EFER_SCE | REG_EFER_LME | REG_EFER_LMA | REG_EFER_NXE | REG_EFER_LMSLE | \
 	 REG_EFER_FFXSR | REG_EFER_TCE)
 
-/* --- where a register is ------------------------------------------------------------ */
+/* --- where a register is --- */
 
 /* Segment registers and tables, by distance from VM_REG_GUEST_ES. */
 static const uint16_t segment_offset[] = {
@@ -26,7 +26,7 @@ static const uint16_t segment_offset[] = {
 	offsetof(struct vmcb_save, idtr), offsetof(struct vmcb_save, gdtr),
 };
 
-static struct vmcb_segment *segment(struct svm_vcpu *svm, int reg)
+static struct vmcb_segment *svm_segment(struct svm_vcpu *svm, int reg)
 {
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
@@ -36,20 +36,20 @@ static struct vmcb_segment *segment(struct svm_vcpu *svm, int reg)
 }
 
 /* Which clean bit covers a segment register; VMLOAD's have none. */
-static uint32_t segment_clean(int reg)
+static uint32_t svm_segment_clean(int reg)
 {
 	if (reg == VM_REG_GUEST_GDTR || reg == VM_REG_GUEST_IDTR)
 		return CLEAN_DESCRIPTOR_TABLES;
 	return reg <= VM_REG_GUEST_DS ? CLEAN_SEGMENTS : 0;
 }
 
-static bool is_table(int reg)
+static bool is_descriptor_table(int reg)
 {
 	return reg == VM_REG_GUEST_GDTR || reg == VM_REG_GUEST_IDTR;
 }
 
 /* MSRs that VMLOAD and VMSAVE, or VMRUN itself, switch. NULL for others. */
-static uint64_t *msr_field(struct vmcb_save *save, uint32_t msr)
+static uint64_t *svm_msr_field(struct vmcb_save *save, uint32_t msr)
 {
 	switch (msr) {
 	case MSRN_STAR:
@@ -76,14 +76,14 @@ static uint64_t *msr_field(struct vmcb_save *save, uint32_t msr)
 }
 
 /* A base inside a segment register, which the packed struct cannot point to. */
-static struct vmcb_segment *base_segment(struct svm_vcpu *svm, uint32_t msr)
+static struct vmcb_segment *svm_base_segment(struct svm_vcpu *svm, uint32_t msr)
 {
 	if (msr == MSRN_FS_BASE)
 		return &svm->vmcb->save.fs;
 	return msr == MSRN_GS_BASE ? &svm->vmcb->save.gs : NULL;
 }
 
-/* --- segment attributes ----------------------------------------------------------------- */
+/* --- segment attributes --- */
 
 /* The VMCB squeezes bits 15:12 of the descriptor's layout to 11:8. */
 static uint16_t attributes_of_access(uint32_t access)
@@ -107,13 +107,13 @@ static uint32_t access_of_attributes(uint16_t attributes)
 int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	const struct vmcb_segment *seg = segment(svm, reg);
+	const struct vmcb_segment *seg = svm_segment(svm, reg);
 
 	if (!seg)
 		return -EINVAL;
 	desc->base = seg->base;
 	desc->limit = seg->limit;
-	desc->access = is_table(reg) ? 0 : access_of_attributes(seg->attributes);
+	desc->access = is_descriptor_table(reg) ? 0 : access_of_attributes(seg->attributes);
 	if (reg == VM_REG_GUEST_SS) {
 		desc->access &= ~SEG_ACCESS_DPL;
 		desc->access |= (uint32_t)svm->vmcb->save.cpl << SEG_ACCESS_DPL_SHIFT;
@@ -126,22 +126,22 @@ int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	struct vmcb_segment *seg = segment(svm, reg);
+	struct vmcb_segment *seg = svm_segment(svm, reg);
 
-	if (!seg || (is_table(reg) && desc->limit > 0xffff))
+	if (!seg || (is_descriptor_table(reg) && desc->limit > 0xffff))
 		return -EINVAL;
 	seg->base = desc->base;
 	seg->limit = desc->limit;
-	if (!is_table(reg))
+	if (!is_descriptor_table(reg))
 		seg->attributes = attributes_of_access(desc->access);
 	if (reg == VM_REG_GUEST_SS)
 		svm->vmcb->save.cpl = SEG_DESC_DPL(desc->access);
-	svm_dirty(svm, segment_clean(reg));
+	svm_dirty(svm, svm_segment_clean(reg));
 	svm->todo |= SVM_TODO_CHECK;
 	return 0;
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* PDPTEs are not state here: the processor reads them from memory (15.25.10). */
 int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
@@ -171,12 +171,15 @@ int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 	case VM_REG_GUEST_TPR:
 		*value = vmcb->control.vintr & REG_CR8_TPR;
 		return 0;
+	case BACKEND_REG_NMI_BLOCKED:
+		*value = svm_nmi_blocked(vcpu);
+		return 0;
 	default:
 		break;
 	}
-	if (is_table(reg) || !segment(svm, reg))
+	if (is_descriptor_table(reg) || !svm_segment(svm, reg))
 		return -EINVAL;
-	*value = segment(svm, reg)->selector;
+	*value = svm_segment(svm, reg)->selector;
 	return 0;
 }
 
@@ -194,63 +197,47 @@ void svm_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
 	mode->cpl = save->cpl;
 }
 
-/* --- setting -------------------------------------------------------------------------------- */
+/* --- setting --- */
 
-static int set_cr0(struct svm_vcpu *svm, uint64_t value)
-{
-	if (!legal_cr0(value))
-		return -EINVAL;
-	svm->vmcb->save.cr0 = (value & REG_CR0_DEFINED) | REG_CR0_ET;
-	return 0;
-}
-
-static int set_efer(struct svm_vcpu *svm, uint64_t value)
-{
-	if (value & ~EFER_KNOWN)
-		return -EINVAL;
-	svm->vmcb->save.efer = value | REG_EFER_SVME;
-	return 0;
-}
-
-static int set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
+static int svm_set_control_register(struct svm_vcpu *svm, int reg, uint64_t value)
 {
 	struct vmcb_save *save = &svm->vmcb->save;
-	int error = 0;
 
+	if (!legal_control_register(reg, value, EFER_KNOWN))
+		return -EINVAL;
 	switch (reg) {
 	case VM_REG_GUEST_CR0:
-		error = set_cr0(svm, value);
+		save->cr0 = legal_cr0_fixed(value);
 		break;
 	case VM_REG_GUEST_CR3:
-		error = legal_cr3(value) ? 0 : -EINVAL;
-		save->cr3 = error ? save->cr3 : value;
+		save->cr3 = value;
 		break;
 	case VM_REG_GUEST_CR4:
-		error = legal_cr4(value) ? 0 : -EINVAL;
-		save->cr4 = error ? save->cr4 : value;
+		save->cr4 = value;
 		break;
 	default:
-		error = set_efer(svm, value);
+		save->efer = value | REG_EFER_SVME;
 		break;
 	}
 	svm_dirty(svm, CLEAN_CR);
 	svm->todo |= SVM_TODO_CHECK | SVM_TODO_FLUSH; /* as a MOV to the register would */
-	return error;
+	return 0;
 }
 
-static int set_debug_register(struct svm_vcpu *svm, int reg, uint64_t value)
+static int svm_set_debug_register(struct svm_vcpu *svm, int reg, uint64_t value)
 {
 	if (!legal_debug_register(value))
 		return -EINVAL;
+	value = legal_debug_fixed(reg, value);
 	if (reg == VM_REG_GUEST_DR6)
-		svm->vmcb->save.dr6 = value | REG_DR6_RESET;
+		svm->vmcb->save.dr6 = value;
 	else
-		svm->vmcb->save.dr7 = value | REG_DR7_RESET;
+		svm->vmcb->save.dr7 = value;
 	svm_dirty(svm, CLEAN_DR);
 	return 0;
 }
 
-static int set_tpr(struct svm_vcpu *svm, uint64_t value)
+static int svm_set_tpr(struct svm_vcpu *svm, uint64_t value)
 {
 	if (!legal_cr8(value))
 		return -EINVAL;
@@ -260,14 +247,14 @@ static int set_tpr(struct svm_vcpu *svm, uint64_t value)
 	return 0;
 }
 
-static int set_selector(struct svm_vcpu *svm, int reg, uint64_t value)
+static int svm_set_selector(struct svm_vcpu *svm, int reg, uint64_t value)
 {
-	struct vmcb_segment *seg = segment(svm, reg);
+	struct vmcb_segment *seg = svm_segment(svm, reg);
 
-	if (!seg || is_table(reg) || value > 0xffff)
+	if (!seg || is_descriptor_table(reg) || value > 0xffff)
 		return -EINVAL;
 	seg->selector = (uint16_t)value;
-	svm_dirty(svm, segment_clean(reg));
+	svm_dirty(svm, svm_segment_clean(reg));
 	return 0;
 }
 
@@ -280,24 +267,27 @@ int svm_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_CR3:
 	case VM_REG_GUEST_CR4:
 	case VM_REG_GUEST_EFER:
-		return set_control_register(svm, reg, value);
+		return svm_set_control_register(svm, reg, value);
 	case VM_REG_GUEST_DR6:
 	case VM_REG_GUEST_DR7:
-		return set_debug_register(svm, reg, value);
+		return svm_set_debug_register(svm, reg, value);
 	case VM_REG_GUEST_TPR:
-		return set_tpr(svm, value);
+		return svm_set_tpr(svm, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		svm_set_nmi_blocked(vcpu, value);
+		return 0;
 	default:
-		return set_selector(svm, reg, value);
+		return svm_set_selector(svm, reg, value);
 	}
 }
 
-/* --- MSRs ------------------------------------------------------------------------------------ */
+/* --- MSRs --- */
 
 int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	const struct vmcb_segment *seg = base_segment(svm, msr);
-	const uint64_t *field = msr_field(&svm->vmcb->save, msr);
+	const struct vmcb_segment *seg = svm_base_segment(svm, msr);
+	const uint64_t *field = svm_msr_field(&svm->vmcb->save, msr);
 
 	if (!seg && !field)
 		return -EINVAL;
@@ -308,8 +298,8 @@ int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
-	struct vmcb_segment *seg = base_segment(svm, msr);
-	uint64_t *field = msr_field(&svm->vmcb->save, msr);
+	struct vmcb_segment *seg = svm_base_segment(svm, msr);
+	uint64_t *field = svm_msr_field(&svm->vmcb->save, msr);
 
 	if (!seg && !field)
 		return -EINVAL;
@@ -322,14 +312,14 @@ int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* --- together ---------------------------------------------------------------------------------- */
+/* --- together --- */
 
 void svm_derive_lma(struct vmcb_save *save)
 {
 	save->efer = legal_efer_lma(save->efer, save->cr0);
 }
 
-static void derive_state(struct vmcb_save *save)
+static void svm_derive_state(struct vmcb_save *save)
 {
 	svm_derive_lma(save);
 	if (!(save->cr0 & REG_CR0_PE))
@@ -345,7 +335,7 @@ bool svm_state_valid(struct vcpu *vcpu)
 	struct vmcb_save *save = &svm->vmcb->save;
 	uint16_t both = ATTRIBUTE_L | ATTRIBUTE_D;
 
-	derive_state(save);
+	svm_derive_state(save);
 	svm_dirty(svm, CLEAN_CR | CLEAN_SEGMENTS);
 	if ((save->efer & REG_EFER_LMA) && !(save->cr4 & REG_CR4_PAE))
 		return false;
@@ -355,37 +345,37 @@ bool svm_state_valid(struct vcpu *vcpu)
 	return true;
 }
 
-/* --- reset --------------------------------------------------------------------------------------- */
+/* --- reset --- */
 
 #define ATTRIBUTES_DATA 0x93 /* present, writable, accessed */
 #define ATTRIBUTES_CODE 0x9b
 #define ATTRIBUTES_LDT	0x82
 #define ATTRIBUTES_TSS	0x8b /* busy */
 
-static void reset_segment(struct vmcb_segment *seg, uint16_t attributes)
+static void svm_reset_segment(struct vmcb_segment *seg, uint16_t attributes)
 {
 	*seg = (struct vmcb_segment){ .attributes = attributes, .limit = 0xffff };
 }
 
-static void reset_segments(struct vmcb_save *save)
+static void svm_reset_segments(struct vmcb_save *save)
 {
-	reset_segment(&save->es, ATTRIBUTES_DATA);
-	reset_segment(&save->cs, ATTRIBUTES_CODE);
-	reset_segment(&save->ss, ATTRIBUTES_DATA);
-	reset_segment(&save->ds, ATTRIBUTES_DATA);
-	reset_segment(&save->fs, ATTRIBUTES_DATA);
-	reset_segment(&save->gs, ATTRIBUTES_DATA);
-	reset_segment(&save->gdtr, 0);
-	reset_segment(&save->ldtr, ATTRIBUTES_LDT);
-	reset_segment(&save->idtr, 0);
-	reset_segment(&save->tr, ATTRIBUTES_TSS);
+	svm_reset_segment(&save->es, ATTRIBUTES_DATA);
+	svm_reset_segment(&save->cs, ATTRIBUTES_CODE);
+	svm_reset_segment(&save->ss, ATTRIBUTES_DATA);
+	svm_reset_segment(&save->ds, ATTRIBUTES_DATA);
+	svm_reset_segment(&save->fs, ATTRIBUTES_DATA);
+	svm_reset_segment(&save->gs, ATTRIBUTES_DATA);
+	svm_reset_segment(&save->gdtr, 0);
+	svm_reset_segment(&save->ldtr, ATTRIBUTES_LDT);
+	svm_reset_segment(&save->idtr, 0);
+	svm_reset_segment(&save->tr, ATTRIBUTES_TSS);
 	save->cs.selector = 0xf000;
 	save->cs.base = 0xffff0000;
 	save->cpl = 0;
 }
 
 /* INIT leaves these alone (APM vol. 2, table 14-1). */
-static void reset_msrs(struct vmcb_save *save)
+static void svm_reset_msrs(struct vmcb_save *save)
 {
 	save->star = 0;
 	save->lstar = 0;
@@ -405,7 +395,7 @@ void svm_state_reset(struct vcpu *vcpu, bool init)
 	struct vmcb_save *save = &svm->vmcb->save;
 	uint64_t cache = init ? save->cr0 & (REG_CR0_CD | REG_CR0_NW) : REG_CR0_CD | REG_CR0_NW;
 
-	reset_segments(save);
+	svm_reset_segments(save);
 	save->cr0 = REG_CR0_ET | cache;
 	save->cr3 = 0;
 	save->cr4 = 0;
@@ -413,7 +403,7 @@ void svm_state_reset(struct vcpu *vcpu, bool init)
 	save->dr6 = REG_DR6_RESET;
 	save->dr7 = REG_DR7_RESET;
 	if (!init)
-		reset_msrs(save);
+		svm_reset_msrs(save);
 	svm->vmcb->control.clean = 0;
 	svm->todo |= SVM_TODO_CHECK | SVM_TODO_FLUSH;
 }

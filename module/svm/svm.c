@@ -4,11 +4,12 @@
 
 #include "svm/nested.h"
 #include "svm/permission.h"
+#include "svm/quirks.h"
 #include "svm/switch.h"
 #include "svm/vcpu.h"
 #include "vm/regs.h"
 
-/* Looks, where PAUSE is filtered: so many within so many cycles are a spin loop. */
+/* Where PAUSE is filtered: so many within so many cycles are a spin loop. */
 #define PAUSE_COUNT	3000
 #define PAUSE_THRESHOLD 128
 
@@ -56,7 +57,7 @@ static const uint8_t always_intercepted[] = {
 	INTERCEPT_RDPRU,
 };
 
-/* --- module ------------------------------------------------------------------------- */
+/* --- module --- */
 
 static void svm_fini(void)
 {
@@ -82,25 +83,13 @@ static int svm_init(void)
 	return 0;
 }
 
-/* --- VMs and vCPUs --------------------------------------------------------------------- */
-
-/* A VM has nothing here that its vCPUs do not have. */
-static int svm_vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-static void svm_vm_cleanup(struct vm *vm)
-{
-	(void)vm;
-}
+/* --- VMs and vCPUs --- */
 
 /*
  * PAUSE ends the guest where the processor filters spin loops out, and where it does
  * not, only if vCPUs may wait for each other's turn on a CPU.
  */
-static void set_pause_intercept(struct vcpu *vcpu, bool every)
+static void svm_set_pause_intercept(struct vcpu *vcpu, bool every)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
@@ -114,25 +103,20 @@ static void set_pause_intercept(struct vcpu *vcpu, bool every)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-/*
- * A processor refuses a bad CR0 itself, and needs no more than a look at what changes but
- * TS and MP. One emulated host, which has no decode assists, takes values that no
- * processor does, and overlooks the upper half when only those changes are asked for.
- */
-static unsigned int cr0_intercept(void)
+/* A processor refuses a bad CR0 itself: only changes other than of TS and MP matter. */
+static unsigned int svm_cr0_intercept(void)
 {
-	return svm_has(SVM_FEATURE_DECODE_ASSISTS) ? INTERCEPT_CR0_SELECTIVE :
-						     INTERCEPT_CR_WRITE(0);
+	return svm_quirk_cr0_unchecked() ? INTERCEPT_CR_WRITE(0) : INTERCEPT_CR0_SELECTIVE;
 }
 
-static void fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
+static void svm_fill_control(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
 	struct vmcb_control *control = &svm->vmcb->control;
 
 	for (size_t i = 0; i < ARRAY_SIZE(always_intercepted); i++)
 		svm_set_intercept(svm, always_intercepted[i], true);
-	svm_set_intercept(svm, cr0_intercept(), true);
-	set_pause_intercept(vcpu, false);
+	svm_set_intercept(svm, svm_cr0_intercept(), true);
+	svm_set_pause_intercept(vcpu, false);
 	control->iopm_pa = os_virt_to_phys(iopm);
 	control->msrpm_pa = os_virt_to_phys(msrpm);
 	control->nested_ctl = NESTED_PAGING_ENABLE;
@@ -154,7 +138,7 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 	svm->switch_flags = x86_switch_flags();
 	vcpu->backend_state = svm;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
-	fill_control(vcpu, svm);
+	svm_fill_control(vcpu, svm);
 	return 0;
 }
 
@@ -173,7 +157,7 @@ static void svm_vcpu_reset(struct vcpu *vcpu, bool init)
 	svm_events_reset(vcpu);
 }
 
-/* --- small requests of the core -------------------------------------------------------------- */
+/* --- small operations --- */
 
 static void svm_flush_nested(struct vcpu *vcpu)
 {
@@ -188,29 +172,24 @@ static void svm_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-static void set_debug_step(struct svm_vcpu *svm, bool on)
+static void svm_set_debug_step(struct svm_vcpu *svm, bool on)
 {
 	svm->todo &= ~SVM_TODO_DEBUG_STEP;
 	if (on)
 		svm->todo |= SVM_TODO_DEBUG_STEP;
 }
 
-/* Those that are the core's alone, or that every guest has anyway, need nothing here. */
 static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	switch (cap) {
-	case VM_CAP_HALT_EXIT:
-	case VM_CAP_IPI_EXIT:
-	case VM_CAP_MASK_HWINTR:
-		return 0;
 	case VM_CAP_PAUSE_EXIT:
-		set_pause_intercept(vcpu, on);
+		svm_set_pause_intercept(vcpu, on);
 		return 0;
 	case VM_CAP_BPT_EXIT:
 		svm_set_intercept(svm_vcpu(vcpu), INTERCEPT_EXCEPTION(VECTOR_BP), on);
 		return 0;
 	case VM_CAP_RFLAGS_TF:
-		set_debug_step(svm_vcpu(vcpu), on);
+		svm_set_debug_step(svm_vcpu(vcpu), on);
 		return 0;
 	case VM_CAP_UNRESTRICTED_GUEST:
 		return on ? 0 : -ENOTSUP;
@@ -222,14 +201,9 @@ static int svm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 const struct vmm_backend svm_backend = {
 	.name = "SVM",
 	.npt_format = &svm_npt_format,
-	.npt_levels = svm_npt_levels,
 	.probe = svm_probe,
-	.init = svm_init,
-	.fini = svm_fini,
 	.cpu_enable = svm_cpu_enable,
 	.cpu_disable = svm_cpu_disable,
-	.vm_init = svm_vm_init,
-	.vm_cleanup = svm_vm_cleanup,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_cleanup = svm_vcpu_cleanup,
 	.vcpu_reset = svm_vcpu_reset,
@@ -239,15 +213,14 @@ const struct vmm_backend svm_backend = {
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
 	.get_desc = svm_get_desc,
-	.get_mode = svm_get_mode,
 	.set_desc = svm_set_desc,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 	.inject = svm_inject,
 	.request_window = svm_request_window,
-	.nmi_blocked = svm_nmi_blocked,
-	.set_nmi_blocked = svm_set_nmi_blocked,
 	.flush_nested = svm_flush_nested,
 	.set_tsc_offset = svm_set_tsc_offset,
-	.set_capability = svm_set_capability,
+	.module = { .init = svm_init, .fini = svm_fini },
+	.offers = { .set_capability = svm_set_capability },
+	.shortcuts = { .get_mode = svm_get_mode },
 };

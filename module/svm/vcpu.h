@@ -17,10 +17,10 @@ struct svm_cpu {
 };
 
 /*
- * What the next entry has to see to, one word for all of it: registers were set from outside
- * and are to be checked; cached translations are to be forgotten; one instruction is to be run,
- * then to exit by a #DB that is hidden from the guest, once for a window or always for the
- * program (VM_CAP_RFLAGS_TF); the IRET at iret_rip may be about to complete.
+ * Pending work of the next entry, one word for all of it: registers were set from outside
+ * and are to be checked; cached translations are to be flushed; one instruction is to be run,
+ * then to exit by a #DB that is hidden from the guest, once for a window or always for
+ * userspace (VM_CAP_RFLAGS_TF); the IRET at iret_rip may be about to complete.
  */
 #define SVM_TODO_CHECK	    0x01u
 #define SVM_TODO_FLUSH	    0x02u
@@ -36,14 +36,14 @@ struct svm_vcpu {
 	uint64_t vmcb_pa;      /* (c) */
 	struct svm_cpu *cpu;   /* where it is loaded; compared, not followed, elsewhere */
 	uint32_t switch_flags; /* (c) X86_SWITCH_* */
-	struct asid asid;      /* given by 'cpu' */
+	struct asid asid;      /* allocated from 'cpu' */
 	uint32_t todo;	       /* SVM_TODO_* */
 
 	/* Without virtual NMI: an NMI's handler runs, until its IRET is done. */
 	bool nmi_masked;
 	uint64_t iret_rip;
 
-	/* The last entry, if its exit is to be looked at: stepped, or under a shadow. */
+	/* The last entry, if its exit needs more than a handler: stepped, or under a shadow. */
 	bool entry_watched;
 	bool entry_shadow; /* made under an interrupt shadow */
 	bool entry_step;   /* made with TF set for us */
@@ -52,7 +52,7 @@ struct svm_vcpu {
 	uint64_t entry_rip;
 };
 
-/* --- small helpers ---------------------------------------------------------- */
+/* --- small helpers --- */
 
 static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
 {
@@ -84,7 +84,7 @@ static inline void svm_set_intercept(struct svm_vcpu *svm, unsigned int intercep
 void svm_load(struct vcpu *vcpu);
 void svm_enter(struct vcpu *vcpu);
 
-/* --- cpu.c: physical CPUs; as in struct vmm_backend --------------------------- */
+/* --- cpu.c: physical CPUs; as in struct vmm_backend --- */
 
 int svm_cpus_create(void);   /* sleep */
 void svm_cpus_destroy(void); /* sleep */
@@ -97,15 +97,15 @@ static inline struct svm_cpu *svm_this_cpu(void)
 	return &svm_cpus[os_cpu_id()];
 }
 
-/* --- asid.c ------------------------------------------------------------------- */
+/* --- asid.c --- */
 
 /*
- * Before an entry on svm->cpu, where the vCPU has no ASID there or SVM_TODO_FLUSH: give it
- * one, make the processor forget what is to be forgotten. Interrupts off.
+ * Before an entry on svm->cpu, where the vCPU has no ASID there or SVM_TODO_FLUSH: allocate
+ * one, request the flush that is due. Interrupts off.
  */
 void svm_asid_renew(struct svm_vcpu *svm);
 
-/* --- events.c; the first four as in struct vmm_backend -------------------------- */
+/* --- events.c; the first two as in struct vmm_backend --- */
 
 void svm_inject(struct vcpu *vcpu, uint64_t intinfo);
 void svm_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector);
@@ -114,12 +114,12 @@ void svm_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
 
 /* No exit any more when the guest can take an interrupt. Owner. */
 void svm_close_interrupt_window(struct svm_vcpu *svm);
-/* After an exit with the window asked for: may it be open? Interrupts off. */
-void svm_look_through_window(struct vcpu *vcpu);
-/* No window asked for, no NMI in progress. Owner. */
+/* After an exit with the window requested: may it be open? Interrupts off. */
+void svm_check_window(struct vcpu *vcpu);
+/* No window requested, no NMI in progress. Owner. */
 void svm_events_reset(struct vcpu *vcpu);
-/* After an exit that cut a delivery short: it is resumed, or not. Interrupts off. */
-void svm_delivery_cut_short(struct vcpu *vcpu, uint64_t intinfo);
+/* After an exit that interrupted a delivery: it is re-injected, or not. Interrupts off. */
+void svm_delivery_interrupted(struct vcpu *vcpu, uint64_t intinfo);
 /* Around an entry while stepping, watching an IRET or under a shadow. Interrupts off. */
 void svm_watch_entry(struct vcpu *vcpu);
 void svm_watch_exit(struct vcpu *vcpu);
@@ -128,12 +128,12 @@ enum exit_action svm_exit_vintr(struct vcpu *vcpu);
 enum exit_action svm_exit_iret(struct vcpu *vcpu);
 enum exit_action svm_exit_db(struct vcpu *vcpu);
 
-/* --- exits.c -------------------------------------------------------------------- */
+/* --- exits.c --- */
 
 void svm_exits_register(void);		      /* once, at init */
 enum exit_action svm_exit(struct vcpu *vcpu); /* as in struct vmm_backend */
 
-/* --- state.c; as in struct vmm_backend -------------------------------------------- */
+/* --- state.c; as in struct vmm_backend --- */
 
 void svm_state_reset(struct vcpu *vcpu, bool init); /* registers after RESET or INIT */
 int svm_get_reg(struct vcpu *vcpu, int reg, uint64_t *value);
@@ -143,7 +143,7 @@ int svm_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc);
 int svm_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc);
 int svm_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 int svm_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): programs may leave it to us. */
+/* EFER.LMA is EFER.LME and CR0.PG (APM vol. 2, 14.6.1): userspace may leave it to us. */
 void svm_derive_lma(struct vmcb_save *save);
 /*
  * Would VMRUN accept the registers together (APM vol. 2, 15.5.1)? Brings EFER.LMA

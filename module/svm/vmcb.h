@@ -370,7 +370,7 @@ VMCB_ASSERT_SAVE(spec_ctrl, 0x2e0);
 #define VMEXIT_MCOMMIT		 0x0a3u
 #define VMEXIT_TLBSYNC		 0x0a4u
 #define VMEXIT_NPF		 0x400u
-/* Negative codes: 64 bits wide on processors, 32 in one emulator. Compare the low half. */
+/* Negative codes: 64 bits on processors, 32 in QEMU (quirks.h). Compare the low half. */
 #define VMEXIT_INVALID 0xffffffffu
 #define VMEXIT_BUSY    0xfffffffeu
 

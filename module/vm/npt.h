@@ -29,6 +29,8 @@ struct npt_format {
 	uint64_t table;	  /* bits of an entry that points to the next table */
 	/* A leaf's bits without the address and without 'large'. prot: VM_PROT_*. */
 	uint64_t (*leaf)(int prot, int memory_type);
+	/* How deep a table of this processor is: 4 or 5. After the back end's probe. any */
+	unsigned int (*levels)(void);
 };
 
 struct npt {

@@ -47,8 +47,8 @@ enum gpr {
 #define VCPU_REQ_EVENT	   0x01u  /* look for an event to inject */
 #define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is one, and nothing else has changed */
 #define VCPU_REQ_TIMER	   0x02u  /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT	   0x04u  /* INIT has arrived */
-#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI has arrived */
+#define VCPU_REQ_INIT	   0x04u  /* INIT is pending */
+#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI is pending */
 #define VCPU_REQ_FLUSH	   0x10u  /* forget cached nested translations */
 #define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
 #define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
@@ -64,15 +64,15 @@ enum vcpu_mode {
 /* Machine check banks: they never report an error. */
 #define VCPU_MC_BANKS 4
 
-/* One access that a program has to finish (VM_RUN_REPLY). */
+/* One access that userspace has to finish (VM_RUN_REPLY). */
 struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
-	uint64_t data;	  /* written value, or the program's reply */
+	uint64_t data;	  /* written value, or userspace's reply */
 	uint8_t size;	  /* 1, 2, 4, 8 bytes */
 	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes take what is read */
 	bool port;	  /* I/O port, else memory */
 	bool write;
-	bool replied; /* the program has answered a read, or taken a write */
+	bool replied; /* userspace has answered a read, or done a write */
 };
 
 struct vcpu {
@@ -85,7 +85,7 @@ struct vcpu {
 	bool intr_shadow;	 /* (o) STI or MOV SS blocks interrupts for one instruction */
 	bool halted;		 /* (o) waits for an event in HLT */
 	bool wait_sipi;		 /* (o) waits for a start-up IPI */
-	bool debug_reported;	 /* (o) the program knows of VM_SUSPEND_CPU */
+	bool debug_reported;	 /* (o) userspace knows of VM_SUSPEND_CPU */
 	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/cpu/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
@@ -100,22 +100,21 @@ struct vcpu {
 
 	/* Pending events; vm/event.c, run/inject.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
-	uint64_t exception;   /* (o) raised by a handler or a program; 0 none */
+	uint64_t exception;   /* (o) raised by a handler or userspace; 0 none */
 	uint32_t nmi_pending; /* (a) how many: 0, 1 or 2 */
 	uint8_t sipi_vector;  /* (a) of the last start-up IPI */
 
 	/* Outcome of the inner loop. */
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
 	struct vm_exit exit;				 /* (o) for EXIT_USERSPACE */
-	enum exit_action not_located;			 /* (o) where x86_locate() has said false */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
-	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
+	uint32_t fault_access; /* (o) VM_PROT_* of the access there */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
 	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
 
-	/* An access to a device of the program. */
+	/* An access to a device of userspace. */
 	bool reply_mode;	     /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
-	bool access_pending;	     /* (o) 'access' is out with the program */
+	bool access_pending;	     /* (o) 'access' is out with userspace */
 	bool emulation_pending;	     /* (o) and 'emulation' goes on when it has been answered */
 	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate/emulate.h */
@@ -130,7 +129,6 @@ struct vcpu {
 	uint64_t mtrr_variable[16];	/* (o) base, mask pairs */
 	uint64_t mc_ctl[VCPU_MC_BANKS]; /* (o) enables of the machine check banks */
 	uint64_t misc_enable;		/* (o) */
-	uint64_t msr_read;		/* (o) by RDMSR, on its way to EDX:EAX */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */
 
@@ -173,7 +171,7 @@ static inline void vcpu_requests_clear(struct vcpu *vcpu, uint32_t bits)
 
 /* --- registers ---------------------------------------------------------- */
 
-/* For handlers: a register that cannot fail to be read (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
+/* A register that cannot fail to be read (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
 static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 {
 	uint64_t value = 0;
@@ -181,7 +179,16 @@ static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 	(void)backend->get_reg(vcpu, reg, &value);
 	return value;
 }
-/* Continue behind the current instruction (vcpu->next_rip must be known); ends the shadow. Owner. */
+/* An NMI is being handled, and holds others back. Owner. */
+static inline bool vcpu_nmi_blocked(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, BACKEND_REG_NMI_BLOCKED);
+}
+static inline void vcpu_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	(void)backend->set_reg(vcpu, BACKEND_REG_NMI_BLOCKED, blocked);
+}
+/* Continue behind the current instruction (next_rip is known); ends the shadow. Owner. */
 static inline void vcpu_skip(struct vcpu *vcpu)
 {
 	vcpu->rip = vcpu->next_rip;

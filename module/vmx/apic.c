@@ -15,15 +15,15 @@
 
 #define APIC_VIRTUAL (SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT)
 
-static bool is_virtual(void)
+static bool vmx_apic_is_virtual(void)
 {
 	return vmx_has(VMX_OPTION_APICV);
 }
 
-/* --- interrupts ----------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 /* Level-triggered ones are ended by an exit, for the I/O APIC to hear of it. */
-static void write_level_vectors(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static void vmx_write_level_vectors(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(vmx->level_vectors); i++) {
 		uint64_t vectors = lapic_level_vectors(vcpu, i);
@@ -35,21 +35,21 @@ static void write_level_vectors(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 	}
 }
 
-bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector)
+bool vmx_apic_interrupt(struct vcpu *vcpu, int vector)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
 	if (!(vmx->field[FIELD_SECONDARY_CONTROLS] & SECONDARY_VIRTUAL_INTERRUPT))
 		return false;
-	write_level_vectors(vcpu, vmx);
+	vmx_write_level_vectors(vcpu, vmx);
 	os_vmwrite(VMCS_GUEST_INTR_STATUS,
 		   INTR_STATUS(vector < 0 ? 0 : vector, lapic_in_service(vcpu)));
 	return true;
 }
 
-/* --- modes ---------------------------------------------------------------------------- */
+/* --- modes --- */
 
-static bool has_registers_in_memory(struct vcpu *vcpu)
+static bool vmx_apic_has_registers_in_memory(struct vcpu *vcpu)
 {
 	return lapic_mmio_base(vcpu) == LAPIC_DEFAULT_BASE;
 }
@@ -63,10 +63,10 @@ void vmx_apic_mode_changed(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	bool enabled = lapic_is_enabled(vcpu);
-	bool xapic = has_registers_in_memory(vcpu);
+	bool xapic = vmx_apic_has_registers_in_memory(vcpu);
 	bool x2apic = enabled && (lapic_get_base(vcpu) & LAPIC_BASE_X2APIC);
 
-	if (!is_virtual())
+	if (!vmx_apic_is_virtual())
 		return;
 	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, SECONDARY_VIRTUAL_X2APIC, x2apic);
 	vmx_set_bits(vmx, FIELD_SECONDARY_CONTROLS, SECONDARY_VIRTUAL_APIC_ACCESS, xapic);
@@ -76,11 +76,11 @@ void vmx_apic_mode_changed(struct vcpu *vcpu)
 	vmx->flush_linear = true;
 }
 
-/* --- the page in memory --------------------------------------------------------------- */
+/* --- the page in memory --- */
 
 int vmx_apic_create(struct vm *vm)
 {
-	if (!is_virtual())
+	if (!vmx_apic_is_virtual())
 		return 0;
 	vm->backend_state = os_page_alloc();
 	return vm->backend_state ? 0 : -ENOMEM;
@@ -98,7 +98,7 @@ void vmx_apic_write_fields(const struct vcpu *vcpu)
 
 	if (vmx_has(VMX_OPTION_TPR_SHADOW))
 		os_vmwrite(VMCS_VIRTUAL_APIC, os_virt_to_phys(vmx->virtual_apic));
-	if (!is_virtual())
+	if (!vmx_apic_is_virtual())
 		return;
 	os_vmwrite(VMCS_APIC_ACCESS, os_virt_to_phys(vcpu->vm->backend_state));
 	os_vmwrite(VMCS_GUEST_INTR_STATUS, 0);
@@ -106,21 +106,21 @@ void vmx_apic_write_fields(const struct vcpu *vcpu)
 		os_vmwrite(VMCS_EOI_EXIT0 + 2 * i, vmx->level_vectors[i]);
 }
 
-/* Memory that a program has put there goes first. Out of tables: the access is emulated. */
+/* Memory that userspace has mapped there goes first. Out of tables: the access is emulated. */
 bool vmx_apic_map(struct vcpu *vcpu, uint64_t gpa)
 {
 	struct vm *vm = vcpu->vm;
 
-	if (!is_virtual() || (gpa & ~(OS_PAGE_SIZE - 1)) != LAPIC_DEFAULT_BASE)
+	if (!vmx_apic_is_virtual() || (gpa & ~(OS_PAGE_SIZE - 1)) != LAPIC_DEFAULT_BASE)
 		return false;
-	if (!has_registers_in_memory(vcpu) || memory_lookup(vm, gpa))
+	if (!vmx_apic_has_registers_in_memory(vcpu) || memory_lookup(vm, gpa))
 		return false;
 	return npt_map(&vm->npt, &vcpu->npt_cache, LAPIC_DEFAULT_BASE,
 		       os_virt_to_phys(vm->backend_state), NPT_LEVEL_4K,
 		       VM_PROT_READ | VM_PROT_WRITE, NPT_MEMORY_WB) == 0;
 }
 
-/* --- exits ---------------------------------------------------------------------------- */
+/* --- exits --- */
 
 /* An access that the processor does not play: the instruction is emulated. */
 enum exit_action vmx_exit_apic_access(struct vcpu *vcpu)

@@ -31,7 +31,7 @@ struct check {
 	struct segment_view segment[8];
 };
 
-static bool canonical(const struct check *check, uint64_t address)
+static bool check_is_canonical(const struct check *check, uint64_t address)
 {
 	return cpuid_canonical(check->vcpu->vm, address);
 }
@@ -49,7 +49,7 @@ static void view_segment(struct check *check, unsigned int n)
 	view->usable = !(view->access & SEG_ACCESS_UNUSABLE);
 }
 
-static void view(struct check *check, struct vcpu *vcpu)
+static void view_registers(struct check *check, struct vcpu *vcpu)
 {
 	check->vcpu = vcpu;
 	check->vmx = vmx_vcpu(vcpu);
@@ -63,7 +63,7 @@ static void view(struct check *check, struct vcpu *vcpu)
 		view_segment(check, n);
 }
 
-/* --- control registers (26.3.1.1) ------------------------------------------------------------- */
+/* --- control registers (26.3.1.1) --- */
 
 static const char *check_control(const struct check *check)
 {
@@ -80,13 +80,13 @@ static const char *check_control(const struct check *check)
 		return "CR4.PCIDE outside long mode";
 	if (vmx_get(check->vmx, FIELD_CR3) & cpuid_phys_reserved(check->vcpu->vm))
 		return "CR3 lies beyond the physical addresses";
-	if (!canonical(check, vmx_get(check->vmx, FIELD_SYSENTER_ESP)) ||
-	    !canonical(check, vmx_get(check->vmx, FIELD_SYSENTER_EIP)))
+	if (!check_is_canonical(check, vmx_get(check->vmx, FIELD_SYSENTER_ESP)) ||
+	    !check_is_canonical(check, vmx_get(check->vmx, FIELD_SYSENTER_EIP)))
 		return "SYSENTER_ESP or SYSENTER_EIP is not canonical";
 	return NULL;
 }
 
-/* --- segments (26.3.1.2) ------------------------------------------------------------------------ */
+/* --- segments (26.3.1.2) --- */
 
 /* In virtual-8086 mode the hidden parts have one legal value each. */
 static const char *check_virtual_8086(const struct check *check)
@@ -158,7 +158,7 @@ static const char *check_data(const struct check *check, unsigned int n)
 	const struct segment_view *seg = &check->segment[n];
 	bool wide = n == FS || n == GS; /* their bases have 64 bits */
 
-	if (wide && !canonical(check, seg->base))
+	if (wide && !check_is_canonical(check, seg->base))
 		return "the base of FS or GS is not canonical";
 	if (!seg->usable)
 		return NULL;
@@ -176,13 +176,13 @@ static const char *check_system(const struct check *check)
 	unsigned int type = tss->access & SEG_ACCESS_TYPE;
 
 	if (!tss->usable || !granularity_fits(tss) || (tss->selector & 4) ||
-	    !canonical(check, tss->base))
+	    !check_is_canonical(check, tss->base))
 		return "TR cannot be used";
 	if (type != SEG_TYPE_TSS32_BUSY && (check->long_mode || type != SEG_TYPE_TSS16_BUSY))
 		return "TR is no busy TSS of this mode";
 	if (ldt->usable &&
 	    ((ldt->access & SEG_ACCESS_TYPE) != SEG_TYPE_LDT || !granularity_fits(ldt) ||
-	     (ldt->selector & 4) || !canonical(check, ldt->base)))
+	     (ldt->selector & 4) || !check_is_canonical(check, ldt->base)))
 		return "LDTR is no LDT";
 	return NULL;
 }
@@ -203,12 +203,12 @@ static const char *check_segments(const struct check *check)
 	return why;
 }
 
-/* --- tables, RIP, RFLAGS (26.3.1.3 and 26.3.1.4) ---------------------------------------------------- */
+/* --- tables, RIP, RFLAGS (26.3.1.3 and 26.3.1.4) --- */
 
 static const char *check_tables(const struct check *check)
 {
-	if (!canonical(check, vmx_get(check->vmx, FIELD_GDTR_BASE)) ||
-	    !canonical(check, vmx_get(check->vmx, FIELD_IDTR_BASE)))
+	if (!check_is_canonical(check, vmx_get(check->vmx, FIELD_GDTR_BASE)) ||
+	    !check_is_canonical(check, vmx_get(check->vmx, FIELD_IDTR_BASE)))
 		return "the base of GDTR or IDTR is not canonical";
 	return NULL;
 }
@@ -234,9 +234,9 @@ static const char *check_flow(const struct check *check)
 	return NULL;
 }
 
-/* --- what follows from what ----------------------------------------------------------------------- */
+/* --- what follows from what --- */
 
-static void derive(struct vcpu *vcpu)
+static void vmx_derive_lma(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	uint64_t efer = legal_efer_lma(vmx_get(vmx, FIELD_EFER), vmx_get(vmx, FIELD_CR0));
@@ -245,8 +245,8 @@ static void derive(struct vcpu *vcpu)
 	vmx_set_bits(vmx, FIELD_ENTRY_CONTROLS, ENTRY_CONTROL_IA32E_GUEST, efer & REG_EFER_LMA);
 }
 
-/* The pointers of PAE paging are registers here: a program that set CR3 need not know. */
-static const char *derive_pdptes(struct vcpu *vcpu)
+/* The pointers of PAE paging are registers here: userspace that set CR3 need not know. */
+static const char *vmx_derive_pdptes(struct vcpu *vcpu)
 {
 	if (!vmx_vcpu(vcpu)->pdptes_stale)
 		return NULL;
@@ -264,9 +264,9 @@ const char *vmx_check_state(struct vcpu *vcpu)
 	struct check check;
 	const char *why;
 
-	derive(vcpu);
-	why = derive_pdptes(vcpu);
-	view(&check, vcpu);
+	vmx_derive_lma(vcpu);
+	why = vmx_derive_pdptes(vcpu);
+	view_registers(&check, vcpu);
 	for (size_t i = 0; i < ARRAY_SIZE(checks) && !why; i++)
 		why = checks[i](&check);
 	vmx_vcpu(vcpu)->check_state = why != NULL;

@@ -38,7 +38,7 @@ int vmx_cpus_create(void)
 }
 
 /* What of the host a VM exit loads, or the inner loop replaces, and never changes. */
-static void read_host(struct vmx_cpu *cpu)
+static void vmx_cpu_read_host(struct vmx_cpu *cpu)
 {
 	cpu->msr[SWITCHED_STAR] = os_rdmsr(MSRN_STAR);
 	cpu->msr[SWITCHED_LSTAR] = os_rdmsr(MSRN_LSTAR);
@@ -50,7 +50,7 @@ static void read_host(struct vmx_cpu *cpu)
 	cpu->pat = os_rdmsr(MSRN_PAT);
 }
 
-static int refuse(const char *why)
+static int vmx_cpu_refuse(const char *why)
 {
 	os_warn("CPU %u: %s", os_cpu_id(), why);
 	return -EBUSY;
@@ -61,18 +61,19 @@ int vmx_cpu_enable(void)
 	struct vmx_cpu *cpu = vmx_this_cpu();
 
 	if (os_read_cr4() & REG_CR4_VMXE)
-		return refuse("held by another hypervisor (CR4.VMXE is set): if it is KVM, stop "
-			      "its VMs and unload kvm_intel, or boot with "
-			      "kvm.enable_virt_at_load=0");
+		return vmx_cpu_refuse(
+			"held by another hypervisor (CR4.VMXE is set): if it is KVM, stop "
+			"its VMs and unload kvm_intel, or boot with "
+			"kvm.enable_virt_at_load=0");
 	if (!(os_rdmsr(MSRN_FEATURE_CONTROL) & FEATURE_CONTROL_OUTSIDE_SMX))
-		return refuse("VT-x is switched off (FEATURE_CONTROL)");
+		return vmx_cpu_refuse("VT-x is switched off (FEATURE_CONTROL)");
 	os_set_vmxe(true);
 	if (os_vmxon(os_virt_to_phys(cpu->vmxon))) {
 		os_set_vmxe(false);
-		return refuse("VMXON failed");
+		return vmx_cpu_refuse("VMXON failed");
 	}
 	cpu->epoch++;
-	read_host(cpu);
+	vmx_cpu_read_host(cpu);
 	vmx_translations_restart(cpu);
 	return 0;
 }

@@ -2,11 +2,12 @@
 /* Edges of the inner loop, and one entry into the guest and exit from it. */
 #include "vmx/vcpu.h"
 
+#include "vmx/quirks.h"
 #include "vmx/switch.h"
 #include "x86/cpu/context.h"
 #include "vm/regs.h"
 
-/* The preemption timer ends a guest after a hundredth of a second at the latest. */
+/* The preemption timer ends a guest this often (VMX_QUIRK_IF_HOLDS_INTERRUPTS). */
 #define TIMER_HZ 100
 
 /* Selectors that user space may have: a VM exit loads none but the kernel's (26.2.3). */
@@ -18,9 +19,9 @@ static const uint32_t switched_msr_number[SWITCHED_COUNT] = {
 	[SWITCHED_SFMASK] = MSRN_SFMASK,
 };
 
-/* --- what a VMCS is made with -------------------------------------------------------------- */
+/* --- what a VMCS is made with --- */
 
-static void write_controls(const struct vcpu *vcpu, const struct vmx_vcpu *vmx)
+static void vmx_write_controls(const struct vcpu *vcpu, const struct vmx_vcpu *vmx)
 {
 	os_vmwrite(VMCS_PIN_CONTROLS, vmx_capabilities.pin);
 	os_vmwrite(VMCS_EXIT_CONTROLS, vmx_capabilities.exit);
@@ -39,7 +40,7 @@ static void write_controls(const struct vcpu *vcpu, const struct vmx_vcpu *vmx)
 	os_vmwrite(VMCS_GUEST_ACTIVITY, 0);
 }
 
-static void write_optional(const struct vcpu *vcpu)
+static void vmx_write_optional(const struct vcpu *vcpu)
 {
 	vmx_apic_write_fields(vcpu);
 	if (vmx_has(VMX_OPTION_PAUSE_LOOP)) {
@@ -53,14 +54,14 @@ static void write_optional(const struct vcpu *vcpu)
 				   1);
 }
 
-/* --- the host's state, which exits load ------------------------------------------------------ */
+/* --- the host's state, which exits load --- */
 
 static uint16_t kernel_selector(uint16_t selector)
 {
 	return selector & SELECTOR_NOT_KERNELS ? 0 : selector;
 }
 
-static void write_host_process(const struct os_host_segments *host)
+static void vmx_write_host_process(const struct os_host_segments *host)
 {
 	os_vmwrite(VMCS_HOST_DS, kernel_selector(host->ds));
 	os_vmwrite(VMCS_HOST_ES, kernel_selector(host->es));
@@ -70,7 +71,7 @@ static void write_host_process(const struct os_host_segments *host)
 }
 
 /* The same for every process on a CPU. */
-static void write_host_cpu(const struct os_host_segments *host, const struct vmx_cpu *cpu)
+static void vmx_write_host_cpu(const struct os_host_segments *host, const struct vmx_cpu *cpu)
 {
 	os_vmwrite(VMCS_HOST_CS, host->cs);
 	os_vmwrite(VMCS_HOST_SS, host->ss);
@@ -87,9 +88,9 @@ static void write_host_cpu(const struct os_host_segments *host, const struct vmx
 	os_vmwrite(VMCS_HOST_SYSENTER_EIP, cpu->sysenter[2]);
 }
 
-/* --- edges of the inner loop ------------------------------------------------------------------- */
+/* --- edges of the inner loop --- */
 
-static void load_msrs(struct vmx_vcpu *vmx)
+static void vmx_load_msrs(struct vmx_vcpu *vmx)
 {
 #pragma GCC unroll 3
 	for (unsigned int i = 0; i < SWITCHED_COUNT; i++) {
@@ -103,7 +104,7 @@ static void load_msrs(struct vmx_vcpu *vmx)
 }
 
 /* An exit clears DEBUGCTL; the guest may have changed KERNEL_GS_BASE by SWAPGS. */
-static void put_msrs(struct vmx_vcpu *vmx)
+static void vmx_put_msrs(struct vmx_vcpu *vmx)
 {
 #pragma GCC unroll 3
 	for (unsigned int i = 0; i < SWITCHED_COUNT; i++) {
@@ -117,7 +118,7 @@ static void put_msrs(struct vmx_vcpu *vmx)
 		os_wrmsr(MSRN_DEBUGCTL, vmx->host_debugctl);
 }
 
-static __always_inline void load_debug_registers(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static __always_inline void vmx_load_debug_registers(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	bool owned = context_dr_owned(vcpu);
 
@@ -130,27 +131,27 @@ static __always_inline void load_debug_registers(struct vcpu *vcpu, struct vmx_v
 void vmx_own_debug_registers(struct vcpu *vcpu)
 {
 	context_own_dr(vcpu);
-	load_debug_registers(vcpu, vmx_vcpu(vcpu));
+	vmx_load_debug_registers(vcpu, vmx_vcpu(vcpu));
 }
 
-static bool is_at_home(const struct vmx_vcpu *vmx, const struct vmx_cpu *cpu)
+static bool vmx_vcpu_stayed(const struct vmx_vcpu *vmx, const struct vmx_cpu *cpu)
 {
 	return vmx->cpu == cpu && vmx->epoch == cpu->epoch;
 }
 
-/* What a CPU on which the vCPU was not last has to be told, and the first of all. */
-static noinline void arrive(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
+/* What the VMCS needs on a CPU on which the vCPU was not loaded last, and at the first of all. */
+static noinline void vmx_vcpu_migrated(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct vmx_cpu *cpu)
 {
 	if (!vmx->made) {
-		write_controls(vcpu, vmx);
-		write_optional(vcpu);
+		vmx_write_controls(vcpu, vmx);
+		vmx_write_optional(vcpu);
 		vmx->made = true;
 	}
 	vmx->cpu = cpu;
 	vmx->epoch = cpu->epoch;
 	os_host_segments_save(&vmx->host);
-	write_host_cpu(&vmx->host, cpu);
-	write_host_process(&vmx->host);
+	vmx_write_host_cpu(&vmx->host, cpu);
+	vmx_write_host_process(&vmx->host);
 	vmx->host_cr3 = 0;
 	vmx->host_cr4 = 0;
 	vmx_translations_forget(vmx);
@@ -158,7 +159,7 @@ static noinline void arrive(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct vmx_
 
 /*
  * A VMCS is current only in here, and cleared at the other edge: no CPU that goes off
- * line, nor another one that takes the vCPU over, finds it active elsewhere.
+ * line, nor another one that the vCPU migrates to, finds it active elsewhere.
  */
 void vmx_load(struct vcpu *vcpu)
 {
@@ -170,13 +171,13 @@ void vmx_load(struct vcpu *vcpu)
 	(void)os_vmptrld(&vmx->vmcs_pa);
 	vmx->loaded = true;
 	vmx->launched = false;
-	if (unlikely(!is_at_home(vmx, cpu)))
-		arrive(vcpu, vmx, cpu);
+	if (unlikely(!vmx_vcpu_stayed(vmx, cpu)))
+		vmx_vcpu_migrated(vcpu, vmx, cpu);
 	else if (unlikely(os_host_segments_refresh(&vmx->host)))
-		write_host_process(&vmx->host);
-	load_msrs(vmx);
+		vmx_write_host_process(&vmx->host);
+	vmx_load_msrs(vmx);
 	context_load_dr(vcpu, vmx_get(vmx, FIELD_DR7));
-	load_debug_registers(vcpu, vmx);
+	vmx_load_debug_registers(vcpu, vmx);
 }
 
 /* DR7 is looked at before each load: to know it saves fetching every field then. */
@@ -187,16 +188,16 @@ void vmx_put(struct vcpu *vcpu)
 	(void)vmx_get_loaded(vmx, FIELD_DR7, VMCS_GUEST_DR7);
 	if (unlikely(context_dr_owned(vcpu)))
 		vmx->dr6 = os_read_dr(6);
-	put_msrs(vmx);
+	vmx_put_msrs(vmx);
 	(void)os_vmclear(&vmx->vmcs_pa);
 	vmx->loaded = false;
 	os_host_segments_restore(&vmx->host);
 }
 
-/* --- one entry and exit --------------------------------------------------------------------------- */
+/* --- one entry and exit --- */
 
 /* There is no shadow of STI with IF clear (26.3.1.5): what comes from outside is MOV SS's. */
-static uint64_t blocking(const struct vcpu *vcpu, uint64_t interruptibility)
+static uint64_t vmx_interruptibility(const struct vcpu *vcpu, uint64_t interruptibility)
 {
 	uint64_t shadow = interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS);
 
@@ -212,9 +213,9 @@ static uint64_t blocking(const struct vcpu *vcpu, uint64_t interruptibility)
  * The trap of TF that a shadow holds back is a pending debug exception (26.3.1.5); it is
  * none any more where the shadow has gone with the instruction.
  */
-static noinline void set_shadow(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static noinline void vmx_set_shadow(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	uint64_t new = blocking(vcpu, vmx_get(vmx, FIELD_INTERRUPTIBILITY));
+	uint64_t new = vmx_interruptibility(vcpu, vmx_get(vmx, FIELD_INTERRUPTIBILITY));
 
 	vmx_set(vmx, FIELD_INTERRUPTIBILITY, new);
 	vmx_set_bits(vmx, FIELD_PENDING_DEBUG, PENDING_DEBUG_BS,
@@ -222,7 +223,8 @@ static noinline void set_shadow(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 }
 
 /* One of the registers that vcpu holds; 'number' is the field's. */
-static void register_in(struct vmx_vcpu *vmx, unsigned int field, uint32_t number, uint64_t value)
+static void vmx_register_in(struct vmx_vcpu *vmx, unsigned int field, uint32_t number,
+			    uint64_t value)
 {
 	if (vmx->field[field] == value)
 		return;
@@ -230,23 +232,23 @@ static void register_in(struct vmx_vcpu *vmx, unsigned int field, uint32_t numbe
 	os_vmwrite(number, value);
 }
 
-static void registers_in(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static void vmx_registers_in(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	uint64_t shadow = vmx->field[FIELD_INTERRUPTIBILITY] & (BLOCKING_STI | BLOCKING_MOV_SS);
 
 	if (unlikely(shadow | vcpu->intr_shadow))
-		set_shadow(vcpu, vmx);
+		vmx_set_shadow(vcpu, vmx);
 	if (unlikely(vmx->dirty))
 		vmx_fields_flush(vmx);
-	register_in(vmx, FIELD_RSP, VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
-	register_in(vmx, FIELD_RIP, VMCS_GUEST_RIP, vcpu->rip);
-	register_in(vmx, FIELD_RFLAGS, VMCS_GUEST_RFLAGS, vcpu->rflags);
+	vmx_register_in(vmx, FIELD_RSP, VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
+	vmx_register_in(vmx, FIELD_RIP, VMCS_GUEST_RIP, vcpu->rip);
+	vmx_register_in(vmx, FIELD_RFLAGS, VMCS_GUEST_RFLAGS, vcpu->rflags);
 	if (os_read_cr2() != vcpu->cr2)
 		os_write_cr2(vcpu->cr2);
 }
 
-/* The fields that are wanted of every exit; what else the guest may have changed, when asked. */
-static void registers_out(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+/* The fields that every exit needs; what else the guest may have changed is read when asked for. */
+static void vmx_registers_out(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	uint64_t shadow = vmx->field[FIELD_INTERRUPTIBILITY] =
 		os_vmread(VMCS_GUEST_INTERRUPTIBILITY);
@@ -261,7 +263,7 @@ static void registers_out(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 }
 
 /* What an interrupt of the host may have changed since the last entry. */
-static void refresh_host(struct vmx_vcpu *vmx)
+static void vmx_refresh_host(struct vmx_vcpu *vmx)
 {
 	uint64_t cr3 = os_read_cr3(), cr4 = os_read_cr4();
 
@@ -276,7 +278,7 @@ static void refresh_host(struct vmx_vcpu *vmx)
 }
 
 /* An entry that was not made; the exit handlers want to see nothing else of it. */
-static void refuse_entry(struct vcpu *vcpu, uint32_t reason)
+static void vmx_refuse_entry(struct vcpu *vcpu, uint32_t reason)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
@@ -287,7 +289,7 @@ static void refuse_entry(struct vcpu *vcpu, uint32_t reason)
 }
 
 /* NMI and #MC go to the host's handlers while interrupts are still off. */
-static void serve_host(struct vmx_vcpu *vmx)
+static void vmx_serve_host_event(struct vmx_vcpu *vmx)
 {
 	unsigned int vector;
 
@@ -299,7 +301,7 @@ static void serve_host(struct vmx_vcpu *vmx)
 		os_host_machine_check();
 }
 
-static bool world_switch(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static bool vmx_switch_worlds(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	uint32_t flags = vmx->switch_flags | (vmx->launched ? VMX_SWITCH_LAUNCHED : 0);
 	bool entered;
@@ -317,29 +319,29 @@ void vmx_enter(struct vcpu *vcpu)
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
 	if (unlikely(vmx->check_state) && vmx_check_state(vcpu)) {
-		refuse_entry(vcpu, VMX_EXIT_INVALID_STATE);
+		vmx_refuse_entry(vcpu, VMX_EXIT_INVALID_STATE);
 		return;
 	}
 	vmx_translations_prepare(vmx);
-	registers_in(vcpu, vmx);
-	refresh_host(vmx);
+	vmx_registers_in(vcpu, vmx);
+	vmx_refresh_host(vmx);
 
-	if (unlikely(!world_switch(vcpu, vmx))) {
-		refuse_entry(vcpu, VMX_EXIT_NOT_ENTERED);
+	if (unlikely(!vmx_switch_worlds(vcpu, vmx))) {
+		vmx_refuse_entry(vcpu, VMX_EXIT_NOT_ENTERED);
 		return;
 	}
 	vmx->reason = (uint32_t)vmx_exit_field(VMCS_EXIT_REASON);
 	if (unlikely(vmx->reason & EXIT_REASON_ENTRY_FAILED)) {
 		if (EXIT_REASON_BASIC(vmx->reason) == VMX_EXIT_MACHINE_CHECK)
 			os_host_machine_check(); /* the host's own, while state was loaded */
-		refuse_entry(vcpu, EXIT_REASON_BASIC(vmx->reason));
+		vmx_refuse_entry(vcpu, EXIT_REASON_BASIC(vmx->reason));
 		return;
 	}
 	vmx->launched = true;
-	registers_out(vcpu, vmx);
+	vmx_registers_out(vcpu, vmx);
 	if (unlikely(vmx->reason == VMX_EXIT_EXCEPTION_OR_NMI))
-		serve_host(vmx);
+		vmx_serve_host_event(vmx);
 	vmx->vectoring = (uint32_t)vmx_exit_field(VMCS_VECTORING_INFO);
 	if (unlikely(vmx->vectoring & VM_INTINFO_VALID))
-		vmx_delivery_cut_short(vcpu);
+		vmx_delivery_interrupted(vcpu);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events: injection, deliveries that an exit cut short, and the windows in which the
+ * Events: injection, deliveries that an exit interrupted, and the windows in which the
  * guest can take an interrupt or an NMI (SDM vol. 3, 24.8.3, 25.3, 26.6 and 27.2.4).
  */
 #include "vmx/vcpu.h"
@@ -12,12 +12,12 @@
 /* Of an error code; others must be 0 at an entry (26.2.1.3). */
 #define ERROR_CODE_BITS 0x7fffu
 
-static void look_for_events(struct vcpu *vcpu)
+static void vmx_request_events(struct vcpu *vcpu)
 {
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
 }
 
-/* --- NMI blocking --------------------------------------------------------------------- */
+/* --- NMI blocking --- */
 
 /* The processor keeps track: virtual NMIs are in use always. */
 bool vmx_nmi_blocked(struct vcpu *vcpu)
@@ -36,16 +36,16 @@ void vmx_nmi_still_blocked(struct vcpu *vcpu)
 		vmx_set_nmi_blocked(vcpu, true);
 }
 
-/* --- injection ---------------------------------------------------------------------------- */
+/* --- injection --- */
 
-static bool is_software(uint64_t type)
+static bool vmx_is_software_event(uint64_t type)
 {
 	return type == VM_INTINFO_SWINTR || type == INTR_TYPE_PRIVILEGED ||
 	       type == INTR_TYPE_SOFTWARE;
 }
 
 /* No entry is made that says otherwise of an exception (26.2.1.3). In real mode none has one. */
-static bool has_error_code(struct vmx_vcpu *vmx, uint32_t info)
+static bool vmx_has_error_code(struct vmx_vcpu *vmx, uint32_t info)
 {
 	unsigned int vector = VM_INTINFO_VECTOR(info);
 
@@ -66,11 +66,11 @@ void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	uint32_t info = (uint32_t)intinfo & ~(uint32_t)VM_INTINFO_DEL_ERRCODE;
 
-	if (has_error_code(vmx, info)) {
+	if (vmx_has_error_code(vmx, info)) {
 		info |= VM_INTINFO_DEL_ERRCODE;
 		os_vmwrite(VMCS_ENTRY_ERROR_CODE, intinfo >> 32 & ERROR_CODE_BITS);
 	}
-	if (unlikely(is_software(info & VM_INTINFO_TYPE))) {
+	if (unlikely(vmx_is_software_event(info & VM_INTINFO_TYPE))) {
 		os_vmwrite(VMCS_ENTRY_LENGTH, 1);
 		vcpu->rip--;
 	}
@@ -81,11 +81,11 @@ void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
  * INT3, INTO, INT1 and INTn are not resumed: RIP is still at the instruction, which
  * raises them again. An NMI that did not get in blocks no other.
  */
-void vmx_delivery_cut_short(struct vcpu *vcpu)
+void vmx_delivery_interrupted(struct vcpu *vcpu)
 {
 	uint64_t intinfo = vmx_vcpu(vcpu)->vectoring;
 
-	if (is_software(intinfo & VM_INTINFO_TYPE))
+	if (vmx_is_software_event(intinfo & VM_INTINFO_TYPE))
 		return;
 	if ((intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
 		vmx_set_nmi_blocked(vcpu, false);
@@ -95,9 +95,9 @@ void vmx_delivery_cut_short(struct vcpu *vcpu)
 	vcpu_set_exitintinfo(vcpu, intinfo);
 }
 
-/* --- windows --------------------------------------------------------------------------------- */
+/* --- windows --- */
 
-static void set_window(struct vcpu *vcpu, uint32_t window, bool on)
+static void vmx_set_window(struct vcpu *vcpu, uint32_t window, bool on)
 {
 	vmx_set_bits(vmx_vcpu(vcpu), FIELD_PRIMARY_CONTROLS, window, on);
 }
@@ -106,13 +106,13 @@ static void set_window(struct vcpu *vcpu, uint32_t window, bool on)
  * What CR8 holds back becomes deliverable when the guest lowers it below the vector's
  * class; without a shadow each write of CR8 exits anyway.
  */
-static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
+static void vmx_request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	unsigned int class = vector >> 4;
 
 	if (vector == 0 || class > vmx->virtual_apic[VIRTUAL_APIC_TPR] >> 4)
-		set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, true);
+		vmx_set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, true);
 	else if (vmx_has(VMX_OPTION_TPR_SHADOW))
 		vmx_set(vmx, FIELD_TPR_THRESHOLD, class);
 }
@@ -120,40 +120,40 @@ static void request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 void vmx_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector)
 {
 	if (windows & WINDOW_NMI)
-		set_window(vcpu, PRIMARY_NMI_WINDOW, true);
+		vmx_set_window(vcpu, PRIMARY_NMI_WINDOW, true);
 	if (windows & WINDOW_INTERRUPT)
-		request_interrupt_window(vcpu, vector);
+		vmx_request_interrupt_window(vcpu, vector);
 }
 
 enum exit_action vmx_exit_interrupt_window(struct vcpu *vcpu)
 {
-	set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, false);
-	look_for_events(vcpu);
+	vmx_set_window(vcpu, PRIMARY_INTERRUPT_WINDOW, false);
+	vmx_request_events(vcpu);
 	return EXIT_RESUME;
 }
 
 enum exit_action vmx_exit_nmi_window(struct vcpu *vcpu)
 {
-	set_window(vcpu, PRIMARY_NMI_WINDOW, false);
-	look_for_events(vcpu);
+	vmx_set_window(vcpu, PRIMARY_NMI_WINDOW, false);
+	vmx_request_events(vcpu);
 	return EXIT_RESUME;
 }
 
 enum exit_action vmx_exit_tpr_threshold(struct vcpu *vcpu)
 {
 	vmx_set(vmx_vcpu(vcpu), FIELD_TPR_THRESHOLD, 0);
-	look_for_events(vcpu);
+	vmx_request_events(vcpu);
 	return EXIT_RESUME;
 }
 
 void vmx_events_reset(struct vcpu *vcpu)
 {
-	set_window(vcpu, PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW, false);
+	vmx_set_window(vcpu, PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW, false);
 	vmx_set(vmx_vcpu(vcpu), FIELD_TPR_THRESHOLD, 0);
 	vmx_set(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, 0);
 }
 
-/* --- debugging ---------------------------------------------------------------------------------- */
+/* --- debugging --- */
 
 /*
  * #DB is intercepted always: its delivery can raise it again without end, which would

@@ -5,20 +5,22 @@
  */
 #include "vmx/vcpu.h"
 
+#include "vmx/quirks.h"
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/row.h"
 #include "vm/regs.h"
 
-static uint64_t qualification(void)
+static uint64_t vmx_exit_qualification(void)
 {
 	return vmx_exit_field(VMCS_EXIT_QUALIFICATION);
 }
 
 /*
- * Outside 64-bit mode RIP has 32 bits. By itself: the kernel's compiler clears what a function
- * has on its stack, also for those who do not come here.
+ * Outside 64-bit mode RIP has 32 bits. Out of line: the kernel's compiler clears what a
+ * function has on its stack, also for callers that need none of it.
  */
-static noinline uint64_t next_rip_over_4g(struct vcpu *vcpu, uint64_t next)
+static noinline uint64_t vmx_next_rip_over_4g(struct vcpu *vcpu, uint64_t next)
 {
 	struct guest_mode mode;
 
@@ -27,20 +29,20 @@ static noinline uint64_t next_rip_over_4g(struct vcpu *vcpu, uint64_t next)
 										 (uint32_t)next;
 }
 
-static uint64_t next_rip(struct vcpu *vcpu)
+static uint64_t vmx_next_rip(struct vcpu *vcpu)
 {
 	uint64_t next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
 
-	return likely(!((next ^ vcpu->rip) >> 32)) ? next : next_rip_over_4g(vcpu, next);
+	return likely(!((next ^ vcpu->rip) >> 32)) ? next : vmx_next_rip_over_4g(vcpu, next);
 }
 
-/* --- what must not happen --------------------------------------------------------------------- */
+/* --- unexpected exits --- */
 
 /*
- * An exit we did not ask for, or registers that no guest can have. It is the program's:
- * the guest cannot go on from here, but the program can look at it or reset it.
+ * An exit that was not asked for, or registers that no guest can have. The guest cannot go
+ * on from here, but userspace can look at it or reset it.
  */
-static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what, uint64_t detail)
+static enum exit_action vmx_exit_to_userspace(struct vcpu *vcpu, const char *what, uint64_t detail)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	struct guest_mode mode;
@@ -63,56 +65,56 @@ static enum exit_action exit_to_program(struct vcpu *vcpu, const char *what, uin
 	return vcpu_exit_userspace(vcpu, VM_EXITCODE_VMX);
 }
 
-static enum exit_action exit_unexpected(struct vcpu *vcpu)
+static enum exit_action vmx_exit_unexpected(struct vcpu *vcpu)
 {
-	return exit_to_program(vcpu, "unexpected exit", qualification());
+	return vmx_exit_to_userspace(vcpu, "unexpected exit", vmx_exit_qualification());
 }
 
 /* Ours was the check, or the processor's, which names nothing: then ask ours once more. */
-static enum exit_action exit_invalid(struct vcpu *vcpu)
+static enum exit_action vmx_exit_invalid(struct vcpu *vcpu)
 {
 	const char *why = vmx_check_state(vcpu);
 
 	if (!why)
 		why = "the processor refuses the guest's state";
 	vmx_vcpu(vcpu)->check_state = true;
-	return exit_to_program(vcpu, why, qualification());
+	return vmx_exit_to_userspace(vcpu, why, vmx_exit_qualification());
 }
 
-static enum exit_action exit_not_entered(struct vcpu *vcpu)
+static enum exit_action vmx_exit_not_entered(struct vcpu *vcpu)
 {
-	return exit_to_program(vcpu, "the processor refuses the VMCS",
-			       vmx_exit_field(VMCS_INSTRUCTION_ERROR));
+	return vmx_exit_to_userspace(vcpu, "the processor refuses the VMCS",
+				     vmx_exit_field(VMCS_INSTRUCTION_ERROR));
 }
 
-static enum exit_action exit_misconfiguration(struct vcpu *vcpu)
+static enum exit_action vmx_exit_misconfiguration(struct vcpu *vcpu)
 {
-	return exit_to_program(vcpu, "bad entry in the nested page table",
-			       vmx_exit_field(VMCS_GUEST_PHYSICAL));
+	return vmx_exit_to_userspace(vcpu, "bad entry in the nested page table",
+				     vmx_exit_field(VMCS_GUEST_PHYSICAL));
 }
 
-/* --- exceptions and NMI ------------------------------------------------------------------------- */
+/* --- exceptions and NMI --- */
 
 /*
  * INT1 is a trap, which no register tells of: RIP is at the instruction while it exits (27.3.3),
  * and behind it for the handler.
  */
-static enum exit_action exit_int1(struct vcpu *vcpu)
+static enum exit_action vmx_exit_int1(struct vcpu *vcpu)
 {
-	vcpu->next_rip = next_rip(vcpu);
+	vcpu->next_rip = vmx_next_rip(vcpu);
 	vcpu_skip(vcpu);
 	vcpu_raise(vcpu, VECTOR_DB);
 	return EXIT_RESUME;
 }
 
-static enum exit_action exit_debug(struct vcpu *vcpu)
+static enum exit_action vmx_exit_debug(struct vcpu *vcpu)
 {
 	uint32_t type = vmx_vcpu(vcpu)->intr_info & VM_INTINFO_TYPE;
 
-	return type == INTR_TYPE_PRIVILEGED ? exit_int1(vcpu) : vmx_exit_db(vcpu);
+	return type == INTR_TYPE_PRIVILEGED ? vmx_exit_int1(vcpu) : vmx_exit_db(vcpu);
 }
 
-static enum exit_action exit_exception(struct vcpu *vcpu)
+static enum exit_action vmx_exit_exception(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	unsigned int vector = VM_INTINFO_VECTOR(vmx->intr_info);
@@ -124,24 +126,24 @@ static enum exit_action exit_exception(struct vcpu *vcpu)
 	case VECTOR_MC: /* both have been served */
 		return EXIT_RESUME;
 	case VECTOR_DB:
-		return exit_debug(vcpu);
+		return vmx_exit_debug(vcpu);
 	case VECTOR_BP:
-		vcpu->next_rip = next_rip(vcpu);
+		vcpu->next_rip = vmx_next_rip(vcpu);
 		return x86_exit_breakpoint(vcpu);
 	case VECTOR_AC:
 		return x86_exit_alignment_check(vcpu);
 	case VECTOR_MF:
 		return x86_exit_fpu_error(vcpu);
 	default:
-		return exit_unexpected(vcpu);
+		return vmx_exit_unexpected(vcpu);
 	}
 }
 
-/* --- registers -------------------------------------------------------------------------------------- */
+/* --- registers --- */
 
-static enum exit_action exit_cr(struct vcpu *vcpu)
+static enum exit_action vmx_exit_cr(struct vcpu *vcpu)
 {
-	uint64_t info = qualification();
+	uint64_t info = vmx_exit_qualification();
 	unsigned int type = CR_QUALIFICATION_TYPE(info);
 
 	switch (type) {
@@ -155,36 +157,35 @@ static enum exit_action exit_cr(struct vcpu *vcpu)
 	}
 }
 
-/* First use: from here on until the inner loop ends the guest has the registers. */
-static enum exit_action exit_mov_dr(struct vcpu *vcpu)
+/* First use: from here on until the inner loop ends, the guest owns the registers. */
+static enum exit_action vmx_exit_mov_dr(struct vcpu *vcpu)
 {
 	vmx_own_debug_registers(vcpu);
 	return EXIT_RESUME;
 }
 
-/* --- I/O and memory ----------------------------------------------------------------------------------- */
+/* --- I/O and memory --- */
 
 /* What INS and OUTS work on is described only where the instruction is; the rest is here. */
-static noinline enum exit_action exit_string_io(struct vcpu *vcpu, uint64_t info)
+static noinline enum exit_action vmx_exit_string_io(struct vcpu *vcpu, uint64_t info)
 {
 	struct x86_io io = {
 		.port = IO_QUALIFICATION_PORT(info),
 		.size = IO_QUALIFICATION_SIZE(info),
 		.in = info & IO_QUALIFICATION_IN,
-		.string = true,
 		.rep = info & IO_QUALIFICATION_REP,
 		.segment = -1,
 	};
 
-	return x86_exit_io(vcpu, &io);
+	return x86_exit_string_io(vcpu, &io);
 }
 
-static enum exit_action exit_io(struct vcpu *vcpu)
+static enum exit_action vmx_exit_io(struct vcpu *vcpu)
 {
-	uint64_t info = qualification();
+	uint64_t info = vmx_exit_qualification();
 
 	if (unlikely(info & IO_QUALIFICATION_STRING))
-		return exit_string_io(vcpu, info);
+		return vmx_exit_string_io(vcpu, info);
 	return x86_exit_port(vcpu, IO_QUALIFICATION_PORT(info), IO_QUALIFICATION_SIZE(info),
 			     info & IO_QUALIFICATION_IN);
 }
@@ -193,10 +194,10 @@ static enum exit_action exit_io(struct vcpu *vcpu)
  * The processor's walk of the guest's tables counts as a write where it may set A and D
  * bits. An IRET that faulted here has unblocked NMIs too early.
  */
-static enum exit_action exit_ept_violation(struct vcpu *vcpu)
+static enum exit_action vmx_exit_ept_violation(struct vcpu *vcpu)
 {
 	uint64_t gpa = vmx_exit_field(VMCS_GUEST_PHYSICAL);
-	uint64_t info = qualification();
+	uint64_t info = vmx_exit_qualification();
 	int prot = VM_PROT_READ;
 
 	if (unlikely(info & EPT_QUALIFICATION_UNBLOCKED_BY_IRET))
@@ -210,22 +211,22 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 	return x86_exit_nested_fault(vcpu, gpa, prot);
 }
 
-/* --- the rest -------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
-/* The switch carries the delivery out, so it is not to be resumed. INT3 and INTO are as INT n. */
-static enum exit_action exit_task_switch(struct vcpu *vcpu)
+/* The switch completes the delivery, so that is not re-injected. INT3 and INTO are as INT n. */
+static enum exit_action vmx_exit_task_switch(struct vcpu *vcpu)
 {
 	static const enum task_switch_reason reasons[] = { TSR_CALL, TSR_IRET, TSR_JMP,
 							   TSR_IDT_GATE };
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	uint64_t info = qualification();
+	uint64_t info = vmx_exit_qualification();
 	uint64_t vectoring = vmx->vectoring;
 	struct x86_task_switch task = {
 		.selector = TASK_QUALIFICATION_SELECTOR(info),
 		.reason = reasons[TASK_QUALIFICATION_SOURCE(info)],
 	};
 
-	vcpu->next_rip = next_rip(vcpu);
+	vcpu->next_rip = vmx_next_rip(vcpu);
 	if (task.reason != TSR_IDT_GATE)
 		return x86_exit_task_switch(vcpu, &task);
 	if ((vectoring & VM_INTINFO_TYPE) == INTR_TYPE_SOFTWARE)
@@ -238,32 +239,29 @@ static enum exit_action exit_task_switch(struct vcpu *vcpu)
 	return x86_exit_task_switch(vcpu, &task);
 }
 
-/* --- the table ---------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
-struct exit_row {
-	const char *name; /* of the counter */
-	enum exit_action (*handler)(struct vcpu *vcpu);
-	bool fault;	  /* the instruction at RIP has done nothing yet */
-	bool instruction; /* likewise, and its length is reported */
-};
-
-#define INSTRUCTION(reason, name_, handler_)                                                      \
-	[VMX_EXIT_##reason] = {                                                                   \
-		.name = "exit: " name_, .handler = (handler_), .fault = true, .instruction = true \
+#define INSTRUCTION(reason, name_, handler_)                \
+	[VMX_EXIT_##reason] = {                             \
+		.name = "exit: " name_,                     \
+		.handler = (handler_),                      \
+		.needs = EXIT_NEEDS_LENGTH | EXIT_AT_FAULT, \
 	}
-#define FAULT(reason, name_, handler_) \
-	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_), .fault = true }
+#define FAULT(reason, name_, handler_)                  \
+	[VMX_EXIT_##reason] = { .name = "exit: " name_, \
+				.handler = (handler_),  \
+				.needs = EXIT_AT_FAULT }
 #define EVENT(reason, name_, handler_) \
 	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_) }
 
 static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
-	EVENT(EXCEPTION_OR_NMI, "exception or NMI", exit_exception),
+	EVENT(EXCEPTION_OR_NMI, "exception or NMI", vmx_exit_exception),
 	EVENT(EXTERNAL_INTERRUPT, "interrupt of the host", x86_exit_host_event),
 	EVENT(TRIPLE_FAULT, "triple fault", x86_exit_triple_fault),
 	EVENT(INIT, "INIT of the host", x86_exit_host_event),
 	EVENT(INTERRUPT_WINDOW, "interrupt window", vmx_exit_interrupt_window),
 	EVENT(NMI_WINDOW, "NMI window", vmx_exit_nmi_window),
-	EVENT(TASK_SWITCH, "task switch", exit_task_switch),
+	EVENT(TASK_SWITCH, "task switch", vmx_exit_task_switch),
 	INSTRUCTION(CPUID, "CPUID", x86_exit_cpuid),
 	EVENT(GETSEC, "GETSEC", x86_exit_undefined),
 	INSTRUCTION(HLT, "HLT", x86_exit_hlt),
@@ -280,24 +278,24 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 	EVENT(VMWRITE, "VMWRITE", x86_exit_undefined),
 	EVENT(VMXOFF, "VMXOFF", x86_exit_undefined),
 	EVENT(VMXON, "VMXON", x86_exit_undefined),
-	INSTRUCTION(CR_ACCESS, "control register", exit_cr),
-	FAULT(MOV_DR, "debug register", exit_mov_dr),
-	INSTRUCTION(IO, "IN or OUT", exit_io),
+	INSTRUCTION(CR_ACCESS, "control register", vmx_exit_cr),
+	FAULT(MOV_DR, "debug register", vmx_exit_mov_dr),
+	INSTRUCTION(IO, "IN or OUT", vmx_exit_io),
 	INSTRUCTION(RDMSR, "RDMSR", x86_exit_rdmsr),
 	INSTRUCTION(WRMSR, "WRMSR", x86_exit_wrmsr),
-	EVENT(INVALID_STATE, "invalid guest state", exit_invalid),
-	EVENT(MSR_LOADING, "MSR loading", exit_unexpected),
+	EVENT(INVALID_STATE, "invalid guest state", vmx_exit_invalid),
+	EVENT(MSR_LOADING, "MSR loading", vmx_exit_unexpected),
 	EVENT(MWAIT, "MWAIT", x86_exit_undefined),
 	EVENT(MONITOR_TRAP, "monitor trap", vmx_exit_monitor_trap),
 	EVENT(MONITOR, "MONITOR", x86_exit_undefined),
 	INSTRUCTION(PAUSE, "PAUSE", x86_exit_pause),
-	EVENT(MACHINE_CHECK, "#MC at an entry", exit_unexpected),
+	EVENT(MACHINE_CHECK, "#MC at an entry", vmx_exit_unexpected),
 	EVENT(TPR_THRESHOLD, "TPR below threshold", vmx_exit_tpr_threshold),
 	FAULT(APIC_ACCESS, "APIC access", vmx_exit_apic_access),
 	EVENT(VIRTUALIZED_EOI, "EOI of a level interrupt", vmx_exit_virtual_eoi),
 	EVENT(APIC_WRITE, "APIC write", vmx_exit_apic_write),
-	FAULT(EPT_VIOLATION, "nested page fault", exit_ept_violation),
-	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", exit_misconfiguration),
+	FAULT(EPT_VIOLATION, "nested page fault", vmx_exit_ept_violation),
+	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", vmx_exit_misconfiguration),
 	EVENT(INVEPT, "INVEPT", x86_exit_undefined),
 	EVENT(PREEMPTION_TIMER, "preemption timer", x86_exit_host_event),
 	EVENT(INVVPID, "INVVPID", x86_exit_undefined),
@@ -308,8 +306,9 @@ static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
 };
 
 /* Behind the counters of the rows that there are, one for everything else. */
-static const struct exit_row not_entered = { "exit: not entered", exit_not_entered, false, false };
-static const struct exit_row other = { "exit: other", exit_unexpected, false, false };
+static const struct exit_row not_entered = { .name = "exit: not entered",
+					     .handler = vmx_exit_not_entered };
+static const struct exit_row other = { .name = "exit: other", .handler = vmx_exit_unexpected };
 
 static uint8_t counter_of[VMX_EXIT_REASON_COUNT];
 static const char *counter_names[VMX_EXIT_REASON_COUNT + 2];
@@ -330,10 +329,10 @@ void vmx_exits_register(void)
 }
 
 /*
- * The trap of TF comes behind an instruction: none is due where it has done nothing yet,
- * though one emulated host says so. A shadow holds the one before it back.
+ * The trap of TF comes behind an instruction: none is due where that has done nothing yet. A
+ * shadow holds the one before it back.
  */
-static void drop_early_trap(struct vcpu *vcpu)
+static void vmx_drop_early_trap(struct vcpu *vcpu)
 {
 	if (!vcpu->intr_shadow)
 		vmx_set_bits(vmx_vcpu(vcpu), FIELD_PENDING_DEBUG, PENDING_DEBUG_BS, false);
@@ -343,7 +342,7 @@ static void drop_early_trap(struct vcpu *vcpu)
  * What the processor says beside the reason. The fields keep what an earlier exit has left
  * where this one has nothing to say: such are given as 0.
  */
-static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
+static noinline void vmx_trace_exit(struct vcpu *vcpu, uint32_t reason)
 {
 	uint64_t info1 = 0, info2 = 0;
 
@@ -370,37 +369,38 @@ static noinline void trace_exit(struct vcpu *vcpu, uint32_t reason)
 	os_trace_exit(vcpu->vm->name, vcpu->id, reason, vcpu->rip, info1, info2);
 }
 
-static unsigned int counter_of_reason(uint32_t basic)
+static unsigned int vmx_counter_of_reason(uint32_t basic)
 {
 	if (basic < VMX_EXIT_REASON_COUNT)
 		return counter_of[basic]; /* 0: other */
 	return basic == VMX_EXIT_NOT_ENTERED;
 }
 
-static const struct exit_row *row_of_reason(uint32_t basic)
+static const struct exit_row *vmx_row_of_reason(uint32_t basic)
 {
 	if (basic < VMX_EXIT_REASON_COUNT && exit_rows[basic].handler)
 		return &exit_rows[basic];
 	return basic == VMX_EXIT_NOT_ENTERED ? &not_entered : &other;
 }
 
-/* The long way: any reason, traced, with TF set, or at the end of 4 GiB. */
-static noinline enum exit_action exit_slow(struct vcpu *vcpu)
+/* Slow path, out of line: any reason, traced, with TF set, or at the end of 4 GiB. */
+static noinline enum exit_action vmx_exit_slow(struct vcpu *vcpu)
 {
 	uint32_t reason = vmx_vcpu(vcpu)->reason;
-	const struct exit_row *row = row_of_reason(EXIT_REASON_BASIC(reason));
+	const struct exit_row *row = vmx_row_of_reason(EXIT_REASON_BASIC(reason));
 
-	if (row->instruction)
-		vcpu->next_rip = next_rip(vcpu);
-	if ((vcpu->rflags & REG_RFLAGS_TF) && row->fault)
-		drop_early_trap(vcpu);
-	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of_reason(EXIT_REASON_BASIC(reason)));
+	if (row->needs & EXIT_NEEDS_LENGTH)
+		vcpu->next_rip = vmx_next_rip(vcpu);
+	if (VMX_QUIRK_EARLY_STEP_TRAP && (vcpu->rflags & REG_RFLAGS_TF) &&
+	    (row->needs & EXIT_AT_FAULT))
+		vmx_drop_early_trap(vcpu);
+	vcpu_stat_inc(vcpu, STAT_COMMON + vmx_counter_of_reason(EXIT_REASON_BASIC(reason)));
 	if (os_traces_exits())
-		trace_exit(vcpu, reason);
+		vmx_trace_exit(vcpu, reason);
 	return row->handler(vcpu);
 }
 
-/* Nothing is called on the short way but the handler, at its end. */
+/* Nothing is called on the fast path but the handler, at its end. */
 enum exit_action vmx_exit(struct vcpu *vcpu)
 {
 	uint32_t basic = EXIT_REASON_BASIC(vmx_vcpu(vcpu)->reason);
@@ -409,12 +409,12 @@ enum exit_action vmx_exit(struct vcpu *vcpu)
 
 	if (unlikely(basic >= VMX_EXIT_REASON_COUNT) || unlikely(!exit_rows[basic].handler) ||
 	    unlikely(vcpu->rflags & REG_RFLAGS_TF) || os_traces_exits())
-		return exit_slow(vcpu);
+		return vmx_exit_slow(vcpu);
 	row = &exit_rows[basic];
-	if (row->instruction) {
+	if (row->needs & EXIT_NEEDS_LENGTH) {
 		next = vcpu->rip + vmx_exit_field(VMCS_EXIT_LENGTH);
 		if (unlikely((next ^ vcpu->rip) >> 32))
-			return exit_slow(vcpu);
+			return vmx_exit_slow(vcpu);
 		vcpu->next_rip = next;
 	}
 	vcpu_stat_inc(vcpu, STAT_COMMON + counter_of[basic]);

@@ -54,7 +54,7 @@ const uint16_t vmx_field_number[FIELD_COUNT] = {
 	[FIELD_MSR_BITMAP] = VMCS_MSR_BITMAP,
 };
 
-static void read_field(struct vmx_vcpu *vmx, unsigned int field)
+static void vmx_read_field(struct vmx_vcpu *vmx, unsigned int field)
 {
 	vmx->field[field] = os_vmread(vmx_field_number[field]);
 	vmx->cached |= BIT_ULL(field);
@@ -69,7 +69,7 @@ void vmx_fields_sync(struct vmx_vcpu *vmx)
 	os_irq_disable();
 	(void)os_vmptrld(&vmx->vmcs_pa);
 	while (missing) {
-		read_field(vmx, (unsigned int)__builtin_ctzll(missing));
+		vmx_read_field(vmx, (unsigned int)__builtin_ctzll(missing));
 		missing &= missing - 1;
 	}
 	(void)os_vmclear(&vmx->vmcs_pa);
@@ -79,7 +79,7 @@ void vmx_fields_sync(struct vmx_vcpu *vmx)
 uint64_t vmx_field_fetch(struct vmx_vcpu *vmx, unsigned int field)
 {
 	if (vmx->loaded)
-		read_field(vmx, field);
+		vmx_read_field(vmx, field);
 	else
 		vmx_fields_sync(vmx);
 	return vmx->field[field];

@@ -24,7 +24,7 @@ unsigned int vmx_npt_levels(void)
  * A and D are set from the start: nobody looks at them, and the processor need not
  * set them. Every mapping can be read: an entry that can be written only is no entry.
  */
-static uint64_t leaf(int prot, int memory_type)
+static uint64_t ept_leaf(int prot, int memory_type)
 {
 	uint64_t bits = EPT_READ | EPT_ACCESSED | EPT_DIRTY;
 
@@ -39,5 +39,6 @@ const struct npt_format vmx_npt_format = {
 	.present = EPT_READ | EPT_WRITE | EPT_EXECUTE,
 	.large = EPT_LARGE,
 	.table = EPT_READ | EPT_WRITE | EPT_EXECUTE | EPT_ACCESSED,
-	.leaf = leaf,
+	.leaf = ept_leaf,
+	.levels = vmx_npt_levels,
 };

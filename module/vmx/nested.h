@@ -7,6 +7,6 @@
 #include "vm/npt.h"
 
 extern const struct npt_format vmx_npt_format;
-unsigned int vmx_npt_levels(void); /* as in struct vmm_backend */
+unsigned int vmx_npt_levels(void); /* as in struct npt_format */
 
 #endif

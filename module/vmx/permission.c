@@ -31,7 +31,7 @@ int msr_bitmap_bit(uint32_t msr)
 	return -EINVAL;
 }
 
-static void allow(uint8_t *map, unsigned int bit)
+static void msr_bitmap_allow(uint8_t *map, unsigned int bit)
 {
 	map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
 }
@@ -45,14 +45,14 @@ static const struct {
 };
 static const uint32_t x2apic_writes[] = { 0x808, 0x80b, 0x83f }; /* TPR, EOI, self IPI */
 
-static void allow_x2apic(uint8_t *map)
+static void msr_bitmap_allow_x2apic(uint8_t *map)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(x2apic_reads); i++) {
 		for (uint32_t msr = x2apic_reads[i].first; msr <= x2apic_reads[i].last; msr++)
-			allow(map, msr);
+			msr_bitmap_allow(map, msr);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(x2apic_writes); i++)
-		allow(map + WRITE_OFFSET, x2apic_writes[i]);
+		msr_bitmap_allow(map + WRITE_OFFSET, x2apic_writes[i]);
 }
 
 void msr_bitmap_fill(uint8_t *map, bool x2apic)
@@ -61,10 +61,10 @@ void msr_bitmap_fill(uint8_t *map, bool x2apic)
 	for (size_t i = 0; i < ARRAY_SIZE(guest_msrs); i++) {
 		unsigned int bit = (unsigned int)msr_bitmap_bit(guest_msrs[i].msr);
 
-		allow(map, bit);
+		msr_bitmap_allow(map, bit);
 		if (guest_msrs[i].write)
-			allow(map + WRITE_OFFSET, bit);
+			msr_bitmap_allow(map + WRITE_OFFSET, bit);
 	}
 	if (x2apic)
-		allow_x2apic(map);
+		msr_bitmap_allow_x2apic(map);
 }

@@ -5,10 +5,10 @@
 
 #include "os/os.h"
 
-/* Which bit of the page stands for reads of an MSR: -EINVAL where it has none. Writes: + half a page. */
+/* The bit of the page for reads of an MSR; -EINVAL: it has none. Writes: half a page on. */
 int msr_bitmap_bit(uint32_t msr);
 /*
- * Everything exits, but what the guest may do by itself: with 'x2apic' also what the
+ * Everything exits, but what the guest may access without: with 'x2apic' also what the
  * processor does for it on the APIC's page (29.5).
  */
 void msr_bitmap_fill(uint8_t *map, bool x2apic);

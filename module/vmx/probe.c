@@ -17,7 +17,7 @@
 uint32_t vmx_disable_features;
 struct vmx_capabilities vmx_capabilities;
 
-/* --- controls -------------------------------------------------------------------------- */
+/* --- controls --- */
 
 /* A word of controls, while it is put together. */
 struct control_word {
@@ -84,7 +84,7 @@ static const struct {
 	{ ENTRY, ENTRY_CONTROL_LOAD_PAT, "this processor's VMX does not switch PAT" },
 };
 
-static const char *require(struct control_word words[CONTROL_WORDS])
+static const char *vmx_require_controls(struct control_word words[CONTROL_WORDS])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
 		struct control_word *word = &words[required[i].word];
@@ -120,7 +120,7 @@ static const struct {
 	  "APIC-register virtualization, virtual interrupt delivery" },
 };
 
-/* A bit that stays set here is set in every VMCS. Monitor trap is set when it is wanted. */
+/* A bit that stays set here is set in every VMCS. Monitor trap is set on demand. */
 static uint32_t use_optional(struct control_word words[CONTROL_WORDS], uint64_t ept_vpid)
 {
 	uint32_t features = 0;
@@ -155,7 +155,7 @@ static const char *watch_cr8(struct control_word *primary, uint32_t features)
 	return NULL;
 }
 
-/* --- what else there must be -------------------------------------------------------------- */
+/* --- what else there must be --- */
 
 static const char *check_ept(uint64_t ept_vpid)
 {
@@ -179,7 +179,7 @@ static const char *check_basic(uint64_t basic)
 	return NULL;
 }
 
-static const char *firmware_lock(void)
+static const char *vmx_firmware_lock(void)
 {
 	uint64_t control = os_rdmsr(MSRN_FEATURE_CONTROL);
 
@@ -192,7 +192,7 @@ static const char *firmware_lock(void)
 }
 
 /* On each CPU: -EBUSY if a hypervisor has turned VMX on there. */
-static int cpu_is_free(void *unused)
+static int vmx_cpu_is_free(void *unused)
 {
 	(void)unused;
 	return os_read_cr4() & REG_CR4_VMXE ? -EBUSY : 0;
@@ -206,9 +206,9 @@ static bool has_vmx(void)
 	return regs[2] & CPUID_ECX_VMX;
 }
 
-/* --- all together ---------------------------------------------------------------------------- */
+/* --- all together --- */
 
-static void describe(char *facts, size_t size)
+static void vmx_describe(char *facts, size_t size)
 {
 	size_t used = (size_t)snprintf(facts, size, "EPT, unrestricted guest");
 
@@ -219,7 +219,7 @@ static void describe(char *facts, size_t size)
 	}
 }
 
-static const char *measure(struct vmx_capabilities *capabilities)
+static const char *vmx_measure(struct vmx_capabilities *capabilities)
 {
 	struct control_word words[CONTROL_WORDS];
 	uint64_t basic = os_rdmsr(MSRN_VMX_BASIC);
@@ -228,7 +228,7 @@ static const char *measure(struct vmx_capabilities *capabilities)
 	if (why)
 		return why;
 	read_controls(words, basic);
-	why = require(words);
+	why = vmx_require_controls(words);
 	if (why)
 		return why;
 	capabilities->ept_vpid = os_rdmsr(MSRN_VMX_EPT_VPID);
@@ -257,22 +257,22 @@ int vmx_probe(const char **why, char *facts, size_t facts_size)
 {
 	if (!has_vmx())
 		return -ENXIO;
-	*why = firmware_lock();
+	*why = vmx_firmware_lock();
 	if (*why)
 		return -ENODEV;
 	if (os_uses_fred()) {
 		*why = "this kernel uses FRED, for which NMIs cannot be handed over yet; boot with fred=off";
 		return -ENODEV;
 	}
-	*why = measure(&vmx_capabilities);
+	*why = vmx_measure(&vmx_capabilities);
 	if (*why)
 		return -ENODEV;
-	if (os_each_cpu(cpu_is_free, NULL)) {
+	if (os_each_cpu(vmx_cpu_is_free, NULL)) {
 		*why = "another hypervisor holds the CPU (CR4.VMXE is set); if it is KVM, "
 		       "unload kvm_intel, or boot with kvm.enable_virt_at_load=0";
 		return -EBUSY;
 	}
-	describe(facts, facts_size);
+	vmx_describe(facts, facts_size);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Registers that live in the VMCS, as the guest and its program see them.
+ * Registers that live in the VMCS, as the guest and userspace see them.
  *
  * Values that no combination of other registers makes legal are refused when they are
- * set. What must fit together (a program sets registers one by one) is checked once,
+ * set. What must fit together (userspace sets registers one by one) is checked once,
  * before the next entry, in check.c.
  */
 #include "vmx/vcpu.h"
@@ -13,7 +13,7 @@
 #include "x86/cpu/legal.h"
 
 /*
- * Bits of CR0 that the guest may change by itself: nothing here follows from them. The
+ * Bits of CR0 that the guest may change without an exit: nothing here follows from them. The
  * others it reads from the shadow, and changes by an exit: PG decides about long mode,
  * NE, CD and NW are the host's while the guest runs (SDM vol. 3, 24.6.6 and 27.3.1).
  */
@@ -29,7 +29,7 @@
 #define SEGMENT_ACCESS(n)   (FIELD_ES_ACCESS + 4u * (n))
 #define SEGMENTS	    8u /* ES, CS, SS, DS, FS, GS, LDTR, TR */
 
-/* --- control registers ----------------------------------------------------------------- */
+/* --- control registers --- */
 
 uint64_t vmx_cr0_mask(void)
 {
@@ -42,20 +42,21 @@ uint64_t vmx_cr4_mask(const struct vcpu *vcpu)
 	return ~vcpu->vm->cpuid->features.cr4 | CR4_HOST;
 }
 
-static uint64_t guest_view(uint64_t real, uint64_t shadow, uint64_t mask)
+static uint64_t vmx_guest_view(uint64_t real, uint64_t shadow, uint64_t mask)
 {
 	return (real & ~mask) | (shadow & mask);
 }
 
-static uint64_t get_cr0(struct vmx_vcpu *vmx)
+static uint64_t vmx_get_cr0(struct vmx_vcpu *vmx)
 {
-	return guest_view(vmx_get(vmx, FIELD_CR0), vmx->field[FIELD_CR0_SHADOW], vmx_cr0_mask());
+	return vmx_guest_view(vmx_get(vmx, FIELD_CR0), vmx->field[FIELD_CR0_SHADOW],
+			      vmx_cr0_mask());
 }
 
-static uint64_t get_cr4(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static uint64_t vmx_get_cr4(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	return guest_view(vmx_get(vmx, FIELD_CR4), vmx->field[FIELD_CR4_SHADOW],
-			  vmx_cr4_mask(vcpu));
+	return vmx_guest_view(vmx_get(vmx, FIELD_CR4), vmx->field[FIELD_CR4_SHADOW],
+			      vmx_cr4_mask(vcpu));
 }
 
 /* With CR0.NE clear, x87 errors are not #MF but an interrupt from outside. */
@@ -64,78 +65,54 @@ void vmx_set_exception(struct vmx_vcpu *vmx, unsigned int vector, bool on)
 	vmx_set_bits(vmx, FIELD_EXCEPTION_BITMAP, BIT_ULL(vector), on);
 }
 
-static int set_cr0(struct vmx_vcpu *vmx, uint64_t value)
+static void vmx_set_cr0(struct vmx_vcpu *vmx, uint64_t value)
 {
 	uint64_t fixed = vmx_capabilities.cr0_fixed0 & ~(REG_CR0_PE | REG_CR0_PG);
 
-	if (!legal_cr0(value))
-		return -EINVAL;
-	value = (value & REG_CR0_DEFINED) | REG_CR0_ET;
+	value = legal_cr0_fixed(value);
 	vmx_set(vmx, FIELD_CR0_SHADOW, value);
 	vmx_set(vmx, FIELD_CR0, (value & CR0_REAL) | REG_CR0_ET | REG_CR0_NE | fixed);
 	vmx_set_exception(vmx, VECTOR_MF, !(value & REG_CR0_NE));
-	return 0;
 }
 
-static int set_cr4(struct vmx_vcpu *vmx, uint64_t value)
+static void vmx_set_cr4(struct vmx_vcpu *vmx, uint64_t value)
 {
-	if (!legal_cr4(value))
-		return -EINVAL;
 	vmx_set(vmx, FIELD_CR4_SHADOW, value);
 	vmx_set(vmx, FIELD_CR4, value | CR4_HOST | vmx_capabilities.cr4_fixed0);
-	return 0;
 }
 
-/* Bits whose change makes a processor read PAE's directory pointers anew (SDM vol. 3, 4.4.1). */
-static uint64_t reloads_pdptes(int reg)
-{
-	switch (reg) {
-	case VM_REG_GUEST_CR0:
-		return REG_CR0_CD | REG_CR0_NW | REG_CR0_PG;
-	case VM_REG_GUEST_CR4:
-		return REG_CR4_PAE | REG_CR4_PSE | REG_CR4_PGE | REG_CR4_SMEP;
-	default:
-		return REG_EFER_LME;
-	}
-}
-
-static int set_control_register(struct vcpu *vcpu, int reg, uint64_t value)
+static int vmx_set_control_register(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	uint64_t changed = vcpu_reg(vcpu, reg) ^ value;
-	int error = 0;
 
+	if (!legal_control_register(reg, value, EFER_KNOWN))
+		return -EINVAL;
 	switch (reg) {
 	case VM_REG_GUEST_CR0:
-		error = set_cr0(vmx, value);
-		break;
-	case VM_REG_GUEST_CR4:
-		error = set_cr4(vmx, value);
+		vmx_set_cr0(vmx, value);
 		break;
 	case VM_REG_GUEST_CR3:
-		error = legal_cr3(value) ? 0 : -EINVAL;
-		if (!error)
-			vmx_set(vmx, FIELD_CR3, value);
+		vmx_set(vmx, FIELD_CR3, value);
+		break;
+	case VM_REG_GUEST_CR4:
+		vmx_set_cr4(vmx, value);
 		break;
 	default:
-		error = value & ~EFER_KNOWN ? -EINVAL : 0;
-		if (!error)
-			vmx_set(vmx, FIELD_EFER, value);
+		vmx_set(vmx, FIELD_EFER, value);
 		break;
 	}
-	if (error)
-		return error;
 	vmx->check_state = true;
 	vmx->flush_linear = true; /* as a MOV to the register would */
-	if (reg == VM_REG_GUEST_CR3 || (changed & reloads_pdptes(reg)))
+	if (reg == VM_REG_GUEST_CR3 || (changed & legal_reloads_pdptes(reg)))
 		vmx->pdptes_stale = true;
 	return 0;
 }
 
-/* --- segments ---------------------------------------------------------------------------- */
+/* --- segments --- */
 
 /* FIELD_*_BASE of a descriptor table, or 0. */
-static unsigned int table_base(int reg)
+static unsigned int vmx_table_base(int reg)
 {
 	switch (reg) {
 	case VM_REG_GUEST_GDTR:
@@ -151,7 +128,7 @@ int vmx_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
-	unsigned int table = table_base(reg);
+	unsigned int table = vmx_table_base(reg);
 
 	if (table) {
 		desc->base = vmx_get(vmx, table);
@@ -168,7 +145,7 @@ int vmx_get_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
 }
 
 /* A segment that is not present is one that cannot be used. */
-static uint32_t usable_access(uint32_t access)
+static uint32_t vmx_usable_access(uint32_t access)
 {
 	access &= SEG_ACCESS_TYPE | SEG_ACCESS_DPL | SEG_ACCESS_PRESENT | SEG_ACCESS_AVL |
 		  SEG_ACCESS_L | SEG_ACCESS_DB | SEG_ACCESS_G | SEG_ACCESS_UNUSABLE;
@@ -180,8 +157,8 @@ int vmx_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
-	unsigned int table = table_base(reg);
-	uint32_t access = usable_access(desc->access);
+	unsigned int table = vmx_table_base(reg);
+	uint32_t access = vmx_usable_access(desc->access);
 
 	vmx->check_state = true;
 	if (table) {
@@ -201,36 +178,37 @@ int vmx_set_desc(struct vcpu *vcpu, int reg, const struct seg_desc *desc)
 	return 0;
 }
 
-/* --- debug registers, CR8, PDPTEs ------------------------------------------------------------ */
+/* --- debug registers, CR8, PDPTEs --- */
 
-static bool holds_dr6(const struct vcpu *vcpu)
+static bool vmx_holds_dr6(const struct vcpu *vcpu)
 {
 	return vmx_vcpu(vcpu)->loaded && context_dr_owned(vcpu);
 }
 
-static uint64_t get_dr6(struct vcpu *vcpu)
+static uint64_t vmx_get_dr6(struct vcpu *vcpu)
 {
-	return holds_dr6(vcpu) ? os_read_dr(6) : vmx_vcpu(vcpu)->dr6;
+	return vmx_holds_dr6(vcpu) ? os_read_dr(6) : vmx_vcpu(vcpu)->dr6;
 }
 
-static int set_debug_register(struct vcpu *vcpu, int reg, uint64_t value)
+static int vmx_set_debug_register(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
 	if (!legal_debug_register(value))
 		return -EINVAL;
+	value = legal_debug_fixed(reg, value);
 	if (reg == VM_REG_GUEST_DR7) {
-		vmx_set(vmx, FIELD_DR7, value | REG_DR7_RESET);
+		vmx_set(vmx, FIELD_DR7, value);
 		return 0;
 	}
-	vmx->dr6 = value | REG_DR6_RESET;
-	if (holds_dr6(vcpu))
+	vmx->dr6 = value;
+	if (vmx_holds_dr6(vcpu))
 		os_write_dr(6, vmx->dr6);
 	return 0;
 }
 
 /* An interrupt that CR8 held back waits for the threshold no more: it is looked at anew. */
-static int set_tpr(struct vcpu *vcpu, uint64_t value)
+static int vmx_set_tpr(struct vcpu *vcpu, uint64_t value)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
@@ -245,7 +223,7 @@ static int set_tpr(struct vcpu *vcpu, uint64_t value)
 }
 
 /* Where they have not been set since paging was, they are in memory. */
-static int get_pdpte(struct vmx_vcpu *vmx, int reg, uint64_t *value)
+static int vmx_get_pdpte(struct vmx_vcpu *vmx, int reg, uint64_t *value)
 {
 	if (vmx->pdptes_stale)
 		return -EINVAL;
@@ -253,16 +231,16 @@ static int get_pdpte(struct vmx_vcpu *vmx, int reg, uint64_t *value)
 	return 0;
 }
 
-static int set_pdpte(struct vmx_vcpu *vmx, int reg, uint64_t value)
+static int vmx_set_pdpte(struct vmx_vcpu *vmx, int reg, uint64_t value)
 {
 	vmx_set(vmx, FIELD_PDPTE0 + (unsigned int)(reg - VM_REG_GUEST_PDPTE0), value);
 	vmx->pdptes_stale = false;
 	return 0;
 }
 
-/* --- by bhyve's names -------------------------------------------------------------------------- */
+/* --- by bhyve's names --- */
 
-static int get_other(struct vcpu *vcpu, int reg, uint64_t *value)
+static int vmx_get_other(struct vcpu *vcpu, int reg, uint64_t *value)
 {
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
@@ -271,7 +249,10 @@ static int get_other(struct vcpu *vcpu, int reg, uint64_t *value)
 	case VM_REG_GUEST_PDPTE1:
 	case VM_REG_GUEST_PDPTE2:
 	case VM_REG_GUEST_PDPTE3:
-		return get_pdpte(vmx_vcpu(vcpu), reg, value);
+		return vmx_get_pdpte(vmx_vcpu(vcpu), reg, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		*value = vmx_nmi_blocked(vcpu);
+		return 0;
 	default:
 		break;
 	}
@@ -287,19 +268,19 @@ int vmx_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 
 	switch (reg) {
 	case VM_REG_GUEST_CR0:
-		*value = get_cr0(vmx);
+		*value = vmx_get_cr0(vmx);
 		return 0;
 	case VM_REG_GUEST_CR3:
 		*value = vmx_get(vmx, FIELD_CR3);
 		return 0;
 	case VM_REG_GUEST_CR4:
-		*value = get_cr4(vcpu, vmx);
+		*value = vmx_get_cr4(vcpu, vmx);
 		return 0;
 	case VM_REG_GUEST_EFER:
 		*value = vmx->field[FIELD_EFER];
 		return 0;
 	case VM_REG_GUEST_DR6:
-		*value = get_dr6(vcpu);
+		*value = vmx_get_dr6(vcpu);
 		return 0;
 	case VM_REG_GUEST_DR7:
 		*value = vmx_get(vmx, FIELD_DR7);
@@ -308,11 +289,11 @@ int vmx_get_reg(struct vcpu *vcpu, int reg, uint64_t *value)
 		*value = vmx->virtual_apic[VIRTUAL_APIC_TPR] >> 4;
 		return 0;
 	default:
-		return get_other(vcpu, reg, value);
+		return vmx_get_other(vcpu, reg, value);
 	}
 }
 
-static int set_other(struct vcpu *vcpu, int reg, uint64_t value)
+static int vmx_set_other(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	unsigned int index = (unsigned int)(reg - VM_REG_GUEST_ES);
 
@@ -321,7 +302,10 @@ static int set_other(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_PDPTE1:
 	case VM_REG_GUEST_PDPTE2:
 	case VM_REG_GUEST_PDPTE3:
-		return set_pdpte(vmx_vcpu(vcpu), reg, value);
+		return vmx_set_pdpte(vmx_vcpu(vcpu), reg, value);
+	case BACKEND_REG_NMI_BLOCKED:
+		vmx_set_nmi_blocked(vcpu, value);
+		return 0;
 	default:
 		break;
 	}
@@ -339,14 +323,14 @@ int vmx_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 	case VM_REG_GUEST_CR3:
 	case VM_REG_GUEST_CR4:
 	case VM_REG_GUEST_EFER:
-		return set_control_register(vcpu, reg, value);
+		return vmx_set_control_register(vcpu, reg, value);
 	case VM_REG_GUEST_DR6:
 	case VM_REG_GUEST_DR7:
-		return set_debug_register(vcpu, reg, value);
+		return vmx_set_debug_register(vcpu, reg, value);
 	case VM_REG_GUEST_TPR:
-		return set_tpr(vcpu, value);
+		return vmx_set_tpr(vcpu, value);
 	default:
-		return set_other(vcpu, reg, value);
+		return vmx_set_other(vcpu, reg, value);
 	}
 }
 
@@ -355,7 +339,7 @@ int vmx_set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 	 BIT_ULL(SEGMENT_LIMIT(1)) | BIT_ULL(FIELD_CS_ACCESS) | BIT_ULL(FIELD_SS_ACCESS))
 
 /* All that the mode is made of. None of it is known. Loaded. */
-static void read_mode_fields(struct vmx_vcpu *vmx)
+static void vmx_read_mode_fields(struct vmx_vcpu *vmx)
 {
 	vmx->field[FIELD_CR0] = os_vmread(VMCS_GUEST_CR0);
 	vmx->field[FIELD_CR3] = os_vmread(VMCS_GUEST_CR3);
@@ -372,19 +356,19 @@ void vmx_get_mode(struct vcpu *vcpu, struct guest_mode *mode)
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 
 	if (likely(vmx->loaded && !(vmx->cached & MODE_FIELDS)))
-		read_mode_fields(vmx);
-	mode->cr0 = get_cr0(vmx);
+		vmx_read_mode_fields(vmx);
+	mode->cr0 = vmx_get_cr0(vmx);
 	mode->cr3 = vmx_get(vmx, FIELD_CR3);
-	mode->cr4 = get_cr4(vcpu, vmx);
+	mode->cr4 = vmx_get_cr4(vcpu, vmx);
 	mode->efer = vmx->field[FIELD_EFER];
 	(void)vmx_get_desc(vcpu, VM_REG_GUEST_CS, &mode->code);
 	mode->cpl = SEG_DESC_DPL(vmx_get(vmx, FIELD_SS_ACCESS));
 }
 
-/* --- MSRs ------------------------------------------------------------------------------------ */
+/* --- MSRs --- */
 
 /* The field that stands for an MSR; FIELD_COUNT: none does. */
-static unsigned int msr_field(uint32_t msr)
+static unsigned int vmx_msr_field(uint32_t msr)
 {
 	switch (msr) {
 	case MSRN_FS_BASE:
@@ -405,7 +389,7 @@ static unsigned int msr_field(uint32_t msr)
 }
 
 /* One that the processor holds while the vCPU is loaded, and memory otherwise. NULL: it is none. */
-static uint64_t *msr_memory(struct vmx_vcpu *vmx, uint32_t msr)
+static uint64_t *vmx_msr_memory(struct vmx_vcpu *vmx, uint32_t msr)
 {
 	switch (msr) {
 	case MSRN_STAR:
@@ -426,8 +410,8 @@ static uint64_t *msr_memory(struct vmx_vcpu *vmx, uint32_t msr)
 int vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	unsigned int field = msr_field(msr);
-	const uint64_t *memory = msr_memory(vmx, msr);
+	unsigned int field = vmx_msr_field(msr);
+	const uint64_t *memory = vmx_msr_memory(vmx, msr);
 
 	if (field < FIELD_COUNT)
 		*value = vmx_get(vmx, field);
@@ -443,8 +427,8 @@ int vmx_get_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 int vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
-	unsigned int field = msr_field(msr);
-	uint64_t *memory = msr_memory(vmx, msr);
+	unsigned int field = vmx_msr_field(msr);
+	uint64_t *memory = vmx_msr_memory(vmx, msr);
 
 	if (field < FIELD_COUNT) {
 		vmx_set(vmx, field, value);
@@ -458,14 +442,14 @@ int vmx_set_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* --- reset ------------------------------------------------------------------------------------- */
+/* --- reset --- */
 
 #define ACCESS_DATA 0x93 /* present, writable, accessed */
 #define ACCESS_CODE 0x9b
 #define ACCESS_LDT  0x82
 #define ACCESS_TSS  0x8b /* busy */
 
-static void reset_segments(struct vmx_vcpu *vmx)
+static void vmx_reset_segments(struct vmx_vcpu *vmx)
 {
 	static const uint16_t access[SEGMENTS] = { ACCESS_DATA, ACCESS_CODE, ACCESS_DATA,
 						   ACCESS_DATA, ACCESS_DATA, ACCESS_DATA,
@@ -484,7 +468,7 @@ static void reset_segments(struct vmx_vcpu *vmx)
 }
 
 /* INIT leaves these alone (SDM vol. 3, table 9-1). */
-static void reset_msrs(struct vmx_vcpu *vmx)
+static void vmx_reset_msrs(struct vmx_vcpu *vmx)
 {
 	memset(vmx->msr, 0, sizeof(vmx->msr));
 	vmx->cstar = 0;
@@ -501,17 +485,17 @@ void vmx_state_reset(struct vcpu *vcpu, bool init)
 	uint64_t cache = REG_CR0_CD | REG_CR0_NW;
 
 	if (init)
-		cache &= get_cr0(vmx);
-	reset_segments(vmx);
-	(void)set_cr0(vmx, REG_CR0_ET | cache);
-	(void)set_cr4(vmx, 0);
+		cache &= vmx_get_cr0(vmx);
+	vmx_reset_segments(vmx);
+	vmx_set_cr0(vmx, REG_CR0_ET | cache);
+	vmx_set_cr4(vmx, 0);
 	vmx_set(vmx, FIELD_CR3, 0);
 	vmx_set(vmx, FIELD_EFER, 0);
 	vmx_set(vmx, FIELD_DR7, REG_DR7_RESET);
 	vmx_set(vmx, FIELD_PENDING_DEBUG, 0);
 	vmx->dr6 = REG_DR6_RESET;
 	if (!init)
-		reset_msrs(vmx);
+		vmx_reset_msrs(vmx);
 	vmx->flush_linear = true;
 	vmx->pdptes_stale = true;
 	vmx->check_state = true;

@@ -3,11 +3,14 @@
 #ifndef VMX_SWITCH_H
 #define VMX_SWITCH_H
 
-#include "os/os.h"
 #include "x86/cpu/switch.h"
 
-#define VMX_SWITCH_LAUNCHED  0x4u /* VMRESUME, not VMLAUNCH */
-#define VMX_SWITCH_FLUSH_L1D 0x8u /* by its caller: empty the L1 data cache before the entry */
+#define VMX_SWITCH_LAUNCHED (X86_SWITCH_BACKEND << 0) /* VMRESUME, not VMLAUNCH */
+/* Not switch.S's, but its caller's: empty the L1 data cache before the entry. */
+#define VMX_SWITCH_FLUSH_L1D (X86_SWITCH_BACKEND << 1)
+
+#ifndef __ASSEMBLER__
+#include "os/os.h"
 
 /*
  * Run the guest of the current VMCS until its next exit. gpr[]: all but RSP in and out,
@@ -16,5 +19,6 @@
  * guest runs ends it and stays pending.
  */
 bool vmx_world_switch(uint64_t *gpr, uint32_t flags);
+#endif
 
 #endif

@@ -10,7 +10,7 @@
 
 #define VPID_COUNT 0x10000u
 
-static bool can(uint64_t capability)
+static bool vmx_can_invalidate(uint64_t capability)
 {
 	return vmx_capabilities.ept_vpid & capability;
 }
@@ -25,17 +25,17 @@ uint64_t vmx_eptp(const struct npt *npt)
 	return eptp;
 }
 
-static void forget_nested(uint64_t eptp)
+static void vmx_forget_nested(uint64_t eptp)
 {
-	if (can(EPT_CAP_INVEPT_SINGLE))
+	if (vmx_can_invalidate(EPT_CAP_INVEPT_SINGLE))
 		os_invept(INVALIDATE_SINGLE, eptp);
 	else
 		os_invept(INVALIDATE_ALL, 0);
 }
 
-static void forget_every_linear(void)
+static void vmx_forget_every_linear(void)
 {
-	if (can(EPT_CAP_INVVPID) && can(EPT_CAP_INVVPID_ALL))
+	if (vmx_can_invalidate(EPT_CAP_INVVPID) && vmx_can_invalidate(EPT_CAP_INVVPID_ALL))
 		os_invvpid(INVALIDATE_ALL, 0);
 	else
 		os_invept(INVALIDATE_ALL, 0); /* combined ones, which is all a guest has */
@@ -54,27 +54,27 @@ void vmx_translations_forget(struct vmx_vcpu *vmx)
 	vmx->flush_nested = true;
 }
 
-static void take_vpid(struct vmx_vcpu *vmx)
+static void vmx_take_vpid(struct vmx_vcpu *vmx)
 {
 	if (asid_take(&vmx->cpu->vpids, &vmx->vpid))
-		forget_every_linear();
+		vmx_forget_every_linear();
 	vmx_set(vmx, FIELD_VPID, vmx->vpid.id);
 }
 
-/* Without VPIDs each entry forgets the linear ones by itself. */
+/* Without VPIDs each entry flushes the linear ones (28.4.3.1). */
 void vmx_translations_renew(struct vmx_vcpu *vmx)
 {
 	if (vmx_has(VMX_OPTION_VPID)) {
 		if (unlikely(!asid_is_current(&vmx->cpu->vpids, &vmx->vpid)))
-			take_vpid(vmx);
-		else if (unlikely(vmx->flush_linear) && can(EPT_CAP_INVVPID) &&
-			 can(EPT_CAP_INVVPID_SINGLE))
+			vmx_take_vpid(vmx);
+		else if (unlikely(vmx->flush_linear) && vmx_can_invalidate(EPT_CAP_INVVPID) &&
+			 vmx_can_invalidate(EPT_CAP_INVVPID_SINGLE))
 			os_invvpid(INVALIDATE_SINGLE, (uint16_t)vmx->vpid.id);
 		else if (unlikely(vmx->flush_linear))
-			take_vpid(vmx);
+			vmx_take_vpid(vmx);
 	}
 	if (unlikely(vmx->flush_nested))
-		forget_nested(vmx->eptp);
+		vmx_forget_nested(vmx->eptp);
 	vmx->flush_linear = false;
 	vmx->flush_nested = false;
 }

@@ -73,7 +73,7 @@ enum vmx_field {
 static_assert(FIELD_COUNT <= 64);
 #define FIELDS_ALL (~0ull >> (64 - FIELD_COUNT))
 
-/* Looks, where PAUSE is filtered: so close together, for so long, is a spin loop. In TSC ticks. */
+/* Where PAUSE is filtered: so close together, for so long, is a spin loop. In TSC ticks. */
 #define VMX_PAUSE_GAP	 128
 #define VMX_PAUSE_WINDOW 4096
 
@@ -123,12 +123,12 @@ struct vmx_vcpu {
 
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
-	uint32_t steps;	   /* STEP_*: the program wants an exit after each instruction */
+	uint32_t steps;	   /* STEP_*: userspace wants an exit after each instruction */
 
 	/* The last exit. */
 	uint32_t reason;
 	uint32_t intr_info; /* of VMX_EXIT_EXCEPTION_OR_NMI */
-	uint32_t vectoring; /* delivery that it cut short */
+	uint32_t vectoring; /* delivery that it interrupted */
 };
 
 static inline struct vmx_vcpu *vmx_vcpu(const struct vcpu *vcpu)
@@ -136,7 +136,7 @@ static inline struct vmx_vcpu *vmx_vcpu(const struct vcpu *vcpu)
 	return vcpu->backend_state;
 }
 
-/* --- fields.c ------------------------------------------------------------------- */
+/* --- fields.c --- */
 
 /* The VMCS's number of each field. */
 extern const uint16_t vmx_field_number[FIELD_COUNT];
@@ -199,7 +199,7 @@ static inline uint64_t vmx_exit_field(uint32_t number)
 	return os_vmread(number);
 }
 
-/* --- cpu.c: physical CPUs; as in struct vmm_backend --------------------------------- */
+/* --- cpu.c: physical CPUs; as in struct vmm_backend --- */
 
 int vmx_cpus_create(void);   /* sleep */
 void vmx_cpus_destroy(void); /* sleep */
@@ -212,11 +212,11 @@ static inline struct vmx_cpu *vmx_this_cpu(void)
 	return &vmx_cpus[os_cpu_id()];
 }
 
-/* --- translations.c ------------------------------------------------------------------ */
+/* --- translations.c --- */
 
 /* The pointer to a nested page table. any */
 uint64_t vmx_eptp(const struct npt *npt);
-/* The vCPU has come to another CPU, or VMX was off: what it has cached is old. Loaded. */
+/* The vCPU has migrated to another CPU, or VMX was off: what it has cached is old. Loaded. */
 void vmx_translations_forget(struct vmx_vcpu *vmx);
 /* A VPID, and what is to be forgotten. Loaded, interrupts off. */
 void vmx_translations_renew(struct vmx_vcpu *vmx);
@@ -230,7 +230,7 @@ static inline void vmx_translations_prepare(struct vmx_vcpu *vmx)
 /* VMX has been turned on on this CPU. Interrupts off. */
 void vmx_translations_restart(struct vmx_cpu *cpu);
 
-/* --- enter.c: the edges of the inner loop and the entry; as in struct vmm_backend ----- */
+/* --- enter.c: the edges of the inner loop and the entry; as in struct vmm_backend --- */
 
 void vmx_load(struct vcpu *vcpu);
 void vmx_put(struct vcpu *vcpu);
@@ -238,16 +238,16 @@ void vmx_enter(struct vcpu *vcpu);
 /* Stop and let the guest see the debug registers, until put. Loaded. */
 void vmx_own_debug_registers(struct vcpu *vcpu);
 
-/* --- events.c; the first four as in struct vmm_backend --------------------------------- */
+/* --- events.c; the first two as in struct vmm_backend --- */
 
 void vmx_inject(struct vcpu *vcpu, uint64_t intinfo);
 void vmx_request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vector);
 bool vmx_nmi_blocked(struct vcpu *vcpu);
 void vmx_set_nmi_blocked(struct vcpu *vcpu, bool blocked);
-/* No window asked for, no NMI in progress. Owner. */
+/* No window requested, no NMI in progress. Owner. */
 void vmx_events_reset(struct vcpu *vcpu);
-/* After an exit that cut a delivery short (vmx->vectoring). Interrupts off. */
-void vmx_delivery_cut_short(struct vcpu *vcpu);
+/* After an exit that interrupted a delivery (vmx->vectoring). Interrupts off. */
+void vmx_delivery_interrupted(struct vcpu *vcpu);
 /* IRET had ended the blocking of NMIs before it faulted: it is to be blocked again. */
 void vmx_nmi_still_blocked(struct vcpu *vcpu);
 /* Exits of the windows, and #DB. Inner loop. */
@@ -257,9 +257,9 @@ enum exit_action vmx_exit_tpr_threshold(struct vcpu *vcpu);
 enum exit_action vmx_exit_db(struct vcpu *vcpu);
 enum exit_action vmx_exit_monitor_trap(struct vcpu *vcpu);
 
-/* --- apic.c; the first two as in struct vmm_backend --------------------------------------- */
+/* --- apic.c; the first two as in struct backend_apic --- */
 
-bool vmx_virtual_interrupt(struct vcpu *vcpu, int vector);
+bool vmx_apic_interrupt(struct vcpu *vcpu, int vector);
 void vmx_apic_mode_changed(struct vcpu *vcpu);
 /* The page of a VM that stands where its APICs' registers are. 0 or -ENOMEM. sleep */
 int vmx_apic_create(struct vm *vm);
@@ -276,13 +276,13 @@ enum exit_action vmx_exit_apic_access(struct vcpu *vcpu);
 enum exit_action vmx_exit_apic_write(struct vcpu *vcpu);
 enum exit_action vmx_exit_virtual_eoi(struct vcpu *vcpu);
 
-/* --- exits.c ------------------------------------------------------------------------------ */
+/* --- exits.c --- */
 
 /* Name the counters. Once, before any vCPU. */
 void vmx_exits_register(void);
 enum exit_action vmx_exit(struct vcpu *vcpu);
 
-/* --- state.c; the first six as in struct vmm_backend ----------------------------------------- */
+/* --- state.c; the first six as in struct vmm_backend --- */
 
 int vmx_get_reg(struct vcpu *vcpu, int reg, uint64_t *value);
 int vmx_set_reg(struct vcpu *vcpu, int reg, uint64_t value);
@@ -299,12 +299,12 @@ uint64_t vmx_cr4_mask(const struct vcpu *vcpu);
 /* What NE, as the guest has it, makes of x87 errors: an intercept. Owner. */
 void vmx_set_exception(struct vmx_vcpu *vmx, unsigned int vector, bool on);
 
-/* --- vmx.c ----------------------------------------------------------------------------------- */
+/* --- vmx.c --- */
 
-/* Where the MSR bitmap is: of a vCPU whose x2APIC the processor plays, or any other. After init. any */
+/* The MSR bitmap of a vCPU whose x2APIC the processor plays, or any other. After init. any */
 uint64_t vmx_msr_bitmap_pa(bool x2apic);
 
-/* --- check.c ------------------------------------------------------------------------------------ */
+/* --- check.c --- */
 
 /*
  * Do the registers fit together, as VM entry wants them (SDM vol. 3, 26.3.1)? NULL, or

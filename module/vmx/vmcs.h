@@ -8,7 +8,7 @@
 
 #include "os/os.h"
 
-/* --- the region ------------------------------------------------------------------- */
+/* --- the region --- */
 
 /* A VMCS or VMXON region (24.2): the rest is the processor's own. */
 struct vmcs_region {
@@ -19,7 +19,7 @@ struct vmcs_region {
 static_assert(sizeof(struct vmcs_region) == 4096);
 static_assert(offsetof(struct vmcs_region, data) == 8);
 
-/* --- fields ------------------------------------------------------------------------ */
+/* --- fields --- */
 
 /* 16 bits: controls, guest, host */
 #define VMCS_VPID	       0x0000u
@@ -119,7 +119,7 @@ static_assert(offsetof(struct vmcs_region, data) == 8);
 #define VMCS_HOST_RSP		 0x6c14u /* and RIP: switch.S writes them */
 #define VMCS_HOST_RIP		 0x6c16u
 
-/* --- control bits --------------------------------------------------------------------- */
+/* --- control bits --- */
 
 /* Pin-based (24.6.1) */
 #define PIN_EXTERNAL_INTERRUPT (1u << 0)
@@ -173,7 +173,7 @@ static_assert(offsetof(struct vmcs_region, data) == 8);
 #define ENTRY_CONTROL_LOAD_PAT	  (1u << 14)
 #define ENTRY_CONTROL_LOAD_EFER	  (1u << 15)
 
-/* --- guest state and information about exits ------------------------------------------ */
+/* --- guest state and information about exits --- */
 
 /* Interruptibility (24.4.2) */
 #define BLOCKING_STI	0x1u
@@ -292,7 +292,7 @@ enum vmx_exit_reason {
 	VMX_EXIT_REASON_COUNT = 80
 };
 
-/* --- capability MSRs (appendix A) -------------------------------------------------------- */
+/* --- capability MSRs (appendix A) --- */
 
 #define MSRN_VMX_BASIC	      0x480u
 #define MSRN_VMX_PIN	      0x481u

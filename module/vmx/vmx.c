@@ -12,7 +12,7 @@
 /* Exceptions that are always intercepted; CR0.NE and a capability decide about more. */
 #define EXCEPTIONS (BIT_ULL(VECTOR_DB) | BIT_ULL(VECTOR_AC) | BIT_ULL(VECTOR_MC))
 
-/* Which MSRs a guest reads and writes by itself, the same for every guest; and with an x2APIC. */
+/* Which MSRs a guest accesses without an exit, the same for every guest; and with an x2APIC. */
 static uint8_t *msr_bitmap[2];
 
 uint64_t vmx_msr_bitmap_pa(bool x2apic)
@@ -20,7 +20,7 @@ uint64_t vmx_msr_bitmap_pa(bool x2apic)
 	return os_virt_to_phys(msr_bitmap[x2apic]);
 }
 
-/* --- module --------------------------------------------------------------------------- */
+/* --- module --- */
 
 static void vmx_fini(void)
 {
@@ -45,13 +45,13 @@ static int vmx_init(void)
 	return 0;
 }
 
-/* --- VMs and vCPUs ------------------------------------------------------------------------ */
+/* --- VMs and vCPUs --- */
 
 /*
- * PAUSE ends the guest where the processor finds spin loops by itself, and where it does
- * not, only if vCPUs may wait for each other's turn on a CPU.
+ * Where the processor does not find spin loops itself, each PAUSE is an exit if vCPUs may
+ * wait for each other's turn on a CPU.
  */
-static void set_pause_exits(struct vcpu *vcpu, bool every)
+static void vmx_set_pause_exits(struct vcpu *vcpu, bool every)
 {
 	bool crowded = vcpu->vm->max_vcpus > os_cpu_online();
 
@@ -60,7 +60,7 @@ static void set_pause_exits(struct vcpu *vcpu, bool every)
 }
 
 /* A field of a feature that the processor does not have is not there (SDM vol. 3, appendix B). */
-static uint64_t absent_fields(void)
+static uint64_t vmx_absent_fields(void)
 {
 	uint64_t absent = 0;
 
@@ -72,20 +72,20 @@ static uint64_t absent_fields(void)
 }
 
 /* Nothing is in the VMCS yet: the first entry writes every field. */
-static void fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+static void vmx_fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	vmx->cached = FIELDS_ALL;
-	vmx->dirty = vmx->cached & ~absent_fields();
+	vmx->dirty = vmx->cached & ~vmx_absent_fields();
 	vmx->field[FIELD_ENTRY_CONTROLS] = vmx_capabilities.entry;
 	vmx->field[FIELD_PRIMARY_CONTROLS] = vmx_capabilities.primary;
 	vmx->field[FIELD_EXCEPTION_BITMAP] = EXCEPTIONS;
 	vmx->field[FIELD_SECONDARY_CONTROLS] = vmx_capabilities.secondary;
 	vmx->field[FIELD_MSR_BITMAP] = vmx_msr_bitmap_pa(false);
-	set_pause_exits(vcpu, false);
+	vmx_set_pause_exits(vcpu, false);
 }
 
 /* What the host asks of every entry and exit. */
-static uint32_t switch_flags(void)
+static uint32_t vmx_switch_flags(void)
 {
 	return x86_switch_flags() | (os_mitigations()->flush_l1d ? VMX_SWITCH_FLUSH_L1D : 0);
 }
@@ -105,10 +105,10 @@ static int vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->vmcs_pa = os_virt_to_phys(vmx->vmcs);
 	vmx->virtual_apic = lapic_page(vcpu, vmx_has(VMX_OPTION_APICV));
 	vmx->eptp = vmx_eptp(&vcpu->vm->npt);
-	vmx->switch_flags = switch_flags();
+	vmx->switch_flags = vmx_switch_flags();
 	vcpu->backend_state = vmx;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST;
-	fill_fields(vcpu, vmx);
+	vmx_fill_fields(vcpu, vmx);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu, bool init)
 	vmx_events_reset(vcpu);
 }
 
-/* --- small requests of the core --------------------------------------------------------------- */
+/* --- small operations --- */
 
 static void vmx_settle(struct vcpu *vcpu)
 {
@@ -145,8 +145,8 @@ static void vmx_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	vmx_set(vmx_vcpu(vcpu), FIELD_TSC_OFFSET, offset);
 }
 
-/* An exit after each instruction: of the program's own wish, or in place of RFLAGS.TF. */
-static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
+/* An exit after each instruction: for its own sake, or in place of RFLAGS.TF. */
+static int vmx_set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
 	uint32_t step = cap == VM_CAP_RFLAGS_TF ? STEP_DEBUG : STEP_TRAP;
@@ -158,23 +158,18 @@ static int set_monitor_trap(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 	return 0;
 }
 
-/* Those that are the core's alone, or that every guest has anyway, need nothing here. */
 static int vmx_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
 {
 	switch (cap) {
-	case VM_CAP_HALT_EXIT:
-	case VM_CAP_IPI_EXIT:
-	case VM_CAP_MASK_HWINTR:
-		return 0;
 	case VM_CAP_PAUSE_EXIT:
-		set_pause_exits(vcpu, on);
+		vmx_set_pause_exits(vcpu, on);
 		return 0;
 	case VM_CAP_BPT_EXIT:
 		vmx_set_exception(vmx_vcpu(vcpu), VECTOR_BP, on);
 		return 0;
 	case VM_CAP_MTRAP_EXIT:
 	case VM_CAP_RFLAGS_TF:
-		return set_monitor_trap(vcpu, cap, on);
+		return vmx_set_monitor_trap(vcpu, cap, on);
 	case VM_CAP_UNRESTRICTED_GUEST:
 		return on ? 0 : -ENOTSUP;
 	default:
@@ -186,37 +181,33 @@ const struct vmm_backend vmx_backend = {
 	.name = "VMX",
 	.npt_format = &vmx_npt_format,
 	.keeps_pdptes = true,
-	.npt_levels = vmx_npt_levels,
 	.probe = vmx_probe,
-	.init = vmx_init,
-	.fini = vmx_fini,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
-	.vm_init = vmx_apic_create,
-	.vm_cleanup = vmx_apic_destroy,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_cleanup = vmx_vcpu_cleanup,
 	.vcpu_reset = vmx_vcpu_reset,
 	.load = vmx_load,
-	.put = vmx_put,
-	.settle = vmx_settle,
 	.enter = vmx_enter,
 	.exit = vmx_exit,
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.get_desc = vmx_get_desc,
-	.get_mode = vmx_get_mode,
 	.set_desc = vmx_set_desc,
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
 	.inject = vmx_inject,
 	.request_window = vmx_request_window,
-	.nmi_blocked = vmx_nmi_blocked,
-	.set_nmi_blocked = vmx_set_nmi_blocked,
-	.virtual_interrupt = vmx_virtual_interrupt,
-	.apic_mode_changed = vmx_apic_mode_changed,
 	.flush_nested = vmx_flush_nested,
 	.set_tsc_offset = vmx_set_tsc_offset,
-	.offers = vmx_offers,
-	.set_capability = vmx_set_capability,
+	.module = { .init = vmx_init, .fini = vmx_fini },
+	.edges = { .put = vmx_put, .settle = vmx_settle },
+	.apic = {
+		.create = vmx_apic_create,
+		.destroy = vmx_apic_destroy,
+		.interrupt = vmx_apic_interrupt,
+		.mode_changed = vmx_apic_mode_changed,
+	},
+	.offers = { .feature = vmx_offers, .set_capability = vmx_set_capability },
+	.shortcuts = { .get_mode = vmx_get_mode },
 };

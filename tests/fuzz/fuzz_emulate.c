@@ -321,7 +321,6 @@ static enum exit_action string_io(void)
 		.port = (uint16_t)vcpu->gpr[GPR_RDX],
 		.size = (uint8_t)(1 << next8() % 3),
 		.in = next8() & 1,
-		.string = true,
 		.segment = -1,
 	};
 

@@ -11,6 +11,7 @@
 #include "x86/cpu/cpuid.h"
 #include "x86/exits/exits.h"
 #include "x86/cpu/msr.h"
+#include "x86/cpu/registers.h"
 #include "vm/regs.h"
 #include "x86/cpu/control.h"
 
@@ -206,10 +207,8 @@ static void carry_out(const struct operation *operation)
 		status_word(operation);
 		break;
 	default:
-		vcpu->next_rip = vcpu->rip + 3;
-		vcpu->gpr[GPR_RBX] = value_of(operation);
-		EXPECT(x86_exit_dr_access(vcpu, operation->row % 9, operation->offset & 1,
-					  GPR_RBX) == EXIT_RESUME);
+		(void)vcpu_set_register(vcpu, VM_REG_GUEST_DR0 + operation->row % 4,
+					value_of(operation));
 		break;
 	}
 	vcpu->exception = 0;

@@ -23,6 +23,7 @@ static const struct npt_format format = {
 	.large = 0x80,
 	.table = 7,
 	.leaf = leaf_bits,
+	.levels = npt_levels,
 };
 
 static int probe(const char **why, char *facts, size_t facts_size)
@@ -38,26 +39,6 @@ static void must(bool condition, const char *what)
 		return;
 	fprintf(stderr, "fake back end: %s\n", what);
 	abort();
-}
-
-static int succeed(void)
-{
-	return 0;
-}
-
-static void nothing(void)
-{
-}
-
-static int vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-static void vm_cleanup(struct vm *vm)
-{
-	(void)vm;
 }
 
 static int vcpu_init(struct vcpu *vcpu)
@@ -79,12 +60,6 @@ static void reset(struct vcpu *vcpu, bool init)
 	(void)init;
 	memset(fake->reg, 0, sizeof(fake->reg));
 	memset(fake->desc, 0, sizeof(fake->desc));
-	fake->nmi_blocked = false;
-}
-
-static void vcpu_nothing(struct vcpu *vcpu)
-{
-	(void)vcpu;
 }
 
 static void enter(struct vcpu *vcpu)
@@ -160,16 +135,6 @@ static void request_window(struct vcpu *vcpu, unsigned int windows, uint8_t vect
 	fake_vcpu(vcpu)->window_vector = vector;
 }
 
-static bool nmi_blocked(struct vcpu *vcpu)
-{
-	return fake_vcpu(vcpu)->nmi_blocked;
-}
-
-static void set_nmi_blocked(struct vcpu *vcpu, bool blocked)
-{
-	fake_vcpu(vcpu)->nmi_blocked = blocked;
-}
-
 static void flush_nested(struct vcpu *vcpu)
 {
 	fake_vcpu(vcpu)->flushes++;
@@ -178,14 +143,6 @@ static void flush_nested(struct vcpu *vcpu)
 static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
 	fake_vcpu(vcpu)->tsc_offset = offset;
-}
-
-static int set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
-{
-	(void)vcpu;
-	(void)cap;
-	(void)on;
-	return 0;
 }
 
 /* Virtualization is on: by CPU, atomic. */
@@ -213,19 +170,13 @@ static void load(struct vcpu *vcpu)
 const struct vmm_backend fake_backend = {
 	.name = "fake",
 	.npt_format = &format,
-	.npt_levels = npt_levels,
 	.probe = probe,
-	.init = succeed,
-	.fini = nothing,
 	.cpu_enable = cpu_enable,
 	.cpu_disable = cpu_disable,
-	.vm_init = vm_init,
-	.vm_cleanup = vm_cleanup,
 	.vcpu_init = vcpu_init,
 	.vcpu_cleanup = vcpu_cleanup,
 	.vcpu_reset = reset,
 	.load = load,
-	.put = vcpu_nothing,
 	.enter = enter,
 	.exit = take_exit,
 	.get_reg = get_reg,
@@ -236,11 +187,8 @@ const struct vmm_backend fake_backend = {
 	.set_msr = set_msr,
 	.inject = inject,
 	.request_window = request_window,
-	.nmi_blocked = nmi_blocked,
-	.set_nmi_blocked = set_nmi_blocked,
 	.flush_nested = flush_nested,
 	.set_tsc_offset = set_tsc_offset,
-	.set_capability = set_capability,
 };
 
 /* --- the front end --------------------------------------------------------------- */

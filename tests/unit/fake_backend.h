@@ -22,7 +22,7 @@ typedef enum exit_action (*fake_guest)(struct vcpu *vcpu, unsigned int entry);
 
 /* What the back end keeps for a vCPU; tests read and change it freely. */
 struct fake_vcpu {
-	uint64_t reg[VM_REG_LAST];
+	uint64_t reg[BACKEND_REG_COUNT];
 	struct seg_desc desc[VM_REG_LAST];
 	uint64_t tsc_offset;
 	fake_guest guest; /* NULL: every entry ends in a BOGUS exit */
@@ -31,7 +31,6 @@ struct fake_vcpu {
 	unsigned int events;	     /* how many, also beyond FAKE_EVENTS */
 	unsigned int windows;	     /* WINDOW_* asked for before the last entry */
 	uint8_t window_vector;
-	bool nmi_blocked;
 	unsigned int flushes;
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Control and debug registers: what is refused, and what follows from a write. */
+/* Control registers: what is refused, and what follows from a write. */
 #include "unit.h"
 
-#include "x86/cpu/context.h"
 #include "x86/cpu/cpuid.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/row.h"
 #include "vm/regs.h"
 #include "x86_guest.h"
 #include "x86/cpu/control.h"
@@ -251,11 +251,12 @@ TEST(moves_to_and_from_cr0)
 {
 	begin();
 	CODE(0x0f, 0x22, 0xc1, 0x0f, 0x20, 0xc3);
+	vcpu->next_rip = GUEST_CODE + 3;
 	vcpu->gpr[GPR_RCX] = 0xffffffff00000000 | REG_CR0_PE | REG_CR0_MP;
 	CHECK_EQ(x86_exit_cr_access(vcpu, 0, true, GPR_RCX), EXIT_RESUME);
 	CHECK_EQ(reg[VM_REG_GUEST_CR0], REG_CR0_PE | REG_CR0_MP | REG_CR0_ET);
 	CHECK_EQ(vcpu->rip, GUEST_CODE + 3);
-	vcpu->next_rip = 0;
+	vcpu->next_rip = GUEST_CODE + 6;
 	CHECK_EQ(x86_exit_cr_access(vcpu, 0, false, GPR_RBX), EXIT_RESUME);
 	CHECK_EQ(vcpu->gpr[GPR_RBX], REG_CR0_PE | REG_CR0_MP | REG_CR0_ET);
 	CHECK_EQ(guest_exception(vcpu), -1);
@@ -280,16 +281,16 @@ TEST(instructions_without_reported_operands)
 	begin();
 	CODE(0x0f, 0x22, 0xe7); /* mov cr4, edi */
 	vcpu->gpr[GPR_RDI] = REG_CR4_PSE;
-	CHECK_EQ(x86_exit_cr_instruction(vcpu), EXIT_RESUME);
+	CHECK_EQ(exit_with_operands(vcpu, x86_exit_cr_instruction), EXIT_RESUME);
 	CHECK_EQ(reg[VM_REG_GUEST_CR4], REG_CR4_PSE);
 	CHECK_EQ(vcpu->rip, GUEST_CODE + 3);
 	CODE(0x0f, 0x06); /* clts */
 	reg[VM_REG_GUEST_CR0] |= REG_CR0_TS;
-	CHECK_EQ(x86_exit_cr_instruction(vcpu), EXIT_RESUME);
+	CHECK_EQ(exit_with_operands(vcpu, x86_exit_cr_instruction), EXIT_RESUME);
 	CHECK_EQ(reg[VM_REG_GUEST_CR0] & REG_CR0_TS, 0);
 	CHECK_EQ(vcpu->rip, GUEST_CODE + 2);
 	CODE(0x90);
-	CHECK_EQ(x86_exit_cr_instruction(vcpu), EXIT_RESUME);
+	CHECK_EQ(exit_with_operands(vcpu, x86_exit_cr_instruction), EXIT_RESUME);
 	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
 	end();
 }
@@ -338,103 +339,5 @@ TEST(other_control_registers_are_undefined)
 	vcpu->exception = 0;
 	CHECK_EQ(x86_exit_cr_access(vcpu, 15, true, GPR_RAX), EXIT_RESUME);
 	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
-	end();
-}
-
-/* --- debug registers -------------------------------------------------------------------------- */
-
-static void move_to_dr(unsigned int dr, uint64_t value)
-{
-	guest_long_mode(vcpu);
-	reg[VM_REG_GUEST_CR4] = 0;
-	vcpu->next_rip = GUEST_CODE + 3;
-	vcpu->gpr[GPR_RDX] = value;
-	CHECK_EQ(x86_exit_dr_access(vcpu, dr, true, GPR_RDX), EXIT_RESUME);
-}
-
-static uint64_t move_from_dr(unsigned int dr)
-{
-	guest_long_mode(vcpu);
-	reg[VM_REG_GUEST_CR4] = 0;
-	vcpu->next_rip = GUEST_CODE + 3;
-	CHECK_EQ(x86_exit_dr_access(vcpu, dr, false, GPR_RDX), EXIT_RESUME);
-	return vcpu->gpr[GPR_RDX];
-}
-
-TEST(debug_addresses)
-{
-	begin();
-	for (unsigned int i = 0; i < 4; i++)
-		move_to_dr(i, 0xffff800000001000 + i);
-	for (unsigned int i = 0; i < 4; i++)
-		CHECK_EQ(move_from_dr(i), 0xffff800000001000 + i);
-	CHECK_EQ(context_dr(vcpu, 2), 0xffff800000001002);
-	end();
-}
-
-TEST(fixed_bits_of_dr6_and_dr7)
-{
-	begin();
-	move_to_dr(6, 0);
-	CHECK_EQ(move_from_dr(6), 0xffff0ff0);
-	move_to_dr(6, 0xffffffff);
-	CHECK_EQ(move_from_dr(6) & 0x1000, 0);
-	move_to_dr(7, 0);
-	CHECK_EQ(move_from_dr(7), 0x400);
-	move_to_dr(7, 0x100000000);
-	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
-	end();
-}
-
-TEST(dr4_and_dr5_are_aliases_without_de)
-{
-	begin();
-	move_to_dr(5, 0x700);
-	CHECK_EQ(reg[VM_REG_GUEST_DR7], 0x700);
-	CHECK_EQ(move_from_dr(4), move_from_dr(6));
-	guest_long_mode(vcpu);
-	reg[VM_REG_GUEST_CR4] = REG_CR4_PAE | REG_CR4_DE;
-	vcpu->next_rip = GUEST_CODE + 3;
-	CHECK_EQ(x86_exit_dr_access(vcpu, 4, false, GPR_RDX), EXIT_RESUME);
-	CHECK_EQ(guest_exception(vcpu), VECTOR_UD);
-	end();
-}
-
-TEST(general_detect)
-{
-	begin();
-	move_to_dr(7, REG_DR7_GD);
-	move_to_dr(0, 0x1234);
-	CHECK_EQ(guest_exception(vcpu), VECTOR_DB);
-	CHECK(reg[VM_REG_GUEST_DR6] & REG_DR6_BD);
-	CHECK(!(reg[VM_REG_GUEST_DR7] & REG_DR7_GD));
-	CHECK_EQ(context_dr(vcpu, 0), 0);
-	CHECK_EQ(vcpu->rip, GUEST_CODE);
-	end();
-}
-
-TEST(enabling_a_breakpoint_takes_the_registers)
-{
-	begin();
-	move_to_dr(1, 0x4444);
-	os_run_begin();
-	context_load(vcpu);
-	CHECK(!context_dr_owned(vcpu));
-	move_to_dr(7, 0x404);
-	CHECK(context_dr_owned(vcpu));
-	CHECK_EQ(os_read_dr(1), 0x4444);
-	context_put(vcpu);
-	os_run_end();
-	end();
-}
-
-TEST(debug_instruction_is_decoded)
-{
-	begin();
-	CODE(0x0f, 0x23, 0xd6); /* mov dr2, esi */
-	vcpu->gpr[GPR_RSI] = 0x8888;
-	CHECK_EQ(x86_exit_dr_instruction(vcpu), EXIT_RESUME);
-	CHECK_EQ(context_dr(vcpu, 2), 0x8888);
-	CHECK_EQ(vcpu->rip, GUEST_CODE + 3);
 	end();
 }

@@ -373,7 +373,7 @@ TEST(repeat_is_bounded)
 
 static enum exit_action string_io(uint16_t port, bool in, unsigned int size)
 {
-	struct x86_io io = { .port = port, .size = (uint8_t)size, .in = in, .string = true };
+	struct x86_io io = { .port = port, .size = (uint8_t)size, .in = in };
 
 	io.segment = -1;
 	vcpu->gpr[GPR_RDX] = port;
@@ -459,7 +459,7 @@ TEST(ins_faults_first)
  */
 TEST(ports_are_checked)
 {
-	struct x86_io io = { .port = 0x70, .size = 1, .in = true, .string = true };
+	struct x86_io io = { .port = 0x70, .size = 1, .in = true };
 
 	begin();
 	CODE({ 0x6c }); /* insb */

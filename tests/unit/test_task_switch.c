@@ -254,7 +254,7 @@ TEST(nmi_through_a_task_gate_blocks_nmis)
 
 	begin();
 	switch_task(&task);
-	CHECK(fake_vcpu(vcpu)->nmi_blocked);
+	CHECK(vcpu_nmi_blocked(vcpu));
 	end();
 }
 

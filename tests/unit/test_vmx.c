@@ -443,7 +443,7 @@ TEST_BOTH(a_shadow_fits_the_flags)
 	vmx_stop();
 }
 
-/* The shadow of an STI, and then the program clears IF. */
+/* The shadow of an STI, and then userspace clears IF. */
 TEST(a_shadow_of_sti_ends_with_if)
 {
 	struct vcpu *vcpu = vmx_start();
@@ -639,7 +639,7 @@ TEST(init_keeps_what_it_must)
 	CHECK_EQ(vmx_backend.set_msr(vcpu, MSRN_SYSENTER_CS, 0x10), 0);
 	vmx_put_reg(vcpu, VM_REG_GUEST_CR0, REG_CR0_PE);
 	vmx_put_reg(vcpu, VM_REG_GUEST_FS_BASE, 0x5678);
-	vmx_backend.set_nmi_blocked(vcpu, true);
+	vcpu_set_nmi_blocked(vcpu, true);
 	vcpu_reset(vcpu, true);
 	CHECK_EQ(vmx_backend.get_msr(vcpu, MSRN_LSTAR, &value), 0);
 	CHECK_EQ(value, 0x1234);
@@ -647,7 +647,7 @@ TEST(init_keeps_what_it_must)
 	CHECK_EQ(value, 0x10);
 	CHECK_EQ(vmx_reg(vcpu, VM_REG_GUEST_CR0), REG_CR0_ET);
 	CHECK_EQ(vmx_reg(vcpu, VM_REG_GUEST_FS_BASE), 0);
-	CHECK(!vmx_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	vcpu_reset(vcpu, false);
 	CHECK_EQ(vmx_backend.get_msr(vcpu, MSRN_LSTAR, &value), 0);
 	CHECK_EQ(value, 0);

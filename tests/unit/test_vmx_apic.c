@@ -35,7 +35,7 @@ static bool virtual_interrupt(struct vcpu *vcpu, int vector)
 	bool taken;
 
 	os_irq_disable();
-	taken = vmx_backend.virtual_interrupt(vcpu, vector);
+	taken = vmx_backend.apic.interrupt(vcpu, vector);
 	os_irq_enable();
 	return taken;
 }
@@ -122,8 +122,8 @@ static void run(struct vcpu *vcpu)
 	CHECK_EQ(vcpu_run(vcpu), 0);
 }
 
-/* Through the core's own loop. */
-TEST_BOTH(a_posted_interrupt_arrives)
+/* Through the run loop. */
+TEST_BOTH(a_posted_interrupt_is_delivered)
 {
 	struct vcpu *vcpu = start();
 
@@ -235,7 +235,7 @@ TEST(an_apic_off_by_software_is_played_by_software)
 	CHECK_EQ(seen(VMCS_SECONDARY_CONTROLS) &
 			 (SECONDARY_APIC_REGISTERS | SECONDARY_VIRTUAL_INTERRUPT),
 		 0);
-	/* What it has accepted before is injected by the core. */
+	/* What it has accepted before is injected by software. */
 	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, REG_RFLAGS_IF);
 	run(vcpu);
 	CHECK_EQ(seen(VMCS_ENTRY_INTR_INFO), INTINFO(VM_INTINFO_HWINTR, 0x51));
@@ -319,7 +319,7 @@ TEST(the_page_is_mapped_for_its_registers_only)
 	vmx_stop();
 }
 
-TEST(memory_of_the_program_goes_first)
+TEST(memory_of_userspace_goes_first)
 {
 	struct vm_memmap map = { .gpa = 0xfee00000, .segid = 0, .len = 0x1000, .prot = VM_PROT_ALL };
 	struct vcpu *vcpu = start();

@@ -492,7 +492,7 @@ static const struct {
 	{ fixed_cr0, "CR0 has bits" }, /* the last: it changes the processor */
 };
 
-/* Said in the log, and the program gets the exit without an entry. */
+/* Said in the log, and userspace gets the exit without an entry. */
 TEST_BOTH(each_illegal_state_is_named)
 {
 	vcpu = vmx_start();
@@ -513,7 +513,7 @@ TEST_BOTH(each_illegal_state_is_named)
 	vmx_stop();
 }
 
-/* The program puts right what was wrong, and the guest goes on. */
+/* Userspace puts right what was wrong, and the guest goes on. */
 TEST(what_is_put_right_is_entered)
 {
 	vcpu = vmx_start();
@@ -581,7 +581,7 @@ TEST_BOTH(pointers_are_read_where_the_program_sets_none)
 		CHECK_EQ(vmx_reg(vcpu, VM_REG_GUEST_PDPTE0 + (int)i),
 			 0x10000 * (i + 1) | PTE_X86_PRESENT);
 	}
-	/* Those that the program sets are meant. */
+	/* Those that userspace sets are meant. */
 	reg(VM_REG_GUEST_CR3, 0x3000);
 	reg(VM_REG_GUEST_PDPTE1, 0x99001);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_RESUME);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events on the Intel back end: what goes in and how, what an exit cut short, NMIs,
+ * Events on the Intel back end: what goes in and how, what an exit interrupted, NMIs,
  * windows, and what a debugger asks for.
  */
 #include "vmx_vm.h"
@@ -53,7 +53,7 @@ TEST_BOTH(error_codes_are_as_the_vector_has_them)
 		{ EXCEPTION(VECTOR_TS) | WITH_CODE(0x18), EXCEPTION(VECTOR_TS) | WITH_CODE(0),
 		  0x18 },
 		{ EXCEPTION(VECTOR_UD), EXCEPTION(VECTOR_UD), 0 },
-		/* Programs may ask for these. */
+		/* Userspace may inject these. */
 		{ EXCEPTION(VECTOR_GP), EXCEPTION(VECTOR_GP) | WITH_CODE(0), 0 },
 		{ EXCEPTION(VECTOR_UD) | WITH_CODE(7), EXCEPTION(VECTOR_UD), 0 },
 		{ EXCEPTION(VECTOR_GP) | WITH_CODE(0x12340008), EXCEPTION(VECTOR_GP) | WITH_CODE(0),
@@ -91,9 +91,9 @@ TEST(a_software_interrupt_returns_to_rip)
 	vmx_stop();
 }
 
-/* --- deliveries that an exit cut short ---------------------------------------------------- */
+/* --- deliveries that an exit interrupted ---------------------------------------------------- */
 
-TEST_BOTH(deliveries_cut_short_are_kept_unless_the_instruction_repeats_them)
+TEST_BOTH(interrupted_deliveries_are_kept_unless_the_instruction_repeats_them)
 {
 	static const struct {
 		uint32_t info, code;
@@ -135,12 +135,12 @@ TEST_BOTH(the_processor_blocks_nmis)
 	struct vcpu *vcpu = vmx_start();
 
 	vmx_begin(vcpu);
-	CHECK(!vmx_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
-	CHECK(vmx_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	vmx_entry(vcpu);
 	CHECK_EQ(seen(VMCS_GUEST_INTERRUPTIBILITY), BLOCKING_NMI);
-	vmx_backend.set_nmi_blocked(vcpu, false);
+	vcpu_set_nmi_blocked(vcpu, false);
 	vmx_entry(vcpu);
 	CHECK_EQ(seen(VMCS_GUEST_INTERRUPTIBILITY), 0);
 	vmx_end(vcpu);
@@ -154,11 +154,11 @@ TEST(an_nmi_that_did_not_get_in_blocks_none)
 	vmx_begin(vcpu);
 	processor.vectoring = INTINFO(VM_INTINFO_NMI, 2);
 	inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
-	CHECK(!vmx_backend.nmi_blocked(vcpu));
+	CHECK(!vcpu_nmi_blocked(vcpu));
 	CHECK_EQ(vcpu->exitintinfo, INTINFO(VM_INTINFO_NMI, 2));
 	processor.vectoring = 0;
 	inject(vcpu, vcpu->exitintinfo);
-	CHECK(vmx_backend.nmi_blocked(vcpu));
+	CHECK(vcpu_nmi_blocked(vcpu));
 	vmx_end(vcpu);
 	vmx_stop();
 }
@@ -191,7 +191,7 @@ TEST_BOTH(an_iret_that_faults_has_unblocked_too_early)
 		processor.qualification = rows[i].qualification;
 		processor.vectoring = rows[i].vectoring;
 		(void)vmx_turn(vcpu);
-		CHECK_EQ_AT(vmx_backend.nmi_blocked(vcpu), rows[i].blocked, "row %zu", i);
+		CHECK_EQ_AT(vcpu_nmi_blocked(vcpu), rows[i].blocked, "row %zu", i);
 	}
 	vmx_stop();
 }
@@ -447,13 +447,13 @@ TEST(two_may_ask_for_single_steps)
 	struct vcpu *vcpu = vmx_start();
 
 	CHECK(!traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, false), 0);
 	CHECK(traps(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, false), 0);
 	CHECK(!traps(vcpu));
 	vmx_stop();
 }
@@ -463,12 +463,12 @@ TEST(steps_go_to_who_asked)
 	struct vcpu *vcpu = vmx_start();
 
 	processor.reason = VMX_EXIT_MONITOR_TRAP;
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), 0);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_MTRAP);
 	CHECK_EQ(vcpu->exit.inst_length, 0);
 	vcpu->rflags |= REG_RFLAGS_TF; /* of the guest's own */
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), 0);
 	CHECK_EQ(vmx_turn(vcpu), EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_DB);
 	CHECK_EQ(vcpu->exit.u.dbg.trace_trap, 1);
@@ -482,8 +482,8 @@ TEST(without_monitor_trap_nobody_steps)
 
 	vmx_disable_features = VMX_OPTION_MONITOR_TRAP;
 	vcpu = vmx_start();
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), -ENOTSUP);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_MTRAP_EXIT, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_RFLAGS_TF, true), -ENOTSUP);
 	CHECK(!traps(vcpu));
 	vmx_stop();
 }
@@ -501,13 +501,13 @@ TEST(pause_exits_where_vcpus_share_a_cpu)
 	CHECK(!pauses(vcpu));
 	CHECK_EQ(seen(VMCS_PLE_GAP), VMX_PAUSE_GAP);
 	CHECK_EQ(seen(VMCS_PLE_WINDOW), VMX_PAUSE_WINDOW);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_PAUSE_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_PAUSE_EXIT, true), 0);
 	CHECK(pauses(vcpu));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_PAUSE_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_PAUSE_EXIT, false), 0);
 	CHECK(!pauses(vcpu));
 	vmx_stop();
 
-	/* Two vCPUs on one CPU that does not see spin loops by itself. */
+	/* Two vCPUs on one CPU that does not see spin loops itself. */
 	processor_start();
 	processor_forbid(MSRN_VMX_SECONDARY, SECONDARY_PAUSE_LOOP);
 	os_user_set_cpus(1);
@@ -516,14 +516,14 @@ TEST(pause_exits_where_vcpus_share_a_cpu)
 	vmx_stop();
 }
 
-TEST_BOTH(breakpoints_go_to_the_program_that_asked)
+TEST_BOTH(breakpoints_go_to_userspace_that_asked)
 {
 	struct vcpu *vcpu = vmx_start();
 
 	vmx_protected_mode(vcpu);
 	vmx_turn(vcpu);
 	CHECK(!(seen(VMCS_EXCEPTION_BITMAP) & BIT_ULL(VECTOR_BP)));
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_BPT_EXIT, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_BPT_EXIT, true), 0);
 	processor.reason = VMX_EXIT_EXCEPTION_OR_NMI;
 	processor.intr_info = INTINFO(INTR_TYPE_SOFTWARE, VECTOR_BP);
 	processor.length = 1;
@@ -532,21 +532,19 @@ TEST_BOTH(breakpoints_go_to_the_program_that_asked)
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_BPT);
 	CHECK_EQ(vcpu->exit.u.bpt.inst_length, 1);
 	CHECK_EQ(vcpu->rip, 0x1000);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_BPT_EXIT, false), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_BPT_EXIT, false), 0);
 	vmx_turn(vcpu);
 	CHECK(!(seen(VMCS_EXCEPTION_BITMAP) & BIT_ULL(VECTOR_BP)));
 	vmx_stop();
 }
 
-TEST(capabilities_that_are_the_cores_or_none)
+TEST(capabilities_that_every_guest_has_or_none)
 {
 	struct vcpu *vcpu = vmx_start();
 
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_HALT_EXIT, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_IPI_EXIT, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_MASK_HWINTR, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, true), 0);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, false), -ENOTSUP);
-	CHECK_EQ(vmx_backend.set_capability(vcpu, VM_CAP_ENABLE_INVPCID, true), -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, true), 0);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_UNRESTRICTED_GUEST, false),
+		 -ENOTSUP);
+	CHECK_EQ(vmx_backend.offers.set_capability(vcpu, VM_CAP_ENABLE_INVPCID, true), -ENOTSUP);
 	vmx_stop();
 }

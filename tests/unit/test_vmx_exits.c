@@ -88,7 +88,7 @@ static const char *counted(struct vcpu *vcpu)
 	return name;
 }
 
-/* On the short way, and on the one of exits that are traced. */
+/* On the fast path, and on the slow one of exits that are traced. */
 static void check_counters(struct vcpu *vcpu)
 {
 	char name[64];
@@ -116,7 +116,7 @@ TEST_BOTH(every_reason_has_its_counter)
 	vmx_stop();
 }
 
-TEST_BOTH(unknown_exits_go_to_the_program)
+TEST_BOTH(unknown_exits_go_to_userspace)
 {
 	struct vcpu *vcpu = vmx_start();
 
@@ -138,7 +138,7 @@ TEST_BOTH(unknown_exits_go_to_the_program)
 	vmx_stop();
 }
 
-TEST_BOTH(a_vmcs_that_is_refused_goes_to_the_program)
+TEST_BOTH(a_vmcs_that_is_refused_goes_to_userspace)
 {
 	struct vcpu *vcpu = vmx_start();
 
@@ -285,7 +285,7 @@ TEST(lmsw_and_clts)
 
 /* --- I/O and memory ---------------------------------------------------------------------------------- */
 
-TEST_BOTH(ports_of_the_program)
+TEST_BOTH(ports_of_userspace)
 {
 	static const struct {
 		uint64_t qualification;

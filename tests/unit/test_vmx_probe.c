@@ -264,15 +264,15 @@ TEST(guests_see_what_controls_allow)
 {
 	processor_start();
 	CHECK_EQ(probe(), 0);
-	CHECK(vmx_backend.offers(CPU_RDTSCP));
-	CHECK(vmx_backend.offers(CPU_RDPID));
-	CHECK(vmx_backend.offers(CPU_INVPCID));
+	CHECK(vmx_backend.offers.feature(CPU_RDTSCP));
+	CHECK(vmx_backend.offers.feature(CPU_RDPID));
+	CHECK(vmx_backend.offers.feature(CPU_INVPCID));
 	vmx_disable_features = VMX_OPTION_RDTSCP | VMX_OPTION_INVPCID;
 	CHECK_EQ(probe(), 0);
-	CHECK(!vmx_backend.offers(CPU_RDTSCP));
-	CHECK(!vmx_backend.offers(CPU_RDPID));
-	CHECK(!vmx_backend.offers(CPU_INVPCID));
-	CHECK(vmx_backend.offers(CPU_SSE2));
+	CHECK(!vmx_backend.offers.feature(CPU_RDTSCP));
+	CHECK(!vmx_backend.offers.feature(CPU_RDPID));
+	CHECK(!vmx_backend.offers.feature(CPU_INVPCID));
+	CHECK(vmx_backend.offers.feature(CPU_SSE2));
 }
 
 /* --- physical CPUs ------------------------------------------------------------------------ */
@@ -299,7 +299,7 @@ static void init(void)
 {
 	processor_start();
 	REQUIRE(probe() == 0);
-	REQUIRE(vmx_backend.init() == 0);
+	REQUIRE(vmx_backend.module.init() == 0);
 }
 
 TEST(a_cpu_that_cannot_be_had_says_why)
@@ -322,7 +322,7 @@ TEST(a_cpu_that_cannot_be_had_says_why)
 	processor.refuse = 0;
 	CHECK_EQ(vmx_backend.cpu_enable(), 0);
 	vmx_backend.cpu_disable();
-	vmx_backend.fini();
+	vmx_backend.module.fini();
 }
 
 TEST(init_fails_cleanly_without_memory)
@@ -331,7 +331,7 @@ TEST(init_fails_cleanly_without_memory)
 		processor_start();
 		REQUIRE(probe() == 0);
 		os_user_fail_alloc(n);
-		CHECK_EQ_AT(vmx_backend.init(), -ENOMEM, "allocation %u", n);
+		CHECK_EQ_AT(vmx_backend.module.init(), -ENOMEM, "allocation %u", n);
 		CHECK_EQ(os_user_alloc_outstanding(), 0);
 	}
 }
@@ -343,7 +343,7 @@ TEST(turning_on_forgets_translations)
 	REQUIRE(vmx_backend.cpu_enable() == 0);
 	CHECK_EQ(processor.ept.all, 1);
 	vmx_backend.cpu_disable();
-	vmx_backend.fini();
+	vmx_backend.module.fini();
 }
 
 /* --- the MSR bitmap ------------------------------------------------------------------------- */

@@ -324,7 +324,7 @@ static struct region *find_region(uint64_t address)
 		if (!regions[i].address) {
 			regions[i].address = address;
 			regions[i].cpu = NOWHERE;
-			/* Nothing is 0 by itself. */
+			/* Nothing is 0 unless written. */
 			memset(regions[i].field, 0xa5, sizeof(regions[i].field));
 			return &regions[i];
 		}

@@ -58,7 +58,7 @@ void vmx_begin(struct vcpu *vcpu)
 
 void vmx_end(struct vcpu *vcpu)
 {
-	vmx_backend.put(vcpu);
+	vmx_backend.edges.put(vcpu);
 	context_put(vcpu);
 	os_run_end();
 }

@@ -174,6 +174,18 @@ void guest_long_mode(struct vcpu *vcpu)
 	vcpu->exception = 0;
 }
 
+enum exit_action guest_exit(struct vcpu *vcpu, enum exit_action (*handler)(struct vcpu *vcpu),
+			    enum instruction_op op)
+{
+	const struct exit_row row = {
+		.handler = handler,
+		.needs = EXIT_NEEDS_LENGTH,
+		.op = { (uint8_t)op },
+	};
+
+	return exit_row_ready(&row, vcpu) ? row.handler(vcpu) : exit_row_decode(&row, vcpu);
+}
+
 int guest_exception(const struct vcpu *vcpu)
 {
 	return vcpu->exception ? (int)VM_INTINFO_VECTOR(vcpu->exception) : -1;

@@ -12,6 +12,7 @@
 #include "run/host.h"
 #include "run/vm.h"
 #include "x86/cpu/registers.h"
+#include "x86/exits/row.h"
 
 #define GUEST_CODE   0x1000ull	 /* where guest_code() puts instructions */
 #define GUEST_MEMORY 0x400000ull /* bytes of RAM at 0 */
@@ -36,6 +37,10 @@ void guest_code(struct vcpu *vcpu, const void *bytes, unsigned int length);
 void guest_long_mode(struct vcpu *vcpu);
 /* Host address of guest RAM. */
 void *guest_memory(struct vm *vm, uint64_t gpa);
+
+/* An exit of instruction 'op', which the handler needs the length of, as it is dispatched. */
+enum exit_action guest_exit(struct vcpu *vcpu, enum exit_action (*handler)(struct vcpu *vcpu),
+			    enum instruction_op op);
 
 /* The exception raised: its vector, or -1; and its error code, -1 if it has none. */
 int guest_exception(const struct vcpu *vcpu);

@@ -7,6 +7,7 @@
 #include "vm/regs.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/cpuid.h"
+#include "x86/cpu/legal.h"
 
 /* Page directory pointer of PAE paging: bits that must be 0 (APM vol. 2, 5.2.3). */
 #define PDPTE_RESERVED	0x1e6ull
@@ -45,11 +46,7 @@ int x86_check_cr0(struct vcpu *vcpu, uint64_t value)
 	uint64_t old = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
 	uint64_t efer = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
 
-	if (value >> 32)
-		return -EINVAL;
-	if ((value & REG_CR0_NW) && !(value & REG_CR0_CD))
-		return -EINVAL;
-	if ((value & REG_CR0_PG) && !(value & REG_CR0_PE))
+	if (!legal_cr0(value))
 		return -EINVAL;
 	if (!((value ^ old) & REG_CR0_PG))
 		return 0;
@@ -168,24 +165,20 @@ int x86_reload_pdptes(struct vcpu *vcpu)
 
 /* --- writes ---------------------------------------------------------------------------- */
 
-#define CR0_RELOADS_PDPTES (REG_CR0_CD | REG_CR0_NW | REG_CR0_PG)
-#define CR4_RELOADS_PDPTES (REG_CR4_PAE | REG_CR4_PSE | REG_CR4_PGE | REG_CR4_SMEP)
-
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value)
 {
 	uint64_t old = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
 	uint64_t cr4 = vcpu_reg(vcpu, VM_REG_GUEST_CR4);
 	uint64_t efer = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
-	uint64_t new_efer = efer & ~REG_EFER_LMA;
+	uint64_t new_efer = legal_efer_lma(efer, value);
 
 	if (x86_check_cr0(vcpu, value))
 		return -EINVAL;
-	value = (value & REG_CR0_DEFINED) | REG_CR0_ET;
-	if (uses_pae_paging(value, cr4, efer) && ((value ^ old) & CR0_RELOADS_PDPTES) &&
+	value = legal_cr0_fixed(value);
+	if (uses_pae_paging(value, cr4, efer) &&
+	    ((value ^ old) & legal_reloads_pdptes(VM_REG_GUEST_CR0)) &&
 	    load_pdptes(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR3)))
 		return -EINVAL;
-	if ((value & REG_CR0_PG) && (efer & REG_EFER_LME))
-		new_efer |= REG_EFER_LMA;
 	if (new_efer != efer && control_set(vcpu, VM_REG_GUEST_EFER, new_efer))
 		return -EINVAL;
 	return control_set(vcpu, VM_REG_GUEST_CR0, value);
@@ -216,7 +209,8 @@ int x86_write_cr4(struct vcpu *vcpu, uint64_t value)
 
 	if (x86_check_cr4(vcpu, value))
 		return -EINVAL;
-	if (uses_pae_paging(cr0, value, efer) && ((value ^ old) & CR4_RELOADS_PDPTES) &&
+	if (uses_pae_paging(cr0, value, efer) &&
+	    ((value ^ old) & legal_reloads_pdptes(VM_REG_GUEST_CR4)) &&
 	    load_pdptes(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR3)))
 		return -EINVAL;
 	return control_set(vcpu, VM_REG_GUEST_CR4, value);

@@ -322,7 +322,7 @@ void feature_set_compute(struct feature_set *set, bool multiprocessor)
 	for (unsigned int i = 1; i < CPU_FEATURE_COUNT; i++) {
 		if (rows[i].xcr0 & ~xcr0)
 			continue;
-		if (backend->offers && !backend->offers(i))
+		if (backend->offers.feature && !backend->offers.feature(i))
 			continue;
 		if (from_source(i, multiprocessor))
 			show(set, i);

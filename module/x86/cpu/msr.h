@@ -32,7 +32,8 @@ void msr_init(void);
  * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
  * #GP; -ENOENT for a register that is not in the table: the program may know it;
  * 1 when vcpu->exit has been filled in (an IPI for the program: the instruction is
- * finished). Owner; inner or outer loop; never sleeps.
+ * finished). '*value' is set only where the answer is 0. Owner; inner or outer loop;
+ * never sleeps.
  */
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);

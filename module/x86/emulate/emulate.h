@@ -17,14 +17,13 @@
 
 struct vcpu;
 
-/* An INS or OUTS, or one of the four. */
+/* An INS or OUTS. */
 struct x86_io {
 	uint16_t port;
 	uint8_t size; /* 1, 2 or 4 bytes */
 	bool in;
-	bool string;
 	bool rep;
-	uint8_t address_size; /* of a string operand: 2, 4, 8 bytes; 0 not reported */
+	uint8_t address_size; /* of the operand: 2, 4, 8 bytes; 0 not reported */
 	int segment;	      /* VM_REG_GUEST_ES.. of an OUTS operand; -1 not reported */
 };
 

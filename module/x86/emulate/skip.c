@@ -51,16 +51,3 @@ bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *act
 		vcpu->next_rip = (uint32_t)vcpu->next_rip;
 	return true;
 }
-
-bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op)
-{
-	struct instruction insn;
-
-	if (!x86_find(vcpu, &insn, &vcpu->not_located))
-		return false;
-	if (insn.op == op)
-		return true;
-	vcpu->next_rip = 0;
-	vcpu->not_located = x86_raise_ud(vcpu);
-	return false;
-}

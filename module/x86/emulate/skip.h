@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the next instruction begins, and going there. Hardware without next-RIP
- * save does not say; then the bytes at RIP are fetched and decoded, and have to be
- * the instruction that the exit is about.
+ * save does not say; then the bytes at RIP are fetched and decoded (x86/exits/row.h).
  */
 #ifndef X86_EMULATE_SKIP_H
 #define X86_EMULATE_SKIP_H
@@ -19,17 +18,6 @@
  * instruction (another processor has changed it: #UD). Owner; any context.
  */
 bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action);
-
-/*
- * Make vcpu->next_rip known, for an exit about instruction 'op': true; else as x86_find,
- * and vcpu->not_located is what the handler has to return. (By a pointer it would cost each
- * handler a stack protector.) Next to nothing where the hardware has reported it. Owner.
- */
-bool x86_locate_slow(struct vcpu *vcpu, enum instruction_op op);
-static inline bool x86_locate(struct vcpu *vcpu, enum instruction_op op)
-{
-	return likely(vcpu->next_rip != 0) || x86_locate_slow(vcpu, op);
-}
 
 /*
  * The instruction is done: go on behind it (next_rip is known), with what follows

@@ -310,9 +310,9 @@ static void load_task_register(const struct task_switch *task)
 static void finish_event(const struct task_switch *task)
 {
 	if (task->what.reason == TSR_IRET)
-		backend->set_nmi_blocked(task->vcpu, false);
+		vcpu_set_nmi_blocked(task->vcpu, false);
 	else if (is_event(&task->what) && (task->what.intinfo & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
-		backend->set_nmi_blocked(task->vcpu, true);
+		vcpu_set_nmi_blocked(task->vcpu, true);
 }
 
 static int commit(struct task_switch *task)

@@ -32,7 +32,7 @@ static bool has_capability(const struct vcpu *vcpu, enum vm_cap_type capability)
 	return vcpu->capabilities >> capability & 1;
 }
 
-/* An exit about an instruction that is complete once the program has seen it. */
+/* An exit about an instruction that is complete once userspace has seen it. */
 static enum exit_action exit_after(struct vcpu *vcpu, enum vm_exitcode code)
 {
 	(void)vcpu_exit_userspace(vcpu, code);
@@ -40,7 +40,7 @@ static enum exit_action exit_after(struct vcpu *vcpu, enum vm_exitcode code)
 	return EXIT_USERSPACE;
 }
 
-/* --- CPUID, MSRs, TSC ---------------------------------------------------------------- */
+/* --- CPUID, MSRs, TSC --- */
 
 static void set_cpuid(struct vcpu *vcpu, const uint32_t *regs)
 {
@@ -63,8 +63,6 @@ enum exit_action x86_exit_cpuid(struct vcpu *vcpu)
 {
 	const uint32_t *regs = cpuid_constant(vcpu->vm->cpuid, (uint32_t)vcpu->gpr[GPR_RAX]);
 
-	if (!x86_locate(vcpu, OP_CPUID))
-		return vcpu->not_located;
 	if (!regs)
 		return exit_cpuid_query(vcpu);
 	set_cpuid(vcpu, regs);
@@ -78,18 +76,16 @@ static enum exit_action exit_unknown_msr(struct vcpu *vcpu, enum vm_exitcode cod
 	return exit_after(vcpu, code);
 }
 
+/* RAX takes all 64 bits first: a variable of ours would cost a stack protector. */
 enum exit_action x86_exit_rdmsr(struct vcpu *vcpu)
 {
-	int error;
+	int error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &vcpu->gpr[GPR_RAX]);
 
-	if (!x86_locate(vcpu, OP_RDMSR))
-		return vcpu->not_located;
-	error = msr_read(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], &vcpu->msr_read);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_RDMSR, 0);
 	if (error)
 		return x86_raise_gp(vcpu);
-	set_edx_eax(vcpu, vcpu->msr_read);
+	set_edx_eax(vcpu, vcpu->gpr[GPR_RAX]);
 	return x86_complete(vcpu);
 }
 
@@ -97,11 +93,8 @@ enum exit_action x86_exit_wrmsr(struct vcpu *vcpu)
 {
 	uint64_t value = edx_eax(vcpu);
 	enum exit_action action;
-	int error;
+	int error = msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value);
 
-	if (!x86_locate(vcpu, OP_WRMSR))
-		return vcpu->not_located;
-	error = msr_write(vcpu, (uint32_t)vcpu->gpr[GPR_RCX], value);
 	if (error == -ENOENT)
 		return exit_unknown_msr(vcpu, VM_EXITCODE_WRMSR, value);
 	if (error < 0)
@@ -110,37 +103,16 @@ enum exit_action x86_exit_wrmsr(struct vcpu *vcpu)
 	return error ? EXIT_USERSPACE : action;
 }
 
-enum exit_action x86_exit_rdtsc(struct vcpu *vcpu)
-{
-	if (!x86_locate(vcpu, OP_RDTSC))
-		return vcpu->not_located;
-	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
-	return x86_complete(vcpu);
-}
-
-enum exit_action x86_exit_rdtscp(struct vcpu *vcpu)
-{
-	if (!cpuid_has(vcpu->vm, CPU_RDTSCP))
-		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_RDTSCP))
-		return vcpu->not_located;
-	set_edx_eax(vcpu, msr_guest_tsc(vcpu));
-	vcpu->gpr[GPR_RCX] = (uint32_t)vcpu->context->tsc_aux;
-	return x86_complete(vcpu);
-}
-
 enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
 {
 	return x86_raise_gp(vcpu);
 }
 
-/* --- waiting --------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 /* An event that waits for the end of this instruction's shadow wakes it at once. */
 enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_HLT))
-		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_HALT_EXIT)) {
 		vcpu->exit.u.hlt.rflags = vcpu->rflags;
 		vcpu->exit.u.hlt.intr_status = 0;
@@ -155,37 +127,21 @@ enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 /* The outer loop lets other threads run: one of them may be what is waited for. */
 enum exit_action x86_exit_pause(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_PAUSE))
-		return vcpu->not_located;
 	if (has_capability(vcpu, VM_CAP_PAUSE_EXIT))
 		return exit_after(vcpu, VM_EXITCODE_PAUSE);
 	(void)x86_complete(vcpu);
 	return EXIT_OUTER;
 }
 
-/* --- caches, translations, XCR0 ----------------------------------------------------------- */
-
-static enum exit_action skip(struct vcpu *vcpu, enum instruction_op op)
-{
-	return x86_locate(vcpu, op) ? x86_complete(vcpu) : vcpu->not_located;
-}
+/* --- caches, translations, XCR0 --- */
 
 enum exit_action x86_exit_invd(struct vcpu *vcpu)
 {
-	return skip(vcpu, OP_INVD);
+	return x86_complete(vcpu);
 }
 
 enum exit_action x86_exit_wbinvd(struct vcpu *vcpu)
 {
-	return skip(vcpu, OP_WBINVD);
-}
-
-enum exit_action x86_exit_invlpg(struct vcpu *vcpu, uint64_t address)
-{
-	(void)address;
-	if (!x86_locate(vcpu, OP_INVLPG))
-		return vcpu->not_located;
-	backend->flush_nested(vcpu);
 	return x86_complete(vcpu);
 }
 
@@ -204,8 +160,6 @@ enum exit_action x86_exit_xsetbv(struct vcpu *vcpu)
 
 	if (!(vcpu_reg(vcpu, VM_REG_GUEST_CR4) & REG_CR4_OSXSAVE))
 		return x86_raise_ud(vcpu);
-	if (!x86_locate(vcpu, OP_XSETBV))
-		return vcpu->not_located;
 	if (privilege_level(vcpu) != 0 || (uint32_t)vcpu->gpr[GPR_RCX] != 0 ||
 	    x86_check_xcr0(vcpu, value))
 		return x86_raise_gp(vcpu);
@@ -213,7 +167,7 @@ enum exit_action x86_exit_xsetbv(struct vcpu *vcpu)
 	return x86_complete(vcpu);
 }
 
-/* --- what is not offered, and the end -------------------------------------------------------- */
+/* --- what is not offered, and the end --- */
 
 enum exit_action x86_exit_hypercall(struct vcpu *vcpu)
 {
@@ -231,11 +185,9 @@ enum exit_action x86_exit_triple_fault(struct vcpu *vcpu)
 	return EXIT_OUTER;
 }
 
-/* RIP stays: the program decides whether the guest is to have the exception. */
+/* RIP stays: userspace decides whether the guest is to have the exception. */
 enum exit_action x86_exit_breakpoint(struct vcpu *vcpu)
 {
-	if (!x86_locate(vcpu, OP_INT3))
-		return vcpu->not_located;
 	vcpu->exit.u.bpt.inst_length = (int)(vcpu->next_rip - vcpu->rip);
 	vcpu->next_rip = 0;
 	return vcpu_exit_userspace(vcpu, VM_EXITCODE_BPT);
@@ -269,7 +221,7 @@ enum exit_action x86_exit_host_event(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* --- I/O ports ---------------------------------------------------------------------------------- */
+/* --- I/O ports --- */
 
 /* 1 or 2 bytes leave the others alone, 4 clear the rest (APM vol. 1, 3.1.2.3). */
 static void merge_gpr(struct vcpu *vcpu, unsigned int reg, unsigned int size, uint64_t value)
@@ -292,15 +244,15 @@ static void merge_gpr(struct vcpu *vcpu, unsigned int reg, unsigned int size, ui
 	}
 }
 
-static uint32_t size_mask(unsigned int size)
+static uint32_t port_value_mask(unsigned int size)
 {
 	return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-static inline enum exit_action exit_program_port(struct vcpu *vcpu, uint16_t port,
-						 unsigned int size, bool in)
+static inline enum exit_action exit_userspace_port(struct vcpu *vcpu, uint16_t port,
+						   unsigned int size, bool in)
 {
-	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & size_mask(size);
+	uint32_t value = in ? 0 : (uint32_t)vcpu->gpr[GPR_RAX] & port_value_mask(size);
 
 	/* In reply mode the instruction ends with the answer. */
 	if (!vcpu->reply_mode)
@@ -314,7 +266,7 @@ static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t po
 	int64_t value = device_port_access(vcpu, port, !in, size, (uint32_t)vcpu->gpr[GPR_RAX]);
 
 	if (unlikely(value < 0))
-		return exit_program_port(vcpu, port, size, in);
+		return exit_userspace_port(vcpu, port, size, in);
 	if (in)
 		merge_gpr(vcpu, GPR_RAX, size, (uint64_t)value);
 	return x86_complete(vcpu);
@@ -322,13 +274,11 @@ static noinline enum exit_action exit_device_port(struct vcpu *vcpu, uint16_t po
 
 enum exit_action x86_exit_port(struct vcpu *vcpu, uint16_t port, unsigned int size, bool in)
 {
-	if (!x86_locate(vcpu, in ? OP_IN : OP_OUT))
-		return vcpu->not_located;
 	return device_has_port(port) ? exit_device_port(vcpu, port, size, in) :
-				       exit_program_port(vcpu, port, size, in);
+				       exit_userspace_port(vcpu, port, size, in);
 }
 
-static uint64_t address_mask(unsigned int size)
+static uint64_t string_address_mask(unsigned int size)
 {
 	return size == 8 ? ~0ull : (1ull << (8 * size)) - 1;
 }
@@ -351,7 +301,7 @@ static bool describe_string(struct vcpu *vcpu, struct x86_io *io, enum exit_acti
 	return true;
 }
 
-/* A whole string operation for the library's emulator (VM_RUN). Not a part of the short way. */
+/* A whole string operation for the library's emulator (VM_RUN). Out of line. */
 static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io)
 {
 	struct vm_inout_str *string = &vcpu->exit.u.inout_str;
@@ -360,7 +310,7 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 
 	if (!describe_string(vcpu, &io, &action))
 		return action;
-	mask = address_mask(io.address_size);
+	mask = string_address_mask(io.address_size);
 	memset(string, 0, sizeof(*string));
 	string->count = io.rep ? vcpu->gpr[GPR_RCX] & mask : 1;
 	if (string->count == 0)
@@ -380,10 +330,8 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 	return exit_after(vcpu, VM_EXITCODE_INOUT_STR);
 }
 
-enum exit_action x86_exit_io(struct vcpu *vcpu, const struct x86_io *io)
+enum exit_action x86_exit_string_io(struct vcpu *vcpu, const struct x86_io *io)
 {
-	if (!io->string)
-		return x86_exit_port(vcpu, io->port, io->size, io->in);
 	return vcpu->reply_mode ? emulate_string_io(vcpu, io) : exit_string(vcpu, *io);
 }
 
@@ -398,7 +346,7 @@ enum exit_action x86_finish_access(struct vcpu *vcpu)
 	return x86_complete(vcpu);
 }
 
-/* --- memory --------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 /*
  * Not memory. If the access was part of delivering an event, no instruction can be

@@ -457,8 +457,8 @@ static uint64_t current_cpl(struct vcpu *vcpu, uint64_t cr0)
 
 void x86_mode(struct vcpu *vcpu, struct guest_mode *mode)
 {
-	if (likely(backend->get_mode)) {
-		backend->get_mode(vcpu, mode);
+	if (likely(backend->shortcuts.get_mode)) {
+		backend->shortcuts.get_mode(vcpu, mode);
 		return;
 	}
 	mode->cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);
