@@ -4,7 +4,7 @@
  * numbers and field order follow FreeBSD 14 (and 15 for /dev/vmmctl); numbers
  * from 192 up are ours. The encoding of size and direction is Linux's.
  *
- * Who may call each and which locks it takes: module/core/ioctl.c, one row per
+ * Who may call each and which locks it takes: module/api/ioctl.c, one row per
  * command. All fail with ENXIO on a VM that has been destroyed, EINVAL on
  * arguments out of range and EFAULT on bad pointers.
  */

@@ -25,7 +25,7 @@ static void tear_down(void)
 	fake_vm_destroy(vm);
 }
 
-/* An ioctl as the os layer does it, on the program's argument. */
+/* An ioctl as the front end does it, on the caller's argument. */
 static int do_ioctl(unsigned int command, void *arg)
 {
 	uint64_t buffer[IOCTL_MAX_ARG / sizeof(uint64_t)] = { 0 };
@@ -44,9 +44,7 @@ static int do_ioctl(unsigned int command, void *arg)
 
 static int do_run(struct vm_exit *exit)
 {
-	struct vm_run_reply run = { .vm_exit = exit };
-
-	return do_ioctl(VM_RUN_REPLY, &run);
+	return ioctl_run_reply(vm, 0, 0, 0, exit);
 }
 
 /* --- guests ------------------------------------------------------------------------ */
