@@ -77,8 +77,7 @@ static int vm_hold_cpus(struct vm *vm, int id, bool hold)
 		vcpu_hold(vcpu, hold);
 		return 0;
 	}
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		if (bitmap_test_bit(vm->active, (unsigned int)vcpu->id))
 			vcpu_hold(vcpu, hold);
 	}

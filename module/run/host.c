@@ -114,8 +114,7 @@ static void quiesce_vm(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		vcpu_lock_always(vcpu);
 		if (backend->settle)
 			backend->settle(vcpu);

@@ -228,6 +228,18 @@ static enum exit_action vcpu_enter(struct vcpu *vcpu)
 	return action;
 }
 
+/* Where interrupts of assigned devices follow it to (ppt/interrupt.c). Preemption off. */
+static void vcpu_note_cpu(struct vcpu *vcpu)
+{
+	int cpu = (int)os_cpu_id();
+
+	if (likely(vcpu->last_cpu == cpu))
+		return;
+	if (vcpu->last_cpu >= 0)
+		vcpu_stat_inc(vcpu, STAT_MIGRATIONS);
+	WRITE_ONCE(vcpu->last_cpu, cpu);
+}
+
 static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 {
 	enum exit_action action;
@@ -237,6 +249,7 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 		os_run_end();
 		return EXIT_OUTER;
 	}
+	vcpu_note_cpu(vcpu);
 	context_load(vcpu);
 	backend->load(vcpu);
 	vcpu_stat_inc(vcpu, STAT_INNER_LOOPS);

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Life of a VM: its parts, made in order and freed in reverse; destroying and restarting it. */
+/* Life of a VM: its parts, destroying it, and starting it again. */
 #include "run/vm.h"
 
 #include "dev/device.h"
 #include "dev/lapic.h"
+#include "os/parts.h"
 #include "ppt/ppt.h"
 #include "run/host.h"
 #include "vm/bitmap.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/cpuid.h"
 
-/* --- parts, made in this order and freed in reverse ----------------------------- */
+/* --- parts ------------------------------------------------------------------------ */
 
-static int create_sets(struct vm *vm)
+static int vm_create_sets(struct vm *vm)
 {
 	size_t words = BITMAP_WORDS(vm->max_vcpus);
 	uint64_t *sets;
@@ -31,23 +32,23 @@ static int create_sets(struct vm *vm)
 	return 0;
 }
 
-static void destroy_sets(struct vm *vm)
+static void vm_destroy_sets(struct vm *vm)
 {
 	os_free(vm->vcpu);
 	os_free(vm->active);
 }
 
-static int create_npt(struct vm *vm)
+static int vm_create_npt(struct vm *vm)
 {
 	return npt_init(&vm->npt, backend->npt_format, backend->npt_levels());
 }
 
-static void destroy_npt(struct vm *vm)
+static void vm_destroy_npt(struct vm *vm)
 {
 	npt_fini(&vm->npt);
 }
 
-static int create_topology(struct vm *vm)
+static int vm_create_topology(struct vm *vm)
 {
 	vm->topology = (struct vm_cpu_topology){
 		.sockets = 1,
@@ -58,45 +59,21 @@ static int create_topology(struct vm *vm)
 	return cpuid_create(vm);
 }
 
-static int create_backend(struct vm *vm)
+static int vm_create_backend(struct vm *vm)
 {
 	return backend->vm_init(vm);
 }
 
-static void destroy_backend(struct vm *vm)
+static void vm_destroy_backend(struct vm *vm)
 {
 	backend->vm_cleanup(vm);
 }
 
-static const struct vm_part {
-	int (*create)(struct vm *vm);
-	void (*destroy)(struct vm *vm);
-} vm_parts[] = {
-	{ create_sets, destroy_sets },
-	{ create_npt, destroy_npt },
-	{ create_topology, cpuid_destroy },
-	{ create_backend, destroy_backend },
+static const PARTS(struct vm *vm) vm_parts[] = {
+	{ vm_create_sets, vm_destroy_sets },	   { vm_create_npt, vm_destroy_npt },
+	{ vm_create_topology, cpuid_destroy },	   { vm_create_backend, vm_destroy_backend },
 	{ device_create_all, device_destroy_all },
 };
-
-static void vm_destroy_parts(struct vm *vm, size_t count)
-{
-	while (count-- > 0)
-		vm_parts[count].destroy(vm);
-}
-
-static int vm_create_parts(struct vm *vm)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(vm_parts); i++) {
-		int error = vm_parts[i].create(vm);
-
-		if (error) {
-			vm_destroy_parts(vm, i);
-			return error;
-		}
-	}
-	return 0;
-}
 
 static void vm_free(struct vm *vm)
 {
@@ -108,7 +85,7 @@ static void vm_free(struct vm *vm)
 		vcpu_free(vcpu);
 		vcpu = vm_next_vcpu(vm, next);
 	}
-	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+	parts_destroy(vm_parts, vm);
 	os_free(vm);
 }
 
@@ -136,7 +113,7 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	vm->tsc_offset = -os_rdtsc();
 	os_mutex_init(&vm->lock);
 	memory_init(vm);
-	error = vm_create_parts(vm);
+	error = parts_create(vm_parts, vm);
 	if (error)
 		goto fail;
 	error = host_get(vm);
@@ -146,7 +123,7 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	return 0;
 
 fail_parts:
-	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+	parts_destroy(vm_parts, vm);
 fail:
 	os_free(vm);
 	return error;
@@ -158,7 +135,8 @@ static void stop_timers(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) lapic_stop(vcpu);
+	for_each_vcpu(vm, vcpu)
+		lapic_stop(vcpu);
 }
 
 static void stop_for_good(struct vm *vm)
@@ -204,8 +182,7 @@ static bool is_running(struct vm *vm)
 
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		bool active = bitmap_test_bit(vm->active, (unsigned int)vcpu->id);
 
 		if (vcpu->running || (active && !stopped))
@@ -226,8 +203,7 @@ int vm_reinit(struct vm *vm)
 	vm->tsc_offset = -os_rdtsc();
 	memset(vm->active, 0, 4 * words * sizeof(vm->active[0]));
 	__atomic_store_n(&vm->suspend, VM_SUSPEND_NONE, __ATOMIC_SEQ_CST);
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		__atomic_fetch_and(&vcpu->requests, VCPU_REQ_YIELD | VCPU_REQ_FLUSH,
 				   __ATOMIC_SEQ_CST);
 		vcpu_reset(vcpu, false);

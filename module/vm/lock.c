@@ -64,8 +64,7 @@ int vm_freeze(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu)
-	{
+	for_each_vcpu(vm, vcpu) {
 		int error = vcpu_lock(vcpu);
 
 		if (error) {
@@ -80,7 +79,8 @@ void vm_freeze_always(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) vcpu_lock_always(vcpu);
+	for_each_vcpu(vm, vcpu)
+		vcpu_lock_always(vcpu);
 }
 
 void vm_thaw(struct vm *vm)
@@ -99,6 +99,7 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
 	switch (__atomic_load_n(&vcpu->mode, __ATOMIC_SEQ_CST)) {
 	case VCPU_IN_GUEST:
+		__atomic_fetch_add(&vcpu->stats[STAT_KICKS], 1, __ATOMIC_RELAXED);
 		os_thread_kick(&vcpu->thread);
 		break;
 	case VCPU_SLEEPING:
@@ -113,5 +114,6 @@ void vm_request_all(struct vm *vm, uint32_t bits)
 {
 	struct vcpu *vcpu;
 
-	for_each_vcpu(vm, vcpu) vcpu_request(vcpu, bits);
+	for_each_vcpu(vm, vcpu)
+		vcpu_request(vcpu, bits);
 }

@@ -100,12 +100,7 @@ int memory_fault_slow(struct vcpu *vcpu, uint64_t gpa, int prot)
 
 void memory_flush(struct vm *vm)
 {
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu)
-			vcpu_request(vcpu, VCPU_REQ_FLUSH);
-	}
+	vm_request_all(vm, VCPU_REQ_FLUSH);
 }
 
 static int map_check(struct vm *vm, const struct vm_memmap *map)

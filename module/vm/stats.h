@@ -38,7 +38,7 @@ void stats_register_exits(const char *const *names, unsigned int count);
 unsigned int stats_count(void);		    /* numbers in use */
 const char *stats_name(unsigned int index); /* NULL when out of range */
 
-/* One more. Owner. */
+/* One more. Owner; STAT_KICKS is counted by the senders, atomically. */
 #define vcpu_stat_inc(vcpu, index) ((vcpu)->stats[index]++)
 
 #endif

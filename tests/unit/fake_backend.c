@@ -89,8 +89,12 @@ static void vcpu_nothing(struct vcpu *vcpu)
 
 static void enter(struct vcpu *vcpu)
 {
-	fake_vcpu(vcpu)->entries++;
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+
+	fake->entries++;
 	vcpu->next_rip = vcpu->rip;
+	if (fake->inside)
+		fake->inside(vcpu);
 }
 
 static enum exit_action take_exit(struct vcpu *vcpu)
