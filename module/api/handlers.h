@@ -10,7 +10,7 @@
 
 #include "api/ioctl.h"
 
-/* --- what they share: ioctl.c ------------------------------------------------------ */
+/* --- what they share: ioctl.c -------------------------------------------------- */
 
 /*
  * Lock the vCPU of that number, created if need be, of a VM that is alive: -EINVAL,
@@ -19,14 +19,14 @@
 int ioctl_lock_vcpu(struct vm *vm, int id, struct vcpu **vcpu);
 int ioctl_lock_idle_vcpu(struct vm *vm, int id, struct vcpu **vcpu);
 
-/* --- running: run.c ------------------------------------------------------------------ */
+/* --- running: run.c ------------------------------------------------------------ */
 
 ioctl_vm_handler ioctl_run_vcpu;
 ioctl_vm_handler ioctl_suspend;
 ioctl_vm_handler ioctl_reinit;
 ioctl_vcpu_handler ioctl_restart_instruction;
 
-/* --- memory: memory.c ---------------------------------------------------------------- */
+/* --- memory: memory.c ---------------------------------------------------------- */
 
 ioctl_vm_handler ioctl_alloc_memseg;
 ioctl_vm_handler ioctl_get_memseg;
@@ -37,7 +37,7 @@ ioctl_vm_handler ioctl_get_gpa_pmap;
 ioctl_vcpu_handler ioctl_gla2gpa;
 ioctl_vcpu_handler ioctl_gla2gpa_nofault;
 
-/* --- registers: registers.c ------------------------------------------------------------ */
+/* --- registers: registers.c ---------------------------------------------------- */
 
 ioctl_vcpu_handler ioctl_set_register;
 ioctl_vcpu_handler ioctl_get_register;
@@ -46,7 +46,7 @@ ioctl_vm_handler ioctl_get_register_set;
 ioctl_vcpu_handler ioctl_set_descriptor;
 ioctl_vcpu_handler ioctl_get_descriptor;
 
-/* --- events and interrupts: events.c ------------------------------------------------------ */
+/* --- events and interrupts: events.c ------------------------------------------- */
 
 ioctl_vcpu_handler ioctl_inject_exception;
 ioctl_vm_handler ioctl_inject_nmi;
@@ -64,7 +64,7 @@ ioctl_vm_handler ioctl_isa_deassert;
 ioctl_vm_handler ioctl_isa_pulse;
 ioctl_vm_handler ioctl_isa_set_trigger;
 
-/* --- in-kernel devices: devices.c ---------------------------------------------------------- */
+/* --- in-kernel devices: devices.c ---------------------------------------------- */
 
 ioctl_vcpu_handler ioctl_set_kernemu;
 ioctl_vcpu_handler ioctl_get_kernemu;
@@ -76,7 +76,7 @@ ioctl_vm_handler ioctl_rtc_write;
 ioctl_vm_handler ioctl_rtc_settime;
 ioctl_vm_handler ioctl_rtc_gettime;
 
-/* --- vCPUs: cpus.c ---------------------------------------------------------------------------- */
+/* --- vCPUs: cpus.c ------------------------------------------------------------- */
 
 ioctl_vcpu_handler ioctl_set_capability;
 ioctl_vcpu_handler ioctl_get_capability;
@@ -87,7 +87,7 @@ ioctl_vm_handler ioctl_get_cpus;
 ioctl_vm_handler ioctl_set_topology;
 ioctl_vm_handler ioctl_get_topology;
 
-/* --- passthrough: ppt.c ------------------------------------------------------------------------ */
+/* --- passthrough: ppt.c -------------------------------------------------------- */
 
 ioctl_vm_handler ioctl_ppt_bind;
 ioctl_vm_handler ioctl_ppt_unbind;
@@ -100,7 +100,7 @@ ioctl_vm_handler ioctl_ppt_intx;
 ioctl_vm_handler ioctl_ppt_reset;
 ioctl_vm_handler ioctl_ppt_limits;
 
-/* --- statistics: statistics.c ---------------------------------------------------------------------- */
+/* --- statistics: statistics.c -------------------------------------------------- */
 
 ioctl_vm_handler ioctl_stats;
 ioctl_vm_handler ioctl_stat_desc;

@@ -8,7 +8,7 @@
 #include "run/vm.h"
 #include "vm/vcpu.h"
 
-/* --- the table -------------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------------- */
 
 #define ROW(name, caller_, lock_, kind, handler_)         \
 	[_IOC_NR(name)] = { .command = (name),            \
@@ -100,7 +100,7 @@ const struct ioctl_row *ioctl_lookup(unsigned int command)
 	return row->handler.vm && row->command == command ? row : NULL;
 }
 
-/* --- locking ------------------------------------------------------------------------------ */
+/* --- locking ------------------------------------------------------------------- */
 
 int ioctl_lock_vcpu(struct vm *vm, int id, struct vcpu **vcpu)
 {

@@ -7,7 +7,7 @@
 #include "vm/bitmap.h"
 #include "vm/vcpu.h"
 
-/* --- VM_RUN ---------------------------------------------------------------------- */
+/* --- VM_RUN -------------------------------------------------------------------- */
 
 /* Destinations of an IPI exit: enough for as many vCPUs as a VM may have. */
 #define IPI_WORDS 16
@@ -45,7 +45,7 @@ int ioctl_run_vcpu(struct vm *vm, void *arg)
 	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 
-/* --- VM_RUN_REPLY ------------------------------------------------------------------ */
+/* --- VM_RUN_REPLY -------------------------------------------------------------- */
 
 /* What the frequent exits fill in: more of them says nothing to userspace. */
 #define EXIT_WORDS(type) ((offsetof(struct vm_exit, u) + sizeof(type)) / sizeof(uint64_t))
@@ -155,7 +155,7 @@ int ioctl_run_reply(struct vm *vm, int cpuid, uint32_t flags, uint64_t reply, st
 	return run_and_copyout(vcpu, to);
 }
 
-/* --- stopping and starting again -------------------------------------------------- */
+/* --- stopping and starting again ----------------------------------------------- */
 
 int ioctl_suspend(struct vm *vm, void *arg)
 {

@@ -3,7 +3,7 @@
  * Parts of a whole: a table of pairs, created in order and destroyed in reverse. 'whole'
  * is the type that the functions take, void where there is only one whole:
  *
- *	static const PARTS(struct vm *vm) vm_parts[] = { { npt_create, npt_destroy }, ... };
+ *	PARTS(vm_parts, struct vm *vm) = { { vm_create_npt, vm_destroy_npt }, ... };
  *
  *	error = parts_create(vm_parts, vm);
  *	parts_destroy(vm_parts, vm);
@@ -13,11 +13,11 @@
 
 #include "os/os.h"
 
-#define PARTS(whole)                    \
-	struct {                        \
+#define PARTS(name, whole)              \
+	static const struct {           \
 		int (*create)(whole);   \
 		void (*destroy)(whole); \
-	}
+	} name[]
 
 /* Destroy the first 'count' parts, the last of them first. */
 #define parts_destroy_first(parts, count, ...)               \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Running a vCPU: two loops. The inner one holds the processor (preemption off,
- * guest's FPU loaded) and ends only when something needs sleep, the program or
- * another thread. The outer one does what needs sleep and begins the inner again.
+ * Running a vCPU: two loops. The inner one owns the processor (preemption off, guest's
+ * FPU loaded) and ends only when something needs sleep, userspace or another thread. The
+ * outer one does what needs sleep and starts the inner one again.
  */
 #include "dev/lapic.h"
 #include "run/host.h"
@@ -15,16 +15,16 @@
 #include "x86/emulate/emulate.h"
 #include "x86/exits/exits.h"
 
-/* What the inner loop can act on itself; anything else takes the outer one. */
+/* What the inner loop can act on; anything else is for the outer one. */
 #define VCPU_REQ_EVENTS (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
 #define VCPU_REQ_INNER	(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
 
-/* Interrupt enable flag, and what starts of APs need: real mode at vector * 4 KiB. */
+/* CS after a start-up IPI: a real-mode code segment (SDM vol. 3, 8.4.3; APM vol. 2, 14.1.3). */
 #define SIPI_CS_ACCESS                                                                \
 	(SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | SEG_ACCESS_S | \
 	 SEG_ACCESS_PRESENT)
 
-/* --- requests, outer loop -------------------------------------------------------------- */
+/* --- pending requests, outer loop ---------------------------------------------- */
 
 static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
 {
@@ -39,8 +39,8 @@ static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
 }
 
 /*
- * VM_SUSPEND_CPU: the program hears of it once; if it runs the vCPU again, the
- * thread sleeps here until VM_RESUME_CPU.
+ * Held by VM_SUSPEND_CPU: one exit to userspace; if that runs the vCPU again, the
+ * thread sleeps until VM_RESUME_CPU.
  */
 static enum exit_action vcpu_exit_held(struct vcpu *vcpu)
 {
@@ -80,7 +80,7 @@ static void vcpu_serve_sipi(struct vcpu *vcpu)
 	vcpu->halted = false;
 }
 
-/* A halted vCPU wakes if one of the events may be taken now. */
+/* HLT ends if one of the pending events can be injected now. */
 static void vcpu_wake_from_halt(struct vcpu *vcpu)
 {
 	vcpu_requests_clear(vcpu, VCPU_REQ_EVENTS);
@@ -96,14 +96,14 @@ static void vcpu_serve_timer(struct vcpu *vcpu)
 	lapic_timer_event(vcpu);
 }
 
-/* Act on what waits: EXIT_RESUME to go on, EXIT_OUTER to sleep, EXIT_USERSPACE. */
+/* Act on pending requests: EXIT_RESUME to run, EXIT_OUTER to sleep, EXIT_USERSPACE. */
 static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
 {
 	uint32_t bits = vcpu_requests(vcpu);
 
-	/* Who has passed may have changed everything, even destroyed the VM. */
+	/* Whoever had the vCPU locked may have changed everything, even destroyed the VM. */
 	if (bits & VCPU_REQ_YIELD) {
-		vcpu_let_waiters_pass(vcpu);
+		vcpu_yield_to_waiters(vcpu);
 		bits = vcpu_requests(vcpu);
 	}
 	if (bits & VCPU_REQ_SUSPEND)
@@ -125,9 +125,9 @@ static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
 	return vcpu->halted || vcpu->wait_sipi ? EXIT_OUTER : EXIT_RESUME;
 }
 
-/* --- sleeping -------------------------------------------------------------------------- */
+/* --- sleeping ------------------------------------------------------------------ */
 
-/* Events that a vCPU waiting for SIPI does not look at. */
+/* Requests that end a sleep: none that the vCPU would not act on in its state. */
 static uint32_t vcpu_wake_mask(const struct vcpu *vcpu)
 {
 	uint32_t mask = ~0u;
@@ -160,7 +160,7 @@ static bool vcpu_is_dead_halted(const struct vcpu *vcpu)
 	return vcpu->wait_sipi || (vcpu->halted && !(vcpu->rflags & REG_RFLAGS_IF));
 }
 
-/* When that is true of all active vCPUs the machine has halted for good. */
+/* When all active vCPUs are, the machine has halted for good. */
 static void vcpu_note_dead_halt(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
@@ -188,11 +188,11 @@ static enum exit_action vcpu_sleep(struct vcpu *vcpu)
 	error = os_wait_event(&vcpu->waitq, vcpu_should_wake(vcpu));
 	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_SEQ_CST);
 	bitmap_clear_bit(vcpu->vm->dead_halted, (unsigned int)vcpu->id);
-	/* Wanted in user space, but for no signal: vcpu_turn() sees to that. */
+	/* A return to user space without a signal is vcpu_turn_slow()'s to see to. */
 	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
-/* --- the inner loop ---------------------------------------------------------------------- */
+/* --- the inner loop ------------------------------------------------------------ */
 
 /* Interrupts off, right before entry. EXIT_RESUME: enter. */
 static enum exit_action vcpu_serve_inner_requests(struct vcpu *vcpu)
@@ -267,7 +267,7 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 	return action;
 }
 
-/* --- the outer loop ------------------------------------------------------------------------ */
+/* --- the outer loop ------------------------------------------------------------ */
 
 static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 {
@@ -277,7 +277,7 @@ static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 	return deferred(vcpu);
 }
 
-/* The host is asleep, or going down: without the vCPU's lock, so that nobody waits for us. */
+/* The host is suspended, or going down. The vCPU is unlocked meanwhile: nobody waits for us. */
 static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 {
 	int error;
@@ -288,7 +288,7 @@ static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
-/* Neither the vCPU nor the thread that runs it has been asked for anything. */
+/* No pending request but the inner loop's, of the vCPU or of the thread that runs it. */
 static bool vcpu_has_no_slow_request(const struct vcpu *vcpu)
 {
 	return !(vcpu_requests(vcpu) & ~VCPU_REQ_INNER) && !vcpu->halted && !vcpu->wait_sipi &&
@@ -322,8 +322,8 @@ static enum exit_action vcpu_turn(struct vcpu *vcpu)
 }
 
 /*
- * What the last exit left: a write the program has taken and a read it has
- * answered are finished; a read it has not answered starts again.
+ * The access of the last exit: a write, or a read that userspace has answered, is finished;
+ * the instruction of a read without an answer starts again.
  */
 static enum exit_action vcpu_continue(struct vcpu *vcpu)
 {

@@ -11,7 +11,7 @@
 #include "x86/cpu/msr.h"
 #include "x86/emulate/emulate.h"
 
-/* --- making and freeing ---------------------------------------------------- */
+/* --- creating and freeing ------------------------------------------------------ */
 
 static void vcpu_free_stats(struct vcpu *vcpu)
 {
@@ -34,7 +34,7 @@ static void vcpu_backend_cleanup(struct vcpu *vcpu)
 	backend->vcpu_cleanup(vcpu);
 }
 
-static const PARTS(struct vcpu *vcpu) vcpu_parts[] = {
+PARTS(vcpu_parts, struct vcpu *vcpu) = {
 	{ vcpu_create_stats, vcpu_free_stats },	     { context_create, context_destroy },
 	{ emulation_create, emulation_destroy },     { lapic_create, lapic_destroy },
 	{ vcpu_backend_init, vcpu_backend_cleanup },
@@ -91,7 +91,7 @@ int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu)
 	return error;
 }
 
-/* --- reset ------------------------------------------------------------------- */
+/* --- reset --------------------------------------------------------------------- */
 
 /* INIT leaves the counter alone (APM vol. 2, 14.1.3). */
 static void vcpu_reset_tsc(struct vcpu *vcpu)

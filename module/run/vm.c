@@ -11,7 +11,7 @@
 #include "vm/vcpu.h"
 #include "x86/cpu/cpuid.h"
 
-/* --- parts ------------------------------------------------------------------------ */
+/* --- parts --------------------------------------------------------------------- */
 
 static int vm_create_sets(struct vm *vm)
 {
@@ -69,7 +69,7 @@ static void vm_destroy_backend(struct vm *vm)
 	backend->vm_cleanup(vm);
 }
 
-static const PARTS(struct vm *vm) vm_parts[] = {
+PARTS(vm_parts, struct vm *vm) = {
 	{ vm_create_sets, vm_destroy_sets },	   { vm_create_npt, vm_destroy_npt },
 	{ vm_create_topology, cpuid_destroy },	   { vm_create_backend, vm_destroy_backend },
 	{ device_create_all, device_destroy_all },
@@ -129,9 +129,9 @@ fail:
 	return error;
 }
 
-/* --- stopping --------------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------------ */
 
-static void stop_timers(struct vm *vm)
+static void vm_stop_timers(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
@@ -139,7 +139,7 @@ static void stop_timers(struct vm *vm)
 		lapic_stop(vcpu);
 }
 
-static void stop_for_good(struct vm *vm)
+static void vm_request_destroy(struct vm *vm)
 {
 	__atomic_store_n(&vm->suspend, VM_SUSPEND_DESTROY, __ATOMIC_SEQ_CST);
 	vm_request_all(vm, VCPU_REQ_SUSPEND);
@@ -147,11 +147,11 @@ static void stop_for_good(struct vm *vm)
 
 /*
  * With every vCPU frozen and 'destroyed' set nobody runs the guest or adds to
- * its memory again; programs' mappings go before the memory does.
+ * its memory again; mappings of userspace go before the memory does.
  */
 void vm_destroy(struct vm *vm)
 {
-	stop_for_good(vm);
+	vm_request_destroy(vm);
 
 	os_mutex_lock(&vm->lock);
 	if (vm->destroyed) {
@@ -162,10 +162,10 @@ void vm_destroy(struct vm *vm)
 	os_mutex_lock(&vm->memory.lock);
 	WRITE_ONCE(vm->destroyed, true);
 	os_mutex_unlock(&vm->memory.lock);
-	/* Again: a VM_REINIT may have come in between and taken the request away. */
-	stop_for_good(vm);
+	/* Again: a VM_REINIT in between may have cleared the request. */
+	vm_request_destroy(vm);
 	device_stop_all(vm);
-	stop_timers(vm);
+	vm_stop_timers(vm);
 	ppt_release_all(vm);
 	if (vm->front)
 		vm->front->unmap_userspace(vm);

@@ -11,9 +11,9 @@
 
 enum vmm_stat {
 	STAT_EXITS,	       /* all exits of the guest */
-	STAT_EXITS_USERSPACE,  /* of those, returned to the program */
-	STAT_INNER_LOOPS,      /* times the inner loop was begun */
-	STAT_MIGRATIONS,       /* continued on another physical CPU */
+	STAT_EXITS_USERSPACE,  /* of those, returned to userspace */
+	STAT_INNER_LOOPS,      /* inner loops begun */
+	STAT_MIGRATIONS,       /* to another physical CPU */
 	STAT_HALTS,	       /* slept in HLT */
 	STAT_KICKS,	       /* interrupted by another thread */
 	STAT_INTERRUPTS,       /* interrupts injected */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A virtual CPU: who may touch which field (the tags are vm/vm.h's), who owns it, and
- * what any thread may ask of it. Its life and its run loop are run/'s.
+ * what any thread may request of it. Its life and its run loop are run/'s.
  */
 #ifndef VM_VCPU_H
 #define VM_VCPU_H
@@ -40,15 +40,15 @@ enum gpr {
 };
 
 /*
- * What a vCPU has been asked to do. Any thread sets a bit with vcpu_request();
- * the owner looks at the word once per entry, and acts on and clears the bits.
- * The bits marked (level) stay set for as long as their cause holds.
+ * Pending requests. Any thread sets a bit with vcpu_request(); the owner tests the
+ * word once per entry, acts on the bits and clears them. The bits marked (level)
+ * stay set for as long as their cause holds.
  */
-#define VCPU_REQ_EVENT	   0x01u  /* look for an event to inject */
-#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is one, and nothing else has changed */
+#define VCPU_REQ_EVENT	   0x01u  /* an event may be there to inject */
+#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is that event, and nothing else has changed */
 #define VCPU_REQ_TIMER	   0x02u  /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT	   0x04u  /* INIT has arrived */
-#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI has arrived */
+#define VCPU_REQ_INIT	   0x04u  /* an INIT */
+#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI */
 #define VCPU_REQ_FLUSH	   0x10u  /* forget cached nested translations */
 #define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
 #define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
@@ -64,15 +64,15 @@ enum vcpu_mode {
 /* Machine check banks: they never report an error. */
 #define VCPU_MC_BANKS 4
 
-/* One access that a program has to finish (VM_RUN_REPLY). */
+/* One access that userspace has to finish (VM_RUN_REPLY). */
 struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
-	uint64_t data;	  /* written value, or the program's reply */
+	uint64_t data;	  /* written value, or userspace's reply */
 	uint8_t size;	  /* 1, 2, 4, 8 bytes */
-	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes take what is read */
+	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes a read replaces */
 	bool port;	  /* I/O port, else memory */
 	bool write;
-	bool replied; /* the program has answered a read, or taken a write */
+	bool replied; /* userspace has answered a read, or done a write */
 };
 
 struct vcpu {
@@ -85,7 +85,7 @@ struct vcpu {
 	bool intr_shadow;	 /* (o) STI or MOV SS blocks interrupts for one instruction */
 	bool halted;		 /* (o) waits for an event in HLT */
 	bool wait_sipi;		 /* (o) waits for a start-up IPI */
-	bool debug_reported;	 /* (o) the program knows of VM_SUSPEND_CPU */
+	bool debug_reported;	 /* (o) userspace has had the exit of VM_SUSPEND_CPU */
 	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/cpu/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
@@ -96,11 +96,11 @@ struct vcpu {
 	void *backend_state;	       /* (c) */
 	struct lapic *lapic;	       /* (c) */
 	struct guest_context *context; /* (c) FPU and hand-switched state, x86/cpu/context.h */
-	uint64_t *stats;	       /* (c) array of counters, written by the owner */
+	uint64_t *stats;	       /* (c) array of counters that the owner writes, vm/stats.h */
 
 	/* Pending events; vm/event.c, run/inject.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
-	uint64_t exception;   /* (o) raised by a handler or a program; 0 none */
+	uint64_t exception;   /* (o) raised by a handler or by userspace; 0 none */
 	uint32_t nmi_pending; /* (a) 0 or 1 */
 	uint8_t sipi_vector;  /* (a) of the last start-up IPI */
 
@@ -109,19 +109,19 @@ struct vcpu {
 	struct vm_exit exit;				 /* (o) for EXIT_USERSPACE */
 	enum exit_action not_located;			 /* (o) where x86_locate() has said false */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
-	uint32_t fault_access; /* (o) VM_PROT_* wanted there */
+	uint32_t fault_access; /* (o) VM_PROT_* of the access */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
-	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
+	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at */
 
-	/* An access to a device of the program. */
-	bool reply_mode;	     /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
-	bool access_pending;	     /* (o) 'access' is out with the program */
-	bool emulation_pending;	     /* (o) and 'emulation' goes on when it has been answered */
+	/* An access to a device of userspace. */
+	bool reply_mode;	     /* (o) run by VM_RUN_REPLY, not by VM_RUN */
+	bool access_pending;	     /* (o) userspace is to finish 'access' */
+	bool emulation_pending;	     /* (o) and 'emulation' goes on with the answer */
 	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate/emulate.h */
 
 	uint32_t capabilities;		/* (o) BIT of enum vm_cap_type */
-	int last_cpu;			/* (o) physical CPU it ran on last, -1 none */
+	int last_cpu;			/* (o) writes it: physical CPU it ran on last, -1 none */
 	uint64_t tsc_offset;		/* (o) guest TSC minus host TSC */
 	uint64_t tsc_adjust;		/* (o) IA32_TSC_ADJUST */
 	uint64_t pat;			/* (o) IA32_PAT where the back end does not hold it */
@@ -137,14 +137,14 @@ struct vcpu {
 	/* Ownership; vm/lock.c. */
 	struct os_mutex mutex;	 /* held by the owner */
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
-	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
+	struct os_waitq waitq;	 /* owner in HLT, or waiting until nobody waits for the mutex */
 	struct os_thread thread; /* the owner while it runs the guest */
-	bool running;		 /* (o) a thread is in VM_RUN, though it may let others pass */
+	bool running;		 /* (o) a thread is in VM_RUN; others may lock the vCPU meanwhile */
 };
 
-/* --- ownership: lock.c ------------------------------------------------------ */
+/* --- ownership: lock.c --------------------------------------------------------- */
 
-/* Lock the vCPU: whoever runs it is asked to step aside. 0 or -EINTR (being killed). sleep */
+/* Lock the vCPU: a thread that runs it unlocks it for us. 0 or -EINTR (being killed). sleep */
 int vcpu_lock_contended(struct vcpu *vcpu);
 static inline int vcpu_lock(struct vcpu *vcpu)
 {
@@ -156,8 +156,8 @@ static inline void vcpu_unlock(struct vcpu *vcpu)
 }
 /* vcpu_lock that cannot be interrupted. sleep */
 void vcpu_lock_always(struct vcpu *vcpu);
-/* The owner unlocks it until everybody who waits has had it. sleep */
-void vcpu_let_waiters_pass(struct vcpu *vcpu);
+/* The owner unlocks it until everybody who waits has had it locked. sleep */
+void vcpu_yield_to_waiters(struct vcpu *vcpu);
 
 /* Set request bits and make the owner notice them. any */
 void vcpu_request(struct vcpu *vcpu, uint32_t bits);
@@ -171,9 +171,9 @@ static inline void vcpu_requests_clear(struct vcpu *vcpu, uint32_t bits)
 	__atomic_fetch_and(&vcpu->requests, ~bits, __ATOMIC_SEQ_CST);
 }
 
-/* --- registers ---------------------------------------------------------- */
+/* --- registers ----------------------------------------------------------------- */
 
-/* For handlers: a register that cannot fail to be read (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
+/* A register whose reading cannot fail (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
 static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 {
 	uint64_t value = 0;
@@ -181,13 +181,13 @@ static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 	(void)backend->get_reg(vcpu, reg, &value);
 	return value;
 }
-/* Continue behind the current instruction (vcpu->next_rip must be known); ends the shadow. Owner. */
+/* Continue after the instruction (vcpu->next_rip must be known); ends the shadow. Owner. */
 static inline void vcpu_skip(struct vcpu *vcpu)
 {
 	vcpu->rip = vcpu->next_rip;
 	vcpu->intr_shadow = false;
 }
-/* What vcpu->access says of an access but where its data goes. Owner. */
+/* Fill in vcpu->access, all but where its data goes. Owner. */
 static inline void vcpu_access_set(struct vcpu *vcpu, uint64_t address, unsigned int size,
 				   bool write, uint64_t value)
 {
@@ -197,7 +197,7 @@ static inline void vcpu_access_set(struct vcpu *vcpu, uint64_t address, unsigned
 	vcpu->access.write = write;
 }
 
-/* --- pending events: event.c ------------------------------------------------ */
+/* --- pending events: event.c --------------------------------------------------- */
 
 /* Raise an exception; merges with one in delivery into #DF or shutdown. RIP stays. Owner. */
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector);

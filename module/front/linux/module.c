@@ -92,7 +92,7 @@ static void control_exit(void)
 }
 
 /* /dev/vmmctl comes last: once it can be opened everything works. */
-static const PARTS(void) module_parts[] = {
+PARTS(module_parts, void) = {
 	{ parameters_init, parameters_exit }, { hypervisor_init, vmm_fini },
 	{ mapping_init, mapping_exit },	      { vmnodes_init, vmnodes_exit },
 	{ hotplug_init, hotplug_exit },	      { power_init, power_exit },
