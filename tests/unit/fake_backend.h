@@ -25,7 +25,7 @@ struct fake_vcpu {
 	uint64_t reg[VM_REG_LAST];
 	struct seg_desc desc[VM_REG_LAST];
 	uint64_t tsc_offset;
-	fake_guest guest; /* NULL: every entry ends in a BOGUS exit */
+	fake_guest guest;		   /* NULL: every entry ends in a BOGUS exit */
 	void (*inside)(struct vcpu *vcpu); /* what happens while the guest runs; NULL */
 	unsigned int entries;
 	uint64_t event[FAKE_EVENTS]; /* injected, in order */
