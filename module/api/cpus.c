@@ -55,43 +55,48 @@ int ioctl_activate_cpu(struct vcpu *vcpu, void *arg)
 	return 0;
 }
 
-static void vcpu_hold(struct vcpu *vcpu, bool hold)
+/* -EINVAL: it is not active. One that is held stays held, without a second exit. */
+static int vcpu_hold(struct vcpu *vcpu)
 {
-	if (hold)
-		bitmap_set_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
-	else
-		bitmap_clear_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
+	if (!bitmap_test_bit(vcpu->vm->active, (unsigned int)vcpu->id))
+		return -EINVAL;
+	if (bitmap_test_and_set_bit(vcpu->vm->debug, (unsigned int)vcpu->id))
+		return 0;
+	__atomic_store_n(&vcpu->debug_reported, false, __ATOMIC_SEQ_CST);
 	vcpu_request(vcpu, VCPU_REQ_DEBUG);
+	return 0;
 }
 
-/* vcpuid -1 means all vCPUs that are active. */
-static int vm_hold_cpus(struct vm *vm, int id, bool hold)
+/* -EINVAL: it is not held. */
+static int vcpu_unhold(struct vcpu *vcpu)
+{
+	if (!bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id))
+		return -EINVAL;
+	bitmap_clear_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
+	vcpu_request(vcpu, VCPU_REQ_DEBUG);
+	return 0;
+}
+
+/* To one vCPU, or where 'id' is -1 to all those that it can be done to. */
+static int vm_each_named_vcpu(struct vm *vm, int id, int (*one)(struct vcpu *vcpu))
 {
 	struct vcpu *vcpu = vm_vcpu(vm, id);
 
-	if (id != -1) {
-		if (!vcpu || !bitmap_test_bit(vm->active, (unsigned int)id))
-			return -EINVAL;
-		if (bitmap_test_bit(vm->debug, (unsigned int)id) == hold)
-			return -EALREADY;
-		vcpu_hold(vcpu, hold);
-		return 0;
-	}
-	for_each_vcpu(vm, vcpu) {
-		if (bitmap_test_bit(vm->active, (unsigned int)vcpu->id))
-			vcpu_hold(vcpu, hold);
-	}
+	if (id != -1)
+		return vcpu ? one(vcpu) : -EINVAL;
+	for_each_vcpu(vm, vcpu)
+		(void)one(vcpu);
 	return 0;
 }
 
 int ioctl_suspend_cpu(struct vm *vm, void *arg)
 {
-	return vm_hold_cpus(vm, ((const struct vm_activate_cpu *)arg)->vcpuid, true);
+	return vm_each_named_vcpu(vm, ((const struct vm_activate_cpu *)arg)->vcpuid, vcpu_hold);
 }
 
 int ioctl_resume_cpu(struct vm *vm, void *arg)
 {
-	return vm_hold_cpus(vm, ((const struct vm_activate_cpu *)arg)->vcpuid, false);
+	return vm_each_named_vcpu(vm, ((const struct vm_activate_cpu *)arg)->vcpuid, vcpu_unhold);
 }
 
 int ioctl_get_cpus(struct vm *vm, void *arg)

@@ -12,16 +12,27 @@
 /* Destinations of an IPI exit: enough for as many vCPUs as a VM may have. */
 #define IPI_WORDS 16
 
-/* As much of them as there is room for, here and in the caller's set. */
-static size_t copy_ipi_destinations(struct vcpu *vcpu, const struct vm_run *run, uint64_t *words)
+static void copy_ipi_destinations(struct vcpu *vcpu, uint64_t words[IPI_WORDS])
 {
-	size_t size = BITMAP_WORDS(vcpu->vm->max_vcpus) * sizeof(uint64_t);
+	size_t count = BITMAP_WORDS(vcpu->vm->max_vcpus);
 
-	if (vcpu->exit.exitcode != VM_EXITCODE_IPI)
-		return 0;
-	size = min_t(size_t, min_t(size_t, size, run->cpusetsize), IPI_WORDS * sizeof(uint64_t));
-	memcpy(words, lapic_ipi_destinations(vcpu), size);
-	return size;
+	memset(words, 0, IPI_WORDS * sizeof(*words));
+	memcpy(words, lapic_ipi_destinations(vcpu),
+	       min_t(size_t, count, IPI_WORDS) * sizeof(*words));
+}
+
+/* All of the caller's set: behind the destinations it is zero. */
+static int copyout_ipi_destinations(uint64_t words[IPI_WORDS], const struct vm_run *run)
+{
+	size_t step;
+	int error = 0;
+
+	for (size_t at = 0; at < run->cpusetsize && !error; at += step) {
+		step = min_t(size_t, run->cpusetsize - at, IPI_WORDS * sizeof(*words));
+		error = os_copyout(words, (char *)run->cpuset + at, step);
+		memset(words, 0, IPI_WORDS * sizeof(*words));
+	}
+	return error;
 }
 
 int ioctl_run_vcpu(struct vm *vm, void *arg)
@@ -30,18 +41,21 @@ int ioctl_run_vcpu(struct vm *vm, void *arg)
 	uint64_t destinations[IPI_WORDS];
 	struct vm_exit exit;
 	struct vcpu *vcpu;
-	size_t size;
-	int error = ioctl_lock_idle_vcpu(vm, run->cpuid, &vcpu);
+	int error;
 
+	if (run->cpusetsize > VM_RUN_CPUSET_MAX)
+		return -EINVAL;
+	error = ioctl_lock_idle_vcpu(vm, run->cpuid, &vcpu);
 	if (error)
 		return error;
 	vcpu->reply_mode = false;
 	error = vcpu_run(vcpu);
 	exit = vcpu->exit;
-	size = copy_ipi_destinations(vcpu, run, destinations);
+	if (exit.exitcode == VM_EXITCODE_IPI)
+		copy_ipi_destinations(vcpu, destinations);
 	vcpu_unlock(vcpu);
-	if (!error && size)
-		error = os_copyout(destinations, run->cpuset, size);
+	if (!error && exit.exitcode == VM_EXITCODE_IPI)
+		error = copyout_ipi_destinations(destinations, run);
 	return error ? error : os_copyout(&exit, run->vm_exit, sizeof(exit));
 }
 

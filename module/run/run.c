@@ -7,6 +7,7 @@
 #include "dev/lapic.h"
 #include "run/host.h"
 #include "run/inject.h"
+#include "run/sleep.h"
 #include "run/vm.h"
 #include "vm/bitmap.h"
 #include "vm/regs.h"
@@ -16,8 +17,7 @@
 #include "x86/exits/exits.h"
 
 /* What the inner loop can act on; anything else is for the outer one. */
-#define VCPU_REQ_EVENTS (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
-#define VCPU_REQ_INNER	(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
+#define VCPU_REQ_INNER (VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
 
 /* CS after a start-up IPI: a real-mode code segment (SDM vol. 3, 8.4.3; APM vol. 2, 14.1.3). */
 #define SIPI_CS_ACCESS                                                                \
@@ -45,16 +45,13 @@ static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
 static enum exit_action vcpu_exit_held(struct vcpu *vcpu)
 {
 	if (!bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id)) {
-		vcpu->debug_reported = false;
 		vcpu_requests_clear(vcpu, VCPU_REQ_DEBUG);
 		if (bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id))
 			vcpu_request(vcpu, VCPU_REQ_DEBUG);
 		return EXIT_RESUME;
 	}
-	if (!vcpu->debug_reported) {
-		vcpu->debug_reported = true;
+	if (!__atomic_exchange_n(&vcpu->debug_reported, true, __ATOMIC_SEQ_CST))
 		return vcpu_exit_between(vcpu, VM_EXITCODE_DEBUG);
-	}
 	return EXIT_OUTER;
 }
 
@@ -70,13 +67,12 @@ static void vcpu_serve_sipi(struct vcpu *vcpu)
 	uint8_t vector = __atomic_load_n(&vcpu->sipi_vector, __ATOMIC_SEQ_CST);
 
 	vcpu_requests_clear(vcpu, VCPU_REQ_SIPI);
-	if (!vcpu->wait_sipi)
+	if (!vcpu_end_wait_sipi(vcpu))
 		return;
 	code.base = (uint64_t)vector << 12;
 	(void)backend->set_reg(vcpu, VM_REG_GUEST_CS, (uint64_t)vector << 8);
 	(void)backend->set_desc(vcpu, VM_REG_GUEST_CS, &code);
 	vcpu->rip = 0;
-	vcpu->wait_sipi = false;
 	vcpu->halted = false;
 }
 
@@ -120,76 +116,11 @@ static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
 		vcpu_serve_sipi(vcpu);
 	if (bits & VCPU_REQ_TIMER)
 		vcpu_serve_timer(vcpu);
-	if (vcpu->halted && !vcpu->wait_sipi && (vcpu_requests(vcpu) & VCPU_REQ_EVENTS))
+	if (vcpu_sleeps_for_sipi(vcpu))
+		return EXIT_OUTER;
+	if (vcpu->halted && (vcpu_requests(vcpu) & VCPU_REQ_EVENTS))
 		vcpu_wake_from_halt(vcpu);
-	return vcpu->halted || vcpu->wait_sipi ? EXIT_OUTER : EXIT_RESUME;
-}
-
-/* --- sleeping ------------------------------------------------------------------ */
-
-/* Requests that end a sleep: none that the vCPU would not act on in its state. */
-static uint32_t vcpu_wake_mask(const struct vcpu *vcpu)
-{
-	uint32_t mask = ~0u;
-
-	if (vcpu->wait_sipi)
-		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);
-	if (vcpu->halted)
-		mask &= ~VCPU_REQ_FLUSH;
-	if (vcpu->debug_reported)
-		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI |
-			  VCPU_REQ_FLUSH | VCPU_REQ_DEBUG);
-	return mask;
-}
-
-static bool vcpu_is_held(const struct vcpu *vcpu)
-{
-	return vcpu->debug_reported && bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
-}
-
-static bool vcpu_should_wake(const struct vcpu *vcpu)
-{
-	if (vcpu_requests(vcpu) & vcpu_wake_mask(vcpu))
-		return true;
-	return vcpu->debug_reported && !vcpu_is_held(vcpu);
-}
-
-/* Nothing but another vCPU could wake it: halted with interrupts off, or not started. */
-static bool vcpu_is_dead_halted(const struct vcpu *vcpu)
-{
-	return vcpu->wait_sipi || (vcpu->halted && !(vcpu->rflags & REG_RFLAGS_IF));
-}
-
-/* When all active vCPUs are, the machine has halted for good. */
-static void vcpu_note_dead_halt(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-
-	bitmap_set_bit(vm->dead_halted, (unsigned int)vcpu->id);
-	if (!bitmap_test_bit(vm->active, (unsigned int)vcpu->id))
-		return;
-	for (size_t i = 0; i < BITMAP_WORDS(vm->max_vcpus); i++) {
-		uint64_t active = __atomic_load_n(&vm->active[i], __ATOMIC_SEQ_CST);
-
-		if (active & ~__atomic_load_n(&vm->dead_halted[i], __ATOMIC_SEQ_CST))
-			return;
-	}
-	(void)vm_suspend(vm, VM_SUSPEND_HALT);
-}
-
-static enum exit_action vcpu_sleep(struct vcpu *vcpu)
-{
-	int error;
-
-	if (vcpu_is_dead_halted(vcpu))
-		vcpu_note_dead_halt(vcpu);
-	vcpu_stat_inc(vcpu, STAT_HALTS);
-	__atomic_store_n(&vcpu->mode, VCPU_SLEEPING, __ATOMIC_SEQ_CST);
-	error = os_wait_event(&vcpu->waitq, vcpu_should_wake(vcpu));
-	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_SEQ_CST);
-	bitmap_clear_bit(vcpu->vm->dead_halted, (unsigned int)vcpu->id);
-	/* A return to user space without a signal is vcpu_turn_slow()'s to see to. */
-	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
+	return vcpu->halted ? EXIT_OUTER : EXIT_RESUME;
 }
 
 /* --- the inner loop ------------------------------------------------------------ */

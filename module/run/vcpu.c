@@ -131,5 +131,6 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	lapic_reset(vcpu, init);
 	if (!init)
 		vcpu_reset_tsc(vcpu);
-	vcpu->wait_sipi = vcpu->id != 0;
+	if (vcpu->id != 0)
+		vcpu_begin_wait_sipi(vcpu);
 }

@@ -112,6 +112,7 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	vm->released = vm_released;
 	vm->tsc_offset = -os_rdtsc();
 	os_mutex_init(&vm->lock);
+	os_spin_init(&vm->halt_lock);
 	memory_init(vm);
 	error = parts_create(vm_parts, vm);
 	if (error)

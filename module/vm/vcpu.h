@@ -53,6 +53,7 @@ enum gpr {
 #define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
 #define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
 #define VCPU_REQ_DEBUG	   0x80u  /* (level) VM_SUSPEND_CPU holds this vCPU */
+#define VCPU_REQ_EVENTS	   (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
 
 /* Where the owner is, for the sender of a request. */
 enum vcpu_mode {
@@ -84,8 +85,8 @@ struct vcpu {
 	uint64_t next_rip;	 /* (o) after an exit: RIP past the instruction, 0 unknown */
 	bool intr_shadow;	 /* (o) STI or MOV SS blocks interrupts for one instruction */
 	bool halted;		 /* (o) waits for an event in HLT */
-	bool wait_sipi;		 /* (o) waits for a start-up IPI */
-	bool debug_reported;	 /* (o) userspace has had the exit of VM_SUSPEND_CPU */
+	bool wait_sipi;		 /* (a) no start-up IPI since RESET or INIT */
+	bool debug_reported;	 /* (a) userspace has had the exit of VM_SUSPEND_CPU */
 	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/cpu/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
@@ -214,8 +215,28 @@ void vcpu_set_exitintinfo(struct vcpu *vcpu, uint64_t intinfo);
 uint64_t event_combine(uint64_t first, uint64_t second);
 /* An NMI for the vCPU. any */
 void vcpu_nmi(struct vcpu *vcpu);
-/* INIT and start-up IPIs. any */
+/* INIT and start-up IPIs, for the owner to act on. any */
 void vcpu_init_ipi(struct vcpu *vcpu);
 void vcpu_startup_ipi(struct vcpu *vcpu, uint8_t vector);
+/*
+ * Of the start-up protocol (SDM vol. 3, 8.4) the vCPU's own half: wait for a start-up IPI;
+ * take one: false when it does not wait, so that the IPI means nothing. any
+ */
+static inline void vcpu_begin_wait_sipi(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->wait_sipi, true, __ATOMIC_SEQ_CST);
+}
+static inline bool vcpu_end_wait_sipi(struct vcpu *vcpu)
+{
+	return __atomic_exchange_n(&vcpu->wait_sipi, false, __ATOMIC_SEQ_CST);
+}
+/*
+ * It must not run before a start-up IPI. With VM_RUN it is userspace that starts vCPUs, so
+ * one that it runs has been started. Owner, or while the owner sleeps.
+ */
+static inline bool vcpu_sleeps_for_sipi(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->wait_sipi, __ATOMIC_RELAXED) && vcpu->reply_mode;
+}
 
 #endif

@@ -66,7 +66,8 @@ struct vm {
 	uint64_t *active;      /* VM_ACTIVATE_CPU has been called */
 	uint64_t *suspended;   /* left VM_RUN because the VM is suspended */
 	uint64_t *debug;       /* held by VM_SUSPEND_CPU */
-	uint64_t *dead_halted; /* halted with interrupts off, or waiting for SIPI */
+	uint64_t *dead_halted; /* halt_lock to write: asleep, only another vCPU can wake it */
+	struct os_spinlock halt_lock; /* run/sleep.c; nothing is locked below it */
 
 	struct memory memory; /* segments and the guest-physical map, vm/memory.h */
 	struct npt npt;	      /* (a) entries appear by compare-and-swap; removal is (f) */

@@ -60,6 +60,11 @@ void fake_vm_destroy(struct vm *vm);
  * start-up IPI. Registers read 0 until written.
  */
 struct vcpu *fake_vm_vcpu(struct vm *vm, int id);
+/*
+ * An ioctl as the front end does it, on the caller's argument; VM_RUN_REPLY is
+ * ioctl_run_reply().
+ */
+int fake_ioctl(struct vm *vm, unsigned int command, void *arg);
 /* The request bits set, cleared by asking. */
 uint32_t fake_requests(struct vcpu *vcpu);
 

@@ -25,21 +25,9 @@ static void tear_down(void)
 	fake_vm_destroy(vm);
 }
 
-/* An ioctl as the front end does it, on the caller's argument. */
 static int do_ioctl(unsigned int command, void *arg)
 {
-	uint64_t buffer[IOCTL_MAX_ARG / sizeof(uint64_t)] = { 0 };
-	const struct ioctl_row *row = ioctl_lookup(command);
-	int error;
-
-	if (!row)
-		return -ENOTTY;
-	if (_IOC_DIR(command) & _IOC_WRITE)
-		memcpy(buffer, arg, _IOC_SIZE(command));
-	error = ioctl_run(vm, row, buffer);
-	if (!error && (_IOC_DIR(command) & _IOC_READ))
-		memcpy(arg, buffer, _IOC_SIZE(command));
-	return error;
+	return fake_ioctl(vm, command, arg);
 }
 
 static int do_run(struct vm_exit *exit)
