@@ -103,7 +103,7 @@ enum x2apic_state { X2APIC_DISABLED, X2APIC_ENABLED, X2APIC_STATE_LAST };
 
 /* Optional behaviour, set per vCPU by VM_SET_CAPABILITY. */
 enum vm_cap_type {
-	VM_CAP_HALT_EXIT,	   /* HLT is an exit to the program */
+	VM_CAP_HALT_EXIT,	   /* HLT sleeps in the module; here it always does */
 	VM_CAP_MTRAP_EXIT,	   /* an exit after each instruction */
 	VM_CAP_PAUSE_EXIT,	   /* PAUSE is an exit to the program */
 	VM_CAP_UNRESTRICTED_GUEST, /* read-only: real mode runs unassisted */
@@ -111,7 +111,7 @@ enum vm_cap_type {
 	VM_CAP_BPT_EXIT, /* INT3 is an exit to the program */
 	VM_CAP_RDPID,
 	VM_CAP_RDTSCP,
-	VM_CAP_IPI_EXIT,    /* INIT and SIPI are exits of the sender */
+	VM_CAP_IPI_EXIT,    /* INIT and SIPI are exits of the sender; see struct vm_run */
 	VM_CAP_MASK_HWINTR, /* no hardware interrupt is injected */
 	VM_CAP_RFLAGS_TF,   /* single-step through RFLAGS.TF, hidden from the guest */
 	VM_CAP_MAX
@@ -177,12 +177,12 @@ enum vm_exitcode {
 	VM_EXITCODE_BOGUS, /* nothing to do: run again */
 	VM_EXITCODE_RDMSR,
 	VM_EXITCODE_WRMSR,
-	VM_EXITCODE_HLT,
+	VM_EXITCODE_HLT, /* never: VM_CAP_HALT_EXIT */
 	VM_EXITCODE_MTRAP,
 	VM_EXITCODE_PAUSE,
 	VM_EXITCODE_PAGING,
 	VM_EXITCODE_INST_EMUL,
-	VM_EXITCODE_SPINUP_AP,
+	VM_EXITCODE_SPINUP_AP, /* a start-up IPI, for VM_RUN without VM_CAP_IPI_EXIT */
 	VM_EXITCODE_DEPRECATED1,
 	VM_EXITCODE_RENDEZVOUS,
 	VM_EXITCODE_IOAPIC_EOI,

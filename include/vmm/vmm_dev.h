@@ -4,7 +4,7 @@
  * numbers and field order follow FreeBSD 14 (and 15 for /dev/vmmctl); numbers
  * from 192 up are ours. The encoding of size and direction is Linux's.
  *
- * Who may call each and which locks it takes: module/core/ioctl.c, one row per
+ * Who may call each and which locks it takes: module/api/ioctl.c, one row per
  * command. All fail with ENXIO on a VM that has been destroyed, EINVAL on
  * arguments out of range and EFAULT on bad pointers.
  */
@@ -81,7 +81,15 @@ struct vm_register_set {
 };
 
 /*
- * 'cpuset' receives the destinations of an IPI exit; may be NULL with size 0.
+ * 'cpuset' receives the destinations of an IPI exit, one bit for each vCPU, and zeros up
+ * to 'cpusetsize', at most VM_RUN_CPUSET_MAX bytes (EINVAL); may be NULL with size 0.
+ *
+ * VM_RUN leaves starting vCPUs to userspace, as bhyve does it: it runs whatever it is
+ * called for. A start-up IPI to a vCPU that has had none since RESET or INIT is an IPI
+ * exit of the sender with VM_CAP_IPI_EXIT, as an INIT is then, or else a SPINUP_AP exit.
+ * With VM_RUN_REPLY an INIT resets the vCPU, which sleeps until it has had a start-up IPI;
+ * userspace sees of that what VM_CAP_IPI_EXIT shows.
+ *
  * VM_RUN and VM_RUN_REPLY fail with EBUSY while another thread runs the vCPU, and
  * with EINTR when a signal came; a BOGUS exit may come at any time.
  */
@@ -91,6 +99,7 @@ struct vm_run {
 	uint64_t cpusetsize;
 	struct vm_exit *vm_exit;
 };
+#define VM_RUN_CPUSET_MAX 4096
 
 /*
  * Ours: run, and take exits that are finished by an answer instead of by

@@ -126,8 +126,8 @@ uint64_t lapic_mmio_base(struct vcpu *vcpu);
  * An access of 'size' (1, 2, 4, 8) bytes at any 'offset' below LAPIC_MMIO_SIZE. Reads
  * give the register's bytes, and 0 where there is none. A write acts only if it covers
  * a whole aligned register from its first byte with 4 or 8 bytes; others are dropped.
- * Returns 0; a write returns 1 when it was an INIT or start-up IPI of a
- * vCPU with VM_CAP_IPI_EXIT: vcpu->exit holds VM_EXITCODE_IPI, to be returned to the
+ * Returns 0; a write returns 1 when it was an INIT or start-up IPI that userspace acts on
+ * (VM_CAP_IPI_EXIT, or VM_RUN): vcpu->exit holds VM_EXITCODE_IPI or _SPINUP_AP, for
  * userspace once the instruction is complete.
  */
 int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, unsigned int size, uint64_t *value);

@@ -288,24 +288,65 @@ static bool lapic_is_ipi_target(struct lapic *lapic, struct vcpu *vcpu,
 	}
 }
 
-/* INIT and start-up IPIs that userspace has asked to see (VM_CAP_IPI_EXIT). */
-static int lapic_exit_ipi(struct lapic *lapic, const struct lapic_message *message,
-			  enum shorthand shorthand)
+/*
+ * The vCPUs that userspace has to act on: all that an INIT is for, and of those that a
+ * start-up IPI is for the ones that have waited for it until now.
+ */
+static unsigned int lapic_collect_starts(struct lapic *lapic, const struct lapic_message *message,
+					 enum shorthand shorthand)
 {
-	struct vcpu *sender = lapic->vcpu;
-	struct vm *vm = sender->vm;
+	struct vm *vm = lapic->vcpu->vm;
+	unsigned int count = 0;
 	struct vcpu *vcpu;
 
 	memset(lapic->ipi_destinations, 0, (vm->max_vcpus + 63) / 64 * sizeof(uint64_t));
 	for_each_vcpu(vm, vcpu) {
 		unsigned int id = (unsigned int)vcpu->id;
 
-		if (vcpu->lapic && lapic_is_ipi_target(lapic, vcpu, message, shorthand))
-			lapic->ipi_destinations[id / 64] |= BIT_ULL(id % 64);
+		if (vcpu == lapic->vcpu || !vcpu->lapic ||
+		    !lapic_is_ipi_target(lapic, vcpu, message, shorthand))
+			continue;
+		if (message->delivery == LAPIC_INIT)
+			vcpu_begin_wait_sipi(vcpu);
+		else if (!vcpu_end_wait_sipi(vcpu))
+			continue;
+		lapic->ipi_destinations[id / 64] |= BIT_ULL(id % 64);
+		count++;
 	}
+	return count;
+}
+
+/* VM_CAP_IPI_EXIT. */
+static int lapic_exit_ipi(struct lapic *lapic, const struct lapic_message *message,
+			  enum shorthand shorthand)
+{
+	struct vcpu *sender = lapic->vcpu;
+
+	if (!lapic_collect_starts(lapic, message, shorthand))
+		return 0;
 	(void)vcpu_exit_userspace(sender, VM_EXITCODE_IPI);
 	sender->exit.u.ipi.mode = lapic->icr & ICR_DELIVERY;
 	sender->exit.u.ipi.vector = message->vector;
+	return 1;
+}
+
+/*
+ * VM_RUN without it: userspace hears of a start-up IPI to a single vCPU, and nothing of an
+ * INIT, as of bhyve before there was the capability.
+ */
+static int lapic_exit_spinup(struct lapic *lapic, const struct lapic_message *message,
+			     enum shorthand shorthand)
+{
+	struct vcpu *sender = lapic->vcpu;
+	bool init = message->delivery == LAPIC_INIT;
+	bool single = shorthand == TO_DESTINATION && !message->logical &&
+		      message->destination != LAPIC_BROADCAST;
+
+	if ((!init && !single) || !lapic_collect_starts(lapic, message, shorthand) || init)
+		return 0;
+	(void)vcpu_exit_userspace(sender, VM_EXITCODE_SPINUP_AP);
+	sender->exit.u.spinup_ap.vcpu = vm_vcpu_of_apic_id(sender->vm, message->destination)->id;
+	sender->exit.u.spinup_ap.rip = (uint64_t)message->vector << OS_PAGE_SHIFT;
 	return 1;
 }
 
@@ -369,6 +410,8 @@ int lapic_send_ipi(struct lapic *lapic)
 		return 0;
 	if (start && (lapic->vcpu->capabilities & 1u << VM_CAP_IPI_EXIT))
 		return lapic_exit_ipi(lapic, &message, shorthand);
+	if (start && !lapic->vcpu->reply_mode)
+		return lapic_exit_spinup(lapic, &message, shorthand);
 	lapic_route_ipi(lapic, &message, shorthand);
 	return 0;
 }

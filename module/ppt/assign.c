@@ -112,10 +112,6 @@ int ppt_assign(struct vm *vm, const struct os_pci_address *address)
 	struct ppt_device *device;
 	int error;
 
-	if (!os_pci_allowed()) {
-		os_warn("ppt: %s cannot have devices: only root may give them", vm->name);
-		return -EPERM;
-	}
 	error = ppt_claim(vm, address, &device);
 	if (error == -EALREADY)
 		return ppt_restart(device, false);

@@ -20,11 +20,10 @@
 static int cpu_of_message(struct vm *vm, uint64_t addr)
 {
 	uint32_t destination = lapic_destination((uint8_t)(addr >> 12));
+	struct vcpu *vcpu;
 
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu && lapic_matches(vcpu, destination, addr & MSI_ADDRESS_LOGICAL))
+	for_each_vcpu(vm, vcpu) {
+		if (lapic_matches(vcpu, destination, addr & MSI_ADDRESS_LOGICAL))
 			return READ_ONCE(vcpu->last_cpu);
 	}
 	return -1;

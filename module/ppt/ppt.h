@@ -15,7 +15,6 @@
 #include "os/os.h"
 
 struct vm;
-struct vcpu;
 struct ppt_device;
 
 /* Module's life. */
@@ -55,17 +54,5 @@ extern unsigned int ppt_devices;
 void ppt_release_all(struct vm *vm);
 /* The machine starts again: its devices are as after power on. VM frozen. sleep */
 void ppt_reset_all(struct vm *vm);
-
-/* The ioctls, by the names of their commands; vm->lock held, some with the VM frozen. sleep */
-int ppt_ioctl_bind(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_unbind(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_map_mmio(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_unmap_mmio(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_msi(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_msix(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_disable_msix(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_intx(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_reset(struct vm *vm, struct vcpu *vcpu, void *arg);
-int ppt_ioctl_limits(struct vm *vm, struct vcpu *vcpu, void *arg);
 
 #endif

@@ -20,10 +20,10 @@ static struct {
 	struct vm *vms;	       /* lock */
 	unsigned int users;    /* lock; VMs that need virtualization on */
 	uint32_t wanted;       /* atomic; CPUs are to have virtualization on */
-	struct os_waitq waitq; /* vCPUs waiting for the end of host_gate.quiesced */
+	struct os_waitq waitq; /* vCPUs that wait for the end of host_gate.quiesced */
 } host;
 
-static int cpu_enable(void *unused)
+static int host_cpu_enable(void *unused)
 {
 	unsigned int cpu = os_cpu_id();
 	int error;
@@ -36,7 +36,7 @@ static int cpu_enable(void *unused)
 	return error;
 }
 
-static int cpu_disable(void *unused)
+static int host_cpu_disable(void *unused)
 {
 	unsigned int cpu = os_cpu_id();
 
@@ -49,25 +49,25 @@ static int cpu_disable(void *unused)
 
 /*
  * 'wanted' is set before the CPUs are visited: one that comes up meanwhile is
- * enabled by vmm_cpu_online, or by the visit, whichever is first.
+ * enabled by vmm_cpu_online() or by the visit, whichever is first.
  */
 static int host_enable(void)
 {
 	int error;
 
 	__atomic_store_n(&host.wanted, 1, __ATOMIC_SEQ_CST);
-	error = os_each_cpu(cpu_enable, NULL);
+	error = os_each_cpu(host_cpu_enable, NULL);
 	if (!error)
 		return 0;
 	__atomic_store_n(&host.wanted, 0, __ATOMIC_SEQ_CST);
-	(void)os_each_cpu(cpu_disable, NULL);
+	(void)os_each_cpu(host_cpu_disable, NULL);
 	return error;
 }
 
 static void host_disable(void)
 {
 	__atomic_store_n(&host.wanted, 0, __ATOMIC_SEQ_CST);
-	(void)os_each_cpu(cpu_disable, NULL);
+	(void)os_each_cpu(host_cpu_disable, NULL);
 }
 
 int host_get(struct vm *vm)
@@ -107,10 +107,10 @@ int host_wait(void)
 }
 
 /*
- * Once through each vCPU's lock: whoever was in the guest has seen 'quiesced'. Programs
- * may still ask for registers while virtualization is off.
+ * Lock each vCPU once: whoever was in the guest has seen 'quiesced'. Userspace may still
+ * read registers while virtualization is off.
  */
-static void quiesce_vm(struct vm *vm)
+static void host_quiesce_vm(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
@@ -127,7 +127,7 @@ void vmm_quiesce(void)
 	os_mutex_lock(&host.lock);
 	__atomic_store_n(&host_gate.quiesced, 1, __ATOMIC_SEQ_CST);
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		quiesce_vm(vm);
+		host_quiesce_vm(vm);
 	if (host.users)
 		host_disable();
 	os_mutex_unlock(&host.lock);
@@ -146,22 +146,22 @@ void vmm_resume(void)
 
 int vmm_cpu_online(void)
 {
-	return __atomic_load_n(&host.wanted, __ATOMIC_SEQ_CST) ? cpu_enable(NULL) : 0;
+	return __atomic_load_n(&host.wanted, __ATOMIC_SEQ_CST) ? host_cpu_enable(NULL) : 0;
 }
 
 void vmm_cpu_offline(void)
 {
-	(void)cpu_disable(NULL);
+	(void)host_cpu_disable(NULL);
 }
 
 void vmm_cpu_emergency(void)
 {
 	if (backend && host_gate.enabled)
-		(void)cpu_disable(NULL);
+		(void)host_cpu_disable(NULL);
 }
 
 /* The first back end that fits; else the reason of the one whose processor this is. */
-static int choose_backend(const struct vmm_backend *const *candidates)
+static int host_choose_backend(const struct vmm_backend *const *candidates)
 {
 	const char *why = "this processor has neither SVM nor VT-x";
 	int error = -ENXIO;
@@ -187,7 +187,7 @@ const char *vmm_facts(void)
 
 int vmm_init(const struct vmm_backend *const *candidates)
 {
-	int error = choose_backend(candidates);
+	int error = host_choose_backend(candidates);
 
 	if (error)
 		return error;

@@ -11,7 +11,7 @@
 struct vm;
 struct vmm_backend;
 
-/* --- the module, for the front end -------------------------------------------- */
+/* --- the module, for the front end --------------------------------------------- */
 
 /*
  * Find the back end for this processor among 'candidates' (NULL-terminated).
@@ -33,14 +33,14 @@ void vmm_resume(void);
 /* Panic: turn virtualization off on this CPU, whatever is running. any */
 void vmm_cpu_emergency(void);
 
-/* --- for run/ alone ------------------------------------------------------------- */
+/* --- for run/ alone ------------------------------------------------------------ */
 
-/* A VM is born: virtualization on. -EBUSY, -ENXIO (host going down). sleep */
+/* For a new VM: virtualization on. -EBUSY (another hypervisor, or quiesced). sleep */
 int host_get(struct vm *vm);
-/* It is gone; the last one turns virtualization off. Not under vm->lock. sleep */
+/* The VM is gone; the last one turns virtualization off. Not under vm->lock. sleep */
 void host_put(struct vm *vm);
 
-/* What every run of a vCPU asks first. */
+/* What every run of a vCPU looks at first. */
 struct host_gate {
 	uint32_t quiesced; /* atomic; no vCPU may enter a guest */
 	bool *enabled;	   /* one per CPU; that CPU, interrupts off */
@@ -56,7 +56,7 @@ static inline bool host_quiesced(void)
 int host_wait(void);
 /*
  * Virtualization is on on this CPU. Not so for a moment while the CPU is being
- * taken off line and has not got rid of its tasks yet. Preemption off.
+ * taken off line and still has tasks. Preemption off.
  */
 static inline bool host_cpu_enabled(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Injection: which of a vCPU's pending events goes into the guest with the next entry. */
+/* Injection: which of a vCPU's pending events the next entry delivers. */
 #include "run/inject.h"
 
 #include "dev/lapic.h"
@@ -10,7 +10,7 @@
 #define INTINFO_NMI		  (VM_INTINFO_VALID | VM_INTINFO_NMI | VECTOR_NMI)
 #define INTINFO_INTERRUPT(vector) (VM_INTINFO_VALID | VM_INTINFO_HWINTR | (vector))
 
-static bool masks_hardware_interrupts(const struct vcpu *vcpu)
+static bool hardware_interrupts_masked(const struct vcpu *vcpu)
 {
 	return vcpu->capabilities & (1u << VM_CAP_MASK_HWINTR);
 }
@@ -20,8 +20,8 @@ static bool extint_pending(struct vcpu *vcpu)
 	return lapic_extint_allowed(vcpu) && pic_pending(vcpu->vm);
 }
 
-/* The guest can take a maskable interrupt at this instruction. */
-static bool interrupts_open(const struct vcpu *vcpu)
+/* A maskable interrupt can be injected at this instruction. */
+static bool interrupt_window_open(const struct vcpu *vcpu)
 {
 	return (vcpu->rflags & REG_RFLAGS_IF) && !vcpu->intr_shadow;
 }
@@ -32,7 +32,7 @@ static void event_deliver(struct vcpu *vcpu, uint64_t intinfo, enum vmm_stat sta
 	backend->inject(vcpu, intinfo);
 }
 
-/* An exception or a delivery that was cut short. False: there is none. */
+/* A pending exception, or a delivery to be re-injected. False: there is none. */
 static bool event_inject_pending(struct vcpu *vcpu, enum exit_action *action)
 {
 	uint64_t intinfo = vcpu->exitintinfo;
@@ -55,8 +55,8 @@ static bool event_inject_pending(struct vcpu *vcpu, enum exit_action *action)
 	return true;
 }
 
-/* False: no NMI went in; if one waits, its window has been asked for. */
-static bool inject_nmi(struct vcpu *vcpu, bool busy)
+/* False: no NMI was injected; if one is pending, its window has been requested. */
+static bool event_inject_nmi(struct vcpu *vcpu, bool busy)
 {
 	uint32_t pending = __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
 	bool blocked;
@@ -77,14 +77,14 @@ static bool inject_nmi(struct vcpu *vcpu, bool busy)
 	return true;
 }
 
-/* The 8259's interrupt goes before the local APIC's, as LINT0 knows no priority. */
-static bool inject_extint(struct vcpu *vcpu, bool busy)
+/* Before the local APIC's interrupts: LINT0 has no priority. False: none is pending. */
+static bool event_inject_extint(struct vcpu *vcpu, bool busy)
 {
 	int vector;
 
 	if (!extint_pending(vcpu))
 		return false;
-	if (busy || !interrupts_open(vcpu)) {
+	if (busy || !interrupt_window_open(vcpu)) {
 		backend->request_window(vcpu, WINDOW_INTERRUPT, 0);
 		return true;
 	}
@@ -95,15 +95,15 @@ static bool inject_extint(struct vcpu *vcpu, bool busy)
 	return true;
 }
 
-/* The processor knows by itself when the guest can take what it is told of. */
-static bool delivered_by_processor(struct vcpu *vcpu)
+/* The processor delivers from the APIC's page, when the guest can take it. */
+static bool event_deliver_from_page(struct vcpu *vcpu)
 {
-	int vector = masks_hardware_interrupts(vcpu) ? -1 : lapic_highest_request(vcpu);
+	int vector = hardware_interrupts_masked(vcpu) ? -1 : lapic_highest_request(vcpu);
 
 	return backend->apic.interrupt(vcpu, vector);
 }
 
-static void inject_lapic(struct vcpu *vcpu, bool busy)
+static void event_inject_lapic(struct vcpu *vcpu, bool busy)
 {
 	int vector = lapic_pending(vcpu);
 
@@ -114,7 +114,7 @@ static void inject_lapic(struct vcpu *vcpu, bool busy)
 			backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
 		return;
 	}
-	if (busy || !interrupts_open(vcpu)) {
+	if (busy || !interrupt_window_open(vcpu)) {
 		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
 		return;
 	}
@@ -125,7 +125,7 @@ static void inject_lapic(struct vcpu *vcpu, bool busy)
 		backend->request_window(vcpu, WINDOW_INTERRUPT, (uint8_t)vector);
 }
 
-/* By itself, so that the short way has nothing on its stack. */
+/* Slow path, out of line: the fast path has nothing on its stack. */
 static noinline enum exit_action event_inject_exception_slow(struct vcpu *vcpu)
 {
 	enum exit_action action = EXIT_RESUME;
@@ -135,8 +135,8 @@ static noinline enum exit_action event_inject_exception_slow(struct vcpu *vcpu)
 }
 
 /*
- * The common case of an exception that an exit has raised: whatever else waits, waits for a
- * window or another request, and goes on waiting.
+ * Fast path of an exception that an exit's handler has raised: every other pending event has
+ * its window or a request of its own, and stays pending.
  */
 enum exit_action event_inject_exception(struct vcpu *vcpu)
 {
@@ -158,12 +158,12 @@ enum exit_action event_inject(struct vcpu *vcpu)
 
 	if (action != EXIT_RESUME)
 		return action;
-	busy |= inject_nmi(vcpu, busy);
-	extint = !masks_hardware_interrupts(vcpu) && inject_extint(vcpu, busy);
-	if (backend->apic.interrupt && delivered_by_processor(vcpu))
+	busy |= event_inject_nmi(vcpu, busy);
+	extint = !hardware_interrupts_masked(vcpu) && event_inject_extint(vcpu, busy);
+	if (backend->apic.interrupt && event_deliver_from_page(vcpu))
 		return EXIT_RESUME;
-	if (!masks_hardware_interrupts(vcpu) && !extint)
-		inject_lapic(vcpu, busy);
+	if (!hardware_interrupts_masked(vcpu) && !extint)
+		event_inject_lapic(vcpu, busy);
 	return EXIT_RESUME;
 }
 
@@ -173,7 +173,7 @@ bool event_pending(struct vcpu *vcpu)
 		return true;
 	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) && !vcpu_nmi_blocked(vcpu))
 		return true;
-	if (!(vcpu->rflags & REG_RFLAGS_IF) || masks_hardware_interrupts(vcpu))
+	if (!(vcpu->rflags & REG_RFLAGS_IF) || hardware_interrupts_masked(vcpu))
 		return false;
 	return extint_pending(vcpu) || lapic_pending(vcpu) >= 0;
 }

@@ -8,11 +8,11 @@
 struct vcpu;
 
 /*
- * Choose the next event and give it to the back end, or ask for a window.
+ * Choose the next event and have the back end inject it, or request a window.
  * Interrupts off, entry follows. EXIT_RESUME; EXIT_OUTER when the guest shut down.
  */
 enum exit_action event_inject(struct vcpu *vcpu);
-/* The same where nothing but an exception has come. */
+/* The same where nothing but an exception is pending. */
 enum exit_action event_inject_exception(struct vcpu *vcpu);
 /* Would an event wake the vCPU from HLT? Owner. */
 bool event_pending(struct vcpu *vcpu);

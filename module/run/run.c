@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Running a vCPU: two loops. The inner one holds the processor (preemption off,
- * guest's FPU loaded) and ends only when something needs sleep, the program or
- * another thread. The outer one does what needs sleep and begins the inner again.
+ * Running a vCPU: two loops. The inner one owns the processor (preemption off, guest's
+ * FPU loaded) and ends only when something needs sleep, userspace or another thread. The
+ * outer one does what needs sleep and starts the inner one again.
  */
 #include "dev/device.h"
 #include "dev/lapic.h"
 #include "run/host.h"
 #include "run/inject.h"
+#include "run/sleep.h"
 #include "run/vm.h"
 #include "vm/bitmap.h"
 #include "vm/regs.h"
@@ -17,16 +18,15 @@
 #include "x86/emulate/emulate.h"
 #include "x86/exits/exits.h"
 
-/* What the inner loop can act on itself; anything else takes the outer one. */
-#define VCPU_REQ_EVENTS (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
-#define VCPU_REQ_INNER	(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
+/* What the inner loop can act on; anything else is for the outer one. */
+#define VCPU_REQ_INNER (VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
 
-/* Interrupt enable flag, and what starts of APs need: real mode at vector * 4 KiB. */
+/* CS after a start-up IPI: a real-mode code segment (SDM vol. 3, 8.4.3; APM vol. 2, 14.1.3). */
 #define SIPI_CS_ACCESS                                                                \
 	(SEG_ACCESS_CODE | SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | SEG_ACCESS_S | \
 	 SEG_ACCESS_PRESENT)
 
-/* --- requests, outer loop -------------------------------------------------------------- */
+/* --- pending requests, outer loop ---------------------------------------------- */
 
 static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
 {
@@ -41,22 +41,19 @@ static enum exit_action vcpu_exit_suspended(struct vcpu *vcpu)
 }
 
 /*
- * VM_SUSPEND_CPU: the program hears of it once; if it runs the vCPU again, the
- * thread sleeps here until VM_RESUME_CPU.
+ * Held by VM_SUSPEND_CPU: one exit to userspace; if that runs the vCPU again, the
+ * thread sleeps until VM_RESUME_CPU.
  */
 static enum exit_action vcpu_exit_held(struct vcpu *vcpu)
 {
 	if (!bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id)) {
-		vcpu->debug_reported = false;
 		vcpu_requests_clear(vcpu, VCPU_REQ_DEBUG);
 		if (bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id))
 			vcpu_request(vcpu, VCPU_REQ_DEBUG);
 		return EXIT_RESUME;
 	}
-	if (!vcpu->debug_reported) {
-		vcpu->debug_reported = true;
+	if (!__atomic_exchange_n(&vcpu->debug_reported, true, __ATOMIC_SEQ_CST))
 		return vcpu_exit_between(vcpu, VM_EXITCODE_DEBUG);
-	}
 	return EXIT_OUTER;
 }
 
@@ -72,17 +69,16 @@ static void vcpu_serve_sipi(struct vcpu *vcpu)
 	uint8_t vector = __atomic_load_n(&vcpu->sipi_vector, __ATOMIC_SEQ_CST);
 
 	vcpu_requests_clear(vcpu, VCPU_REQ_SIPI);
-	if (!vcpu->wait_sipi)
+	if (!vcpu_end_wait_sipi(vcpu))
 		return;
 	code.base = (uint64_t)vector << 12;
 	(void)backend->set_reg(vcpu, VM_REG_GUEST_CS, (uint64_t)vector << 8);
 	(void)backend->set_desc(vcpu, VM_REG_GUEST_CS, &code);
 	vcpu->rip = 0;
-	vcpu->wait_sipi = false;
 	vcpu->halted = false;
 }
 
-/* A halted vCPU wakes if one of the events may be taken now. */
+/* HLT ends if one of the pending events can be injected now. */
 static void vcpu_wake_from_halt(struct vcpu *vcpu)
 {
 	vcpu_requests_clear(vcpu, VCPU_REQ_EVENTS);
@@ -98,14 +94,14 @@ static void vcpu_serve_timer(struct vcpu *vcpu)
 	lapic_timer_event(vcpu);
 }
 
-/* Act on what waits: EXIT_RESUME to go on, EXIT_OUTER to sleep, EXIT_USERSPACE. */
+/* Act on pending requests: EXIT_RESUME to run, EXIT_OUTER to sleep, EXIT_USERSPACE. */
 static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
 {
 	uint32_t bits = vcpu_requests(vcpu);
 
-	/* Who has passed may have changed everything, even destroyed the VM. */
+	/* Whoever had the vCPU locked may have changed everything, even destroyed the VM. */
 	if (bits & VCPU_REQ_YIELD) {
-		vcpu_let_waiters_pass(vcpu);
+		vcpu_yield_to_waiters(vcpu);
 		bits = vcpu_requests(vcpu);
 	}
 	if (bits & VCPU_REQ_SUSPEND)
@@ -122,79 +118,14 @@ static enum exit_action vcpu_serve_requests(struct vcpu *vcpu)
 		vcpu_serve_sipi(vcpu);
 	if (bits & VCPU_REQ_TIMER)
 		vcpu_serve_timer(vcpu);
-	if (vcpu->halted && !vcpu->wait_sipi && (vcpu_requests(vcpu) & VCPU_REQ_EVENTS))
+	if (vcpu_sleeps_for_sipi(vcpu))
+		return EXIT_OUTER;
+	if (vcpu->halted && (vcpu_requests(vcpu) & VCPU_REQ_EVENTS))
 		vcpu_wake_from_halt(vcpu);
-	return vcpu->halted || vcpu->wait_sipi ? EXIT_OUTER : EXIT_RESUME;
+	return vcpu->halted ? EXIT_OUTER : EXIT_RESUME;
 }
 
-/* --- sleeping -------------------------------------------------------------------------- */
-
-/* Events that a vCPU waiting for SIPI does not look at. */
-static uint32_t vcpu_wake_mask(const struct vcpu *vcpu)
-{
-	uint32_t mask = ~0u;
-
-	if (vcpu->wait_sipi)
-		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);
-	if (vcpu->halted)
-		mask &= ~VCPU_REQ_FLUSH;
-	if (vcpu->debug_reported)
-		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_INIT | VCPU_REQ_SIPI |
-			  VCPU_REQ_FLUSH | VCPU_REQ_DEBUG);
-	return mask;
-}
-
-static bool vcpu_is_held(const struct vcpu *vcpu)
-{
-	return vcpu->debug_reported && bitmap_test_bit(vcpu->vm->debug, (unsigned int)vcpu->id);
-}
-
-static bool vcpu_should_wake(const struct vcpu *vcpu)
-{
-	if (vcpu_requests(vcpu) & vcpu_wake_mask(vcpu))
-		return true;
-	return vcpu->debug_reported && !vcpu_is_held(vcpu);
-}
-
-/* Nothing but another vCPU could wake it: halted with interrupts off, or not started. */
-static bool vcpu_is_dead_halted(const struct vcpu *vcpu)
-{
-	return vcpu->wait_sipi || (vcpu->halted && !(vcpu->rflags & REG_RFLAGS_IF));
-}
-
-/* When that is true of all active vCPUs the machine has halted for good. */
-static void vcpu_note_dead_halt(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-
-	bitmap_set_bit(vm->dead_halted, (unsigned int)vcpu->id);
-	if (!bitmap_test_bit(vm->active, (unsigned int)vcpu->id))
-		return;
-	for (size_t i = 0; i < BITMAP_WORDS(vm->max_vcpus); i++) {
-		uint64_t active = __atomic_load_n(&vm->active[i], __ATOMIC_SEQ_CST);
-
-		if (active & ~__atomic_load_n(&vm->dead_halted[i], __ATOMIC_SEQ_CST))
-			return;
-	}
-	(void)vm_suspend(vm, VM_SUSPEND_HALT);
-}
-
-static enum exit_action vcpu_sleep(struct vcpu *vcpu)
-{
-	int error;
-
-	if (vcpu_is_dead_halted(vcpu))
-		vcpu_note_dead_halt(vcpu);
-	vcpu_stat_inc(vcpu, STAT_HALTS);
-	__atomic_store_n(&vcpu->mode, VCPU_SLEEPING, __ATOMIC_SEQ_CST);
-	error = os_wait_event(&vcpu->waitq, vcpu_should_wake(vcpu));
-	__atomic_store_n(&vcpu->mode, VCPU_OUTSIDE, __ATOMIC_SEQ_CST);
-	bitmap_clear_bit(vcpu->vm->dead_halted, (unsigned int)vcpu->id);
-	/* Wanted in user space, but for no signal: vcpu_turn() sees to that. */
-	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
-}
-
-/* --- the inner loop ---------------------------------------------------------------------- */
+/* --- the inner loop ------------------------------------------------------------ */
 
 /* Interrupts off, right before entry. EXIT_RESUME: enter. */
 static enum exit_action vcpu_serve_inner_requests(struct vcpu *vcpu)
@@ -230,6 +161,18 @@ static enum exit_action vcpu_enter(struct vcpu *vcpu)
 	return action;
 }
 
+/* Where interrupts of assigned devices follow it to (ppt/interrupt.c). Preemption off. */
+static void vcpu_note_cpu(struct vcpu *vcpu)
+{
+	int cpu = (int)os_cpu_id();
+
+	if (likely(vcpu->last_cpu == cpu))
+		return;
+	if (vcpu->last_cpu >= 0)
+		vcpu_stat_inc(vcpu, STAT_MIGRATIONS);
+	WRITE_ONCE(vcpu->last_cpu, cpu);
+}
+
 static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 {
 	enum exit_action action;
@@ -239,6 +182,7 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 		os_run_end();
 		return EXIT_OUTER;
 	}
+	vcpu_note_cpu(vcpu);
 	context_load(vcpu);
 	backend->load(vcpu);
 	vcpu_stat_inc(vcpu, STAT_INNER_LOOPS);
@@ -256,7 +200,7 @@ static enum exit_action vcpu_inner_loop(struct vcpu *vcpu)
 	return action;
 }
 
-/* --- the outer loop ------------------------------------------------------------------------ */
+/* --- the outer loop ------------------------------------------------------------ */
 
 static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 {
@@ -266,7 +210,7 @@ static enum exit_action vcpu_deferred(struct vcpu *vcpu)
 	return deferred(vcpu);
 }
 
-/* The host is asleep, or going down: without the vCPU's lock, so that nobody waits for us. */
+/* The host is suspended, or going down. The vCPU is unlocked meanwhile: nobody waits for us. */
 static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 {
 	int error;
@@ -277,7 +221,7 @@ static enum exit_action vcpu_wait_host(struct vcpu *vcpu)
 	return error && !os_return_pending() ? vcpu_exit_error(vcpu, error) : EXIT_OUTER;
 }
 
-/* Neither the vCPU nor the thread that runs it has been asked for anything. */
+/* No pending request but the inner loop's, of the vCPU or of the thread that runs it. */
 static bool vcpu_has_no_slow_request(const struct vcpu *vcpu)
 {
 	return !(vcpu_requests(vcpu) & ~VCPU_REQ_INNER) && !vcpu->halted && !vcpu->wait_sipi &&
@@ -311,8 +255,8 @@ static enum exit_action vcpu_turn(struct vcpu *vcpu)
 }
 
 /*
- * What the last exit left: a write the program has taken and a read it has
- * answered are finished; a read it has not answered starts again.
+ * The access of the last exit: a write, or a read that userspace has answered, is finished;
+ * the instruction of a read without an answer starts again.
  */
 static enum exit_action vcpu_continue(struct vcpu *vcpu)
 {

@@ -3,14 +3,15 @@
 #include "run/vm.h"
 
 #include "dev/lapic.h"
-#include "x86/cpu/context.h"
-#include "x86/cpu/cpuid.h"
-#include "x86/emulate/emulate.h"
-#include "x86/cpu/msr.h"
+#include "os/parts.h"
 #include "vm/regs.h"
 #include "vm/vcpu.h"
+#include "x86/cpu/context.h"
+#include "x86/cpu/cpuid.h"
+#include "x86/cpu/msr.h"
+#include "x86/emulate/emulate.h"
 
-/* --- making and freeing ---------------------------------------------------- */
+/* --- creating and freeing ------------------------------------------------------ */
 
 static void vcpu_free_stats(struct vcpu *vcpu)
 {
@@ -33,39 +34,16 @@ static void vcpu_backend_cleanup(struct vcpu *vcpu)
 	backend->vcpu_cleanup(vcpu);
 }
 
-/* The parts of a vCPU, made in this order and freed in reverse. */
-static const struct vcpu_part {
-	int (*create)(struct vcpu *vcpu);
-	void (*destroy)(struct vcpu *vcpu);
-} vcpu_parts[] = {
+PARTS(vcpu_parts, struct vcpu *vcpu) = {
 	{ vcpu_create_stats, vcpu_free_stats },	     { context_create, context_destroy },
 	{ emulation_create, emulation_destroy },     { lapic_create, lapic_destroy },
 	{ vcpu_backend_init, vcpu_backend_cleanup },
 };
 
-static void vcpu_destroy_parts(struct vcpu *vcpu, size_t count)
-{
-	while (count-- > 0)
-		vcpu_parts[count].destroy(vcpu);
-}
-
-static int vcpu_create_parts(struct vcpu *vcpu)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(vcpu_parts); i++) {
-		int error = vcpu_parts[i].create(vcpu);
-
-		if (error) {
-			vcpu_destroy_parts(vcpu, i);
-			return error;
-		}
-	}
-	return 0;
-}
-
 void vcpu_free(struct vcpu *vcpu)
 {
 	npt_cache_free(&vcpu->npt_cache);
-	vcpu_destroy_parts(vcpu, ARRAY_SIZE(vcpu_parts));
+	parts_destroy(vcpu_parts, vcpu);
 	os_free(vcpu);
 }
 
@@ -81,7 +59,7 @@ static int vcpu_create(struct vm *vm, int id, struct vcpu **result)
 	vcpu->last_cpu = -1;
 	os_mutex_init(&vcpu->mutex);
 	os_waitq_init(&vcpu->waitq);
-	error = vcpu_create_parts(vcpu);
+	error = parts_create(vcpu_parts, vcpu);
 	if (error) {
 		os_free(vcpu);
 		return error;
@@ -113,7 +91,7 @@ int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu)
 	return error;
 }
 
-/* --- reset ------------------------------------------------------------------- */
+/* --- reset --------------------------------------------------------------------- */
 
 /* INIT leaves the counter alone (APM vol. 2, 14.1.3). */
 static void vcpu_reset_tsc(struct vcpu *vcpu)
@@ -153,5 +131,6 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
 	lapic_reset(vcpu, init);
 	if (!init)
 		vcpu_reset_tsc(vcpu);
-	vcpu->wait_sipi = vcpu->id != 0;
+	if (vcpu->id != 0)
+		vcpu_begin_wait_sipi(vcpu);
 }

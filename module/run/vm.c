@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Life of a VM: its parts, made in order and freed in reverse; destroying and restarting it. */
+/* Life of a VM: its parts, destroying it, and starting it again. */
 #include "run/vm.h"
 
 #include "dev/device.h"
 #include "dev/lapic.h"
+#include "os/parts.h"
 #include "ppt/ppt.h"
 #include "run/host.h"
 #include "vm/bitmap.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/cpuid.h"
 
-/* --- parts, made in this order and freed in reverse ----------------------------- */
+/* --- parts --------------------------------------------------------------------- */
 
-static int create_sets(struct vm *vm)
+static int vm_create_sets(struct vm *vm)
 {
 	size_t words = BITMAP_WORDS(vm->max_vcpus);
 	uint64_t *sets;
@@ -31,23 +32,23 @@ static int create_sets(struct vm *vm)
 	return 0;
 }
 
-static void destroy_sets(struct vm *vm)
+static void vm_destroy_sets(struct vm *vm)
 {
 	os_free(vm->vcpu);
 	os_free(vm->active);
 }
 
-static int create_npt(struct vm *vm)
+static int vm_create_npt(struct vm *vm)
 {
 	return npt_init(&vm->npt, backend->npt_format, backend->npt_format->levels());
 }
 
-static void destroy_npt(struct vm *vm)
+static void vm_destroy_npt(struct vm *vm)
 {
 	npt_fini(&vm->npt);
 }
 
-static int create_topology(struct vm *vm)
+static int vm_create_topology(struct vm *vm)
 {
 	vm->topology = (struct vm_cpu_topology){
 		.sockets = 1,
@@ -58,46 +59,24 @@ static int create_topology(struct vm *vm)
 	return cpuid_create(vm);
 }
 
-static int create_backend_apic(struct vm *vm)
+static int vm_create_backend_apic(struct vm *vm)
 {
 	return backend->apic.create ? backend->apic.create(vm) : 0;
 }
 
-static void destroy_backend_apic(struct vm *vm)
+static void vm_destroy_backend_apic(struct vm *vm)
 {
 	if (backend->apic.destroy)
 		backend->apic.destroy(vm);
 }
 
-static const struct vm_part {
-	int (*create)(struct vm *vm);
-	void (*destroy)(struct vm *vm);
-} vm_parts[] = {
-	{ create_sets, destroy_sets },
-	{ create_npt, destroy_npt },
-	{ create_topology, cpuid_destroy },
-	{ create_backend_apic, destroy_backend_apic },
+PARTS(vm_parts, struct vm *vm) = {
+	{ vm_create_sets, vm_destroy_sets },
+	{ vm_create_npt, vm_destroy_npt },
+	{ vm_create_topology, cpuid_destroy },
+	{ vm_create_backend_apic, vm_destroy_backend_apic },
 	{ device_create_all, device_destroy_all },
 };
-
-static void vm_destroy_parts(struct vm *vm, size_t count)
-{
-	while (count-- > 0)
-		vm_parts[count].destroy(vm);
-}
-
-static int vm_create_parts(struct vm *vm)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(vm_parts); i++) {
-		int error = vm_parts[i].create(vm);
-
-		if (error) {
-			vm_destroy_parts(vm, i);
-			return error;
-		}
-	}
-	return 0;
-}
 
 static void vm_free(struct vm *vm)
 {
@@ -109,7 +88,7 @@ static void vm_free(struct vm *vm)
 		vcpu_free(vcpu);
 		vcpu = vm_next_vcpu(vm, next);
 	}
-	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+	parts_destroy(vm_parts, vm);
 	os_free(vm);
 }
 
@@ -136,8 +115,9 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	vm->released = vm_released;
 	vm->tsc_offset = -os_rdtsc();
 	os_mutex_init(&vm->lock);
+	os_spin_init(&vm->halt_lock);
 	memory_init(vm);
-	error = vm_create_parts(vm);
+	error = parts_create(vm_parts, vm);
 	if (error)
 		goto fail;
 	error = host_get(vm);
@@ -147,15 +127,15 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	return 0;
 
 fail_parts:
-	vm_destroy_parts(vm, ARRAY_SIZE(vm_parts));
+	parts_destroy(vm_parts, vm);
 fail:
 	os_free(vm);
 	return error;
 }
 
-/* --- stopping --------------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------------ */
 
-static void stop_timers(struct vm *vm)
+static void vm_stop_timers(struct vm *vm)
 {
 	struct vcpu *vcpu;
 
@@ -163,7 +143,7 @@ static void stop_timers(struct vm *vm)
 		lapic_stop(vcpu);
 }
 
-static void stop_for_good(struct vm *vm)
+static void vm_request_destroy(struct vm *vm)
 {
 	__atomic_store_n(&vm->suspend, VM_SUSPEND_DESTROY, __ATOMIC_SEQ_CST);
 	vm_request_all(vm, VCPU_REQ_SUSPEND);
@@ -171,11 +151,11 @@ static void stop_for_good(struct vm *vm)
 
 /*
  * With every vCPU frozen and 'destroyed' set nobody runs the guest or adds to
- * its memory again; programs' mappings go before the memory does.
+ * its memory again; mappings of userspace go before the memory does.
  */
 void vm_destroy(struct vm *vm)
 {
-	stop_for_good(vm);
+	vm_request_destroy(vm);
 
 	os_mutex_lock(&vm->lock);
 	if (vm->destroyed) {
@@ -186,10 +166,10 @@ void vm_destroy(struct vm *vm)
 	os_mutex_lock(&vm->memory.lock);
 	WRITE_ONCE(vm->destroyed, true);
 	os_mutex_unlock(&vm->memory.lock);
-	/* Again: a VM_REINIT may have come in between and taken the request away. */
-	stop_for_good(vm);
+	/* Again: a VM_REINIT in between may have cleared the request. */
+	vm_request_destroy(vm);
 	device_stop_all(vm);
-	stop_timers(vm);
+	vm_stop_timers(vm);
 	ppt_release_all(vm);
 	if (vm->front)
 		vm->front->unmap_userspace(vm);

@@ -8,7 +8,7 @@
 struct vcpu;
 struct vm;
 
-/* --- a VM ----------------------------------------------------------------- */
+/* --- a VM ---------------------------------------------------------------------- */
 
 /*
  * Create a VM that may have vCPUs 0..max_vcpus-1. One reference belongs to the
@@ -27,7 +27,7 @@ void vm_destroy(struct vm *vm);
  */
 int vm_reinit(struct vm *vm);
 
-/* --- a vCPU ----------------------------------------------------------------- */
+/* --- a vCPU -------------------------------------------------------------------- */
 
 /* The vCPU of that number, created if need be: -EINVAL, -ENOMEM, -ENXIO. sleep */
 int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu);

@@ -12,6 +12,14 @@ static inline void bitmap_set_bit(uint64_t *map, unsigned int bit)
 	__atomic_fetch_or(&map[bit / 64], 1ull << (bit % 64), __ATOMIC_SEQ_CST);
 }
 
+/* The same; true when it was set already. */
+static inline bool bitmap_test_and_set_bit(uint64_t *map, unsigned int bit)
+{
+	uint64_t mask = 1ull << (bit % 64);
+
+	return __atomic_fetch_or(&map[bit / 64], mask, __ATOMIC_SEQ_CST) & mask;
+}
+
 static inline void bitmap_clear_bit(uint64_t *map, unsigned int bit)
 {
 	__atomic_fetch_and(&map[bit / 64], ~(1ull << (bit % 64)), __ATOMIC_SEQ_CST);

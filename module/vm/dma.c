@@ -24,7 +24,7 @@ bool memory_has_dma(const struct vm *vm)
 	return vm->memory.dma;
 }
 
-/* --- memory of a space ------------------------------------------------------------- */
+/* --- memory of a space --------------------------------------------------------- */
 
 /* The run of host memory at 'gpa': to the end of its large page, or one page. */
 static uint64_t run_length(const struct memmap_entry *entry, uint64_t gpa, void **page)
@@ -86,7 +86,7 @@ void dma_unmap(struct vm *vm, struct memmap_entry *entry)
 	entry->flags &= ~VM_MEMMAP_F_IOMMU;
 }
 
-/* --- spaces ------------------------------------------------------------------------ */
+/* --- spaces -------------------------------------------------------------------- */
 
 static void mark_pieces(struct vm *vm, bool reached)
 {

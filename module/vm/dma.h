@@ -13,12 +13,12 @@ struct vm;
 
 /* All of these: vm->lock held and all vCPUs frozen. */
 
-/* Give a device this VM's memory: 0 or a negative errno of os_iommu_attach(). sleep */
+/* Attach a device to this VM's memory: 0 or a negative errno of os_iommu_attach(). sleep */
 int dma_attach(struct vm *vm, struct os_pci *pci);
 /* Its DMA reaches nothing afterwards. Nothing if it was not attached. sleep */
 void dma_detach(struct vm *vm, struct os_pci *pci);
 
-/* A piece of the map has come, with backing for all of it, or is going. sleep */
+/* Add a piece of the map, all of it backed, to every space; remove it. sleep */
 int dma_map(struct vm *vm, struct memmap_entry *entry);
 void dma_unmap(struct vm *vm, struct memmap_entry *entry);
 

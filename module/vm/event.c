@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events on their way into the guest: which of those that wait goes next, and
- * what becomes of two that meet (APM vol. 2, 8.2.9; SDM vol. 3, 6.15).
+ * Pending events: who raises them, and what becomes of two that meet (APM vol. 2, 8.2.9;
+ * SDM vol. 3, 6.15).
  */
 #include "vm/regs.h"
 #include "vm/vcpu.h"
@@ -11,42 +11,43 @@
 
 #define INTINFO_EXCEPTION(vector) (VM_INTINFO_VALID | VM_INTINFO_HWEXCEPTION | (vector))
 
-static bool is_exception(uint64_t intinfo)
+static bool intinfo_is_exception(uint64_t intinfo)
 {
 	return (intinfo & VM_INTINFO_TYPE) == VM_INTINFO_HWEXCEPTION;
 }
 
-static bool is_contributory(uint8_t vector)
+static bool vector_is_contributory(uint8_t vector)
 {
 	return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
 }
 
-static uint64_t double_fault(void)
+static uint64_t intinfo_double_fault(void)
 {
 	return INTINFO_EXCEPTION(VECTOR_DF) | VM_INTINFO_DEL_ERRCODE;
 }
 
 /*
- * 'second' was raised while 'first' was being delivered. An interrupt that loses
- * to an exception is gone, as on the processor, which has acknowledged it already.
+ * An interrupt that loses to an exception is gone, as on the processor, which has
+ * acknowledged it already.
  */
 uint64_t event_combine(uint64_t first, uint64_t second)
 {
 	uint8_t vector1 = VM_INTINFO_VECTOR(first);
 	uint8_t vector2 = VM_INTINFO_VECTOR(second);
 
-	if (!is_exception(first) || !is_exception(second))
+	if (!intinfo_is_exception(first) || !intinfo_is_exception(second))
 		return second;
 	if (vector1 == VECTOR_DF)
-		return is_contributory(vector2) || vector2 == VECTOR_PF ? EVENT_SHUTDOWN : second;
-	if (is_contributory(vector1) && is_contributory(vector2))
-		return double_fault();
-	if (vector1 == VECTOR_PF && (is_contributory(vector2) || vector2 == VECTOR_PF))
-		return double_fault();
+		return vector_is_contributory(vector2) || vector2 == VECTOR_PF ? EVENT_SHUTDOWN :
+										 second;
+	if (vector_is_contributory(vector1) && vector_is_contributory(vector2))
+		return intinfo_double_fault();
+	if (vector1 == VECTOR_PF && (vector_is_contributory(vector2) || vector2 == VECTOR_PF))
+		return intinfo_double_fault();
 	return second;
 }
 
-/* --- raising -------------------------------------------------------------------- */
+/* --- raising ------------------------------------------------------------------- */
 
 static void vcpu_raise_intinfo(struct vcpu *vcpu, uint64_t intinfo)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Who owns a vCPU, and what others ask of the owner. */
+/* Locking vCPUs, and requests to their owners. */
 #include "vm/vcpu.h"
 
-/* --- one vCPU --------------------------------------------------------------- */
+/* --- one vCPU ------------------------------------------------------------------ */
 
 static void vcpu_waiter_add(struct vcpu *vcpu)
 {
@@ -34,10 +34,10 @@ void vcpu_lock_always(struct vcpu *vcpu)
 }
 
 /*
- * Step aside until every waiter has had its turn. The bit is cleared before
- * 'waiters' is read again, so a waiter that comes in between is not missed.
+ * The bit is cleared before 'waiters' is read again: a waiter that comes in between is
+ * not missed.
  */
-void vcpu_let_waiters_pass(struct vcpu *vcpu)
+void vcpu_yield_to_waiters(struct vcpu *vcpu)
 {
 	vcpu_unlock(vcpu);
 	os_wait_event_killable(&vcpu->waitq,
@@ -48,7 +48,7 @@ void vcpu_let_waiters_pass(struct vcpu *vcpu)
 		vcpu_request(vcpu, VCPU_REQ_YIELD);
 }
 
-/* --- all of a VM -------------------------------------------------------------- */
+/* --- all of a VM --------------------------------------------------------------- */
 
 static void vm_unlock_vcpus_below(struct vm *vm, uint32_t count)
 {
@@ -99,6 +99,7 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
 	switch (__atomic_load_n(&vcpu->mode, __ATOMIC_SEQ_CST)) {
 	case VCPU_IN_GUEST:
+		__atomic_fetch_add(&vcpu->stats[STAT_KICKS], 1, __ATOMIC_RELAXED);
 		os_thread_kick(&vcpu->thread);
 		break;
 	case VCPU_SLEEPING:

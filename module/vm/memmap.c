@@ -96,16 +96,11 @@ int memory_fault_slow(struct vcpu *vcpu, uint64_t gpa, int prot)
 	return error ? error : memory_fault_fast(vcpu, gpa, prot);
 }
 
-/* --- changing the map: vm->lock held, all vCPUs frozen ------------------- */
+/* --- changing the map: vm->lock held, all vCPUs frozen ------------------------- */
 
 void memory_flush(struct vm *vm)
 {
-	for (uint32_t i = 0; i < vm->max_vcpus; i++) {
-		struct vcpu *vcpu = vm_vcpu(vm, (int)i);
-
-		if (vcpu)
-			vcpu_request(vcpu, VCPU_REQ_FLUSH);
-	}
+	vm_request_all(vm, VCPU_REQ_FLUSH);
 }
 
 static int map_check(struct vm *vm, const struct vm_memmap *map)
@@ -140,7 +135,7 @@ bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len)
 	return false;
 }
 
-/* Where a new piece goes: -EEXIST when it overlaps what is there. */
+/* The index of a new piece: -EEXIST when it overlaps an old one, or a device. */
 static int map_position(const struct memory *memory, const struct vm_memmap *map)
 {
 	unsigned int i = 0;
@@ -217,7 +212,7 @@ static int map_wire(struct vm *vm, const struct memmap_entry *entry)
 	return error;
 }
 
-static bool is_wired(const struct memmap_entry *entry)
+static bool entry_is_wired(const struct memmap_entry *entry)
 {
 	return entry->flags & VM_MEMMAP_F_WIRED;
 }
@@ -230,7 +225,7 @@ int memory_wire(struct vm *vm)
 	for (unsigned int i = 0; i < memory->map_count && !error; i++) {
 		struct memmap_entry *entry = &memory->map[i];
 
-		if (is_wired(entry) || !dma_covers(entry))
+		if (entry_is_wired(entry) || !dma_covers(entry))
 			continue;
 		error = map_wire(vm, entry);
 		if (!error)
@@ -246,7 +241,7 @@ static int map_populate(struct vm *vm, struct memmap_entry *entry)
 
 	if (memory_has_dma(vm) && dma_covers(entry))
 		entry->flags |= VM_MEMMAP_F_WIRED;
-	if (is_wired(entry))
+	if (entry_is_wired(entry))
 		error = map_wire(vm, entry);
 	return error ? error : dma_map(vm, entry);
 }

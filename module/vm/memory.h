@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest memory: segments that belong to the VM, and the map that says where in
- * guest-physical space pieces of them appear.
+ * guest-physical space pieces of them are.
  *
  * A segment is cut into 2 MiB chunks. A chunk is backed, at its first touch,
  * by one 2 MiB page or, where the host's memory is fragmented or the segment's
- * tail is short, by single pages. Backing once given stays until the segment
- * is freed, so a lookup needs no lock once it has found a page.
+ * tail is short, by single pages. Backing stays until the segment is freed, so a
+ * lookup needs no lock once it has found a page.
  */
 #ifndef VM_MEMORY_H
 #define VM_MEMORY_H
@@ -46,16 +46,16 @@ struct devmap_entry {
 #define MEMORY_WINDOWS 4
 
 struct memory {
-	struct os_mutex lock;			/* innermost: seg[] and the giving of backing */
+	struct os_mutex lock;			/* innermost: seg[], and allocation of backing */
 	struct memseg *seg[MEMSEG_MAX];		/* (f) and memory.lock; by segid */
 	struct memmap_entry map[MEMMAP_MAX];	/* (f) sorted by gpa */
 	unsigned int map_count;			/* (f) */
-	uint64_t generation;			/* (f) another one after each change of the map */
+	uint64_t generation;			/* (f) differs after each change of the map */
 	struct devmap_entry device[DEVMAP_MAX]; /* (f) in no order */
 	unsigned int device_count;		/* (f) */
 	struct devmap_entry window[MEMORY_WINDOWS]; /* (c) of in-kernel devices */
 	unsigned int window_count;		    /* (c) */
-	struct dma_space *dma; /* (f) what devices of the guest reach, vm/dma.h */
+	struct dma_space *dma; /* (f) what DMA of assigned devices reaches, vm/dma.h */
 };
 
 /* Life of an empty memory; the VM is not visible yet, or not any more. */
@@ -69,13 +69,13 @@ int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *nam
 int memory_map(struct vm *vm, const struct vm_memmap *map);
 int memory_unmap(struct vm *vm, uint64_t gpa, uint64_t len);
 /*
- * Show [hpa, hpa+len) of a device at gpa, whole pages, with an NPT_MEMORY_* type; and
- * take away what has been shown. -EINVAL, -EEXIST (overlaps memory, another device or a
- * local APIC's kind of address), -ENOSPC, -ENOMEM. VM frozen.
+ * Map [hpa, hpa+len) of a device at gpa, whole pages, with an NPT_MEMORY_* type; unmap
+ * exactly what has been mapped. -EINVAL, -EEXIST (overlaps memory, another device or a
+ * window of an in-kernel device), -ENOSPC, -ENOMEM. VM frozen.
  */
 int memory_map_device(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t len, int memory_type);
 int memory_unmap_device(struct vm *vm, uint64_t gpa, uint64_t len);
-/* Give all system memory its backing and map it. 0, -ENOMEM, -EINTR. VM frozen. */
+/* Back all system memory and map it. 0, -ENOMEM, -EINTR. VM frozen. */
 int memory_wire(struct vm *vm);
 
 /* The first piece at or after map->gpa. -ENOENT when there is none. */
@@ -94,8 +94,8 @@ void memseg_set_front_state(struct memseg *seg, void *state);
 void *memseg_front_state(const struct memseg *seg);
 
 /*
- * The host page that holds byte 'offset' of segment 'segid', given backing if it
- * has none, with a reference of its own (os_ram_get) for a program's mapping.
+ * The host page that holds byte 'offset' of segment 'segid', backed if it was not,
+ * with a reference of its own (os_ram_get) for a mapping of userspace.
  * NULL with *error = -ENOMEM, -EINVAL (outside) or -ENXIO (VM destroyed). Takes
  * no lock but memory.lock, so it may be called from a page fault anywhere. sleep
  */
@@ -108,13 +108,13 @@ const struct memmap_entry *memory_lookup(struct vm *vm, uint64_t gpa);
  * to the end of the page. NULL otherwise: not RAM, or not backed yet. Owner; any context.
  */
 void *memory_hva(struct vm *vm, uint64_t gpa, int prot);
-/* Give backing to the page at gpa. 0, -ENOMEM, -EFAULT (no memory there). Owner; sleep. */
+/* Back the page at gpa. 0, -ENOMEM, -EFAULT (no memory there). Owner; sleep. */
 int memory_populate(struct vm *vm, uint64_t gpa);
 
 /*
  * A nested page fault: 0 when the guest may go on; -EFAULT when nothing (or
  * nothing with that permission) is mapped there, so that it is a device access;
- * -EAGAIN when it has to be done again by the sleeping half; -ENOMEM.
+ * -EAGAIN when only the half that may sleep can do it; -ENOMEM.
  * _fast: inner loop; _slow: outer loop. Owner.
  */
 int memory_fault_fast(struct vcpu *vcpu, uint64_t gpa, int prot);

@@ -11,48 +11,48 @@
 #define LEVEL_BITS    9
 #define ADDRESS_MASK  0x000ffffffffff000ull
 
-static unsigned int level_shift(unsigned int level)
+static unsigned int npt_level_shift(unsigned int level)
 {
 	return OS_PAGE_SHIFT + level * LEVEL_BITS;
 }
 
 /* Bytes that one entry of a level maps. */
-static uint64_t level_size(unsigned int level)
+static uint64_t npt_level_size(unsigned int level)
 {
-	return 1ull << level_shift(level);
+	return 1ull << npt_level_shift(level);
 }
 
-static unsigned int level_index(uint64_t gpa, unsigned int level)
+static unsigned int npt_level_index(uint64_t gpa, unsigned int level)
 {
-	return (gpa >> level_shift(level)) & (TABLE_ENTRIES - 1);
+	return (gpa >> npt_level_shift(level)) & (TABLE_ENTRIES - 1);
 }
 
-static uint64_t load(const uint64_t *entry)
+static uint64_t npt_entry_load(const uint64_t *entry)
 {
 	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
 
-static bool is_present(const struct npt *npt, uint64_t value)
+static bool npt_entry_present(const struct npt *npt, uint64_t value)
 {
 	return value & npt->format->present;
 }
 
-static bool is_leaf(const struct npt *npt, uint64_t value, unsigned int level)
+static bool npt_entry_is_leaf(const struct npt *npt, uint64_t value, unsigned int level)
 {
 	return level == NPT_LEVEL_4K || (value & npt->format->large);
 }
 
-static uint64_t *table_of(uint64_t value)
+static uint64_t *npt_table_of(uint64_t value)
 {
 	return os_phys_to_virt(value & ADDRESS_MASK);
 }
 
-static bool gpa_in_range(const struct npt *npt, uint64_t gpa)
+static bool npt_reaches(const struct npt *npt, uint64_t gpa)
 {
-	return gpa >> level_shift(npt->levels) == 0;
+	return gpa >> npt_level_shift(npt->levels) == 0;
 }
 
-/* --- life -------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------- */
 
 int npt_init(struct npt *npt, const struct npt_format *format, unsigned int levels)
 {
@@ -63,12 +63,13 @@ int npt_init(struct npt *npt, const struct npt_format *format, unsigned int leve
 }
 
 /* Free a table of 'level' and all below it. Goes as deep as there are levels. */
-static void free_table(struct npt *npt, uint64_t *table, unsigned int level)
+static void npt_free_table(struct npt *npt, uint64_t *table, unsigned int level)
 {
 	if (level > NPT_LEVEL_4K) {
 		for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
-			if (is_present(npt, table[i]) && !is_leaf(npt, table[i], level))
-				free_table(npt, table_of(table[i]), level - 1);
+			if (npt_entry_present(npt, table[i]) &&
+			    !npt_entry_is_leaf(npt, table[i], level))
+				npt_free_table(npt, npt_table_of(table[i]), level - 1);
 		}
 	}
 	os_page_free(table);
@@ -77,7 +78,7 @@ static void free_table(struct npt *npt, uint64_t *table, unsigned int level)
 void npt_fini(struct npt *npt)
 {
 	if (npt->root)
-		free_table(npt, npt->root, npt->levels - 1);
+		npt_free_table(npt, npt->root, npt->levels - 1);
 	npt->root = NULL;
 }
 
@@ -99,32 +100,33 @@ void npt_cache_free(struct npt_cache *cache)
 		os_page_free(cache->page[--cache->count]);
 }
 
-/* --- adding -------------------------------------------------------------------------- */
+/* --- adding -------------------------------------------------------------------- */
 
-/* Put 'wanted' into an empty entry. What the entry holds afterwards, ours or another's. */
-static uint64_t install(uint64_t *entry, uint64_t wanted)
+/* Set an empty entry. What it holds afterwards: 'value', or another vCPU's. */
+static uint64_t npt_entry_install(uint64_t *entry, uint64_t value)
 {
 	uint64_t found = 0;
 
-	if (__atomic_compare_exchange_n(entry, &found, wanted, false, __ATOMIC_ACQ_REL,
+	if (__atomic_compare_exchange_n(entry, &found, value, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
-		return wanted;
+		return value;
 	return found;
 }
 
-/* The entry's value, after giving it a table from the cache if it has none. 0: cache empty. */
-static uint64_t ensure_table(const struct npt *npt, struct npt_cache *cache, uint64_t *entry)
+/* The entry's value, with a table from the cache if it had none. 0: cache empty. */
+static uint64_t npt_entry_ensure_table(const struct npt *npt, struct npt_cache *cache,
+				       uint64_t *entry)
 {
-	uint64_t value = load(entry);
-	uint64_t wanted;
+	uint64_t value = npt_entry_load(entry);
+	uint64_t table;
 
-	if (is_present(npt, value))
+	if (npt_entry_present(npt, value))
 		return value;
 	if (cache->count == 0)
 		return 0;
-	wanted = os_virt_to_phys(cache->page[cache->count - 1]) | npt->format->table;
-	value = install(entry, wanted);
-	if (value == wanted)
+	table = os_virt_to_phys(cache->page[cache->count - 1]) | npt->format->table;
+	value = npt_entry_install(entry, table);
+	if (value == table)
 		cache->count--;
 	return value;
 }
@@ -136,26 +138,26 @@ int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa
 	uint64_t leaf = hpa | npt->format->leaf(prot, memory_type);
 	uint64_t value;
 
-	if (!gpa_in_range(npt, gpa) || level > NPT_LEVEL_1G ||
-	    ((gpa | hpa) & (level_size(level) - 1)))
+	if (!npt_reaches(npt, gpa) || level > NPT_LEVEL_1G ||
+	    ((gpa | hpa) & (npt_level_size(level) - 1)))
 		return -EINVAL;
 	for (unsigned int at = npt->levels - 1; at > level; at--) {
-		value = ensure_table(npt, cache, &table[level_index(gpa, at)]);
+		value = npt_entry_ensure_table(npt, cache, &table[npt_level_index(gpa, at)]);
 		if (!value)
 			return -ENOMEM;
-		if (is_leaf(npt, value, at))
+		if (npt_entry_is_leaf(npt, value, at))
 			return 0;
-		table = table_of(value);
+		table = npt_table_of(value);
 	}
 	if (level != NPT_LEVEL_4K)
 		leaf |= npt->format->large;
-	value = install(&table[level_index(gpa, level)], leaf);
-	return is_leaf(npt, value, level) ? 0 : -EEXIST;
+	value = npt_entry_install(&table[npt_level_index(gpa, level)], leaf);
+	return npt_entry_is_leaf(npt, value, level) ? 0 : -EEXIST;
 }
 
-/* --- removing ------------------------------------------------------------------------ */
+/* --- removing ------------------------------------------------------------------ */
 
-static bool is_empty(const uint64_t *table)
+static bool npt_table_is_empty(const uint64_t *table)
 {
 	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
 		if (table[i])
@@ -168,20 +170,20 @@ static bool is_empty(const uint64_t *table)
  * Remove [start, end) from a table whose first entry maps 'base'. Tables that
  * become empty go too; a large page that is touched goes as a whole.
  */
-static void unmap_in(struct npt *npt, uint64_t *table, unsigned int level, uint64_t base,
-		     uint64_t start, uint64_t end)
+static void npt_unmap_in_table(struct npt *npt, uint64_t *table, unsigned int level, uint64_t base,
+			       uint64_t start, uint64_t end)
 {
-	uint64_t size = level_size(level);
+	uint64_t size = npt_level_size(level);
 	unsigned int first = start > base ? (unsigned int)((start - base) / size) : 0;
 
 	for (unsigned int i = first; i < TABLE_ENTRIES && base + i * size < end; i++) {
 		uint64_t value = table[i];
 		uint64_t *below;
 
-		if (is_present(npt, value) && !is_leaf(npt, value, level)) {
-			below = table_of(value);
-			unmap_in(npt, below, level - 1, base + i * size, start, end);
-			if (!is_empty(below))
+		if (npt_entry_present(npt, value) && !npt_entry_is_leaf(npt, value, level)) {
+			below = npt_table_of(value);
+			npt_unmap_in_table(npt, below, level - 1, base + i * size, start, end);
+			if (!npt_table_is_empty(below))
 				continue;
 			os_page_free(below);
 		}
@@ -191,31 +193,31 @@ static void unmap_in(struct npt *npt, uint64_t *table, unsigned int level, uint6
 
 void npt_unmap(struct npt *npt, uint64_t gpa, uint64_t len)
 {
-	uint64_t limit = level_size(npt->levels);
+	uint64_t limit = npt_level_size(npt->levels);
 
 	if (gpa >= limit || len == 0)
 		return;
 	if (len > limit - gpa)
 		len = limit - gpa;
-	unmap_in(npt, npt->root, npt->levels - 1, 0, gpa, gpa + len);
+	npt_unmap_in_table(npt, npt->root, npt->levels - 1, 0, gpa, gpa + len);
 }
 
-/* --- looking ------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------- */
 
 unsigned int npt_lookup(const struct npt *npt, uint64_t gpa, uint64_t entries[5])
 {
 	const uint64_t *table = npt->root;
 	unsigned int count = 0;
 
-	if (!gpa_in_range(npt, gpa))
+	if (!npt_reaches(npt, gpa))
 		return 0;
 	for (unsigned int level = npt->levels; level-- > 0;) {
-		uint64_t value = load(&table[level_index(gpa, level)]);
+		uint64_t value = npt_entry_load(&table[npt_level_index(gpa, level)]);
 
 		entries[count++] = value;
-		if (!is_present(npt, value) || is_leaf(npt, value, level))
+		if (!npt_entry_present(npt, value) || npt_entry_is_leaf(npt, value, level))
 			break;
-		table = table_of(value);
+		table = npt_table_of(value);
 	}
 	return count;
 }

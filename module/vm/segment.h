@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of a memory segment, for memory.c and memmap.c only. */
+/* A memory segment from the inside; for vm/ alone. */
 #ifndef VM_SEGMENT_H
 #define VM_SEGMENT_H
 
@@ -30,7 +30,7 @@ void memory_flush(struct vm *vm);
 bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 bool devmap_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 
-/* Give the page at 'offset' (< len) backing: 0 or -ENOMEM. Owner of a vCPU, or vm->lock. sleep */
+/* Back the page at 'offset' (< len): 0 or -ENOMEM. Owner of a vCPU, or vm->lock. sleep */
 int memseg_populate(struct vm *vm, struct memseg *seg, uint64_t offset);
 
 #endif

@@ -11,9 +11,9 @@
 
 enum vmm_stat {
 	STAT_EXITS,	       /* all exits of the guest */
-	STAT_EXITS_USERSPACE,  /* of those, returned to the program */
-	STAT_INNER_LOOPS,      /* times the inner loop was begun */
-	STAT_MIGRATIONS,       /* continued on another physical CPU */
+	STAT_EXITS_USERSPACE,  /* of those, returned to userspace */
+	STAT_INNER_LOOPS,      /* inner loops begun */
+	STAT_MIGRATIONS,       /* to another physical CPU */
 	STAT_HALTS,	       /* slept in HLT */
 	STAT_KICKS,	       /* interrupted by another thread */
 	STAT_INTERRUPTS,       /* interrupts injected */
@@ -38,7 +38,7 @@ void stats_register_exits(const char *const *names, unsigned int count);
 unsigned int stats_count(void);		    /* numbers in use */
 const char *stats_name(unsigned int index); /* NULL when out of range */
 
-/* One more. Owner. */
+/* One more. Owner; STAT_KICKS is counted by the senders, atomically. */
 #define vcpu_stat_inc(vcpu, index) ((vcpu)->stats[index]++)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A virtual CPU: who may touch which field (the tags are vm/vm.h's), who owns it, and
- * what any thread may ask of it. Its life and its run loop are run/'s.
+ * what any thread may request of it. Its life and its run loop are run/'s.
  */
 #ifndef VM_VCPU_H
 #define VM_VCPU_H
@@ -40,19 +40,20 @@ enum gpr {
 };
 
 /*
- * What a vCPU has been asked to do. Any thread sets a bit with vcpu_request();
- * the owner looks at the word once per entry, and acts on and clears the bits.
- * The bits marked (level) stay set for as long as their cause holds.
+ * Pending requests. Any thread sets a bit with vcpu_request(); the owner tests the
+ * word once per entry, acts on the bits and clears them. The bits marked (level)
+ * stay set for as long as their cause holds.
  */
-#define VCPU_REQ_EVENT	   0x01u  /* look for an event to inject */
-#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is one, and nothing else has changed */
+#define VCPU_REQ_EVENT	   0x01u  /* an event may be there to inject */
+#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is that event, and nothing else has changed */
 #define VCPU_REQ_TIMER	   0x02u  /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT	   0x04u  /* INIT is pending */
-#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI is pending */
+#define VCPU_REQ_INIT	   0x04u  /* an INIT */
+#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI */
 #define VCPU_REQ_FLUSH	   0x10u  /* forget cached nested translations */
 #define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
 #define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
 #define VCPU_REQ_DEBUG	   0x80u  /* (level) VM_SUSPEND_CPU holds this vCPU */
+#define VCPU_REQ_EVENTS	   (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
 
 /* Where the owner is, for the sender of a request. */
 enum vcpu_mode {
@@ -69,7 +70,7 @@ struct vcpu_access {
 	uint64_t address; /* port or guest-physical address */
 	uint64_t data;	  /* written value, or userspace's reply */
 	uint8_t size;	  /* 1, 2, 4, 8 bytes */
-	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes take what is read */
+	uint8_t reg;	  /* of vcpu->gpr[], whose low bytes a read replaces */
 	bool port;	  /* I/O port, else memory */
 	bool write;
 	bool replied; /* userspace has answered a read, or done a write */
@@ -84,8 +85,8 @@ struct vcpu {
 	uint64_t next_rip;	 /* (o) after an exit: RIP past the instruction, 0 unknown */
 	bool intr_shadow;	 /* (o) STI or MOV SS blocks interrupts for one instruction */
 	bool halted;		 /* (o) waits for an event in HLT */
-	bool wait_sipi;		 /* (o) waits for a start-up IPI */
-	bool debug_reported;	 /* (o) userspace knows of VM_SUSPEND_CPU */
+	bool wait_sipi;		 /* (a) no start-up IPI since RESET or INIT */
+	bool debug_reported;	 /* (a) userspace has had the exit of VM_SUSPEND_CPU */
 	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/cpu/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
@@ -96,7 +97,7 @@ struct vcpu {
 	void *backend_state;	       /* (c) */
 	struct lapic *lapic;	       /* (c) */
 	struct guest_context *context; /* (c) FPU and hand-switched state, x86/cpu/context.h */
-	uint64_t *stats;	       /* (c) array of counters, written by the owner */
+	uint64_t *stats;	       /* (c) array of counters that the owner writes, vm/stats.h */
 
 	/* Pending events; vm/event.c, run/inject.c. */
 	uint64_t exitintinfo; /* (o) delivery that an exit interrupted; 0 none */
@@ -108,19 +109,19 @@ struct vcpu {
 	enum exit_action (*deferred)(struct vcpu *vcpu); /* (o) for EXIT_OUTER; sleep */
 	struct vm_exit exit;				 /* (o) for EXIT_USERSPACE */
 	uint64_t fault_gpa;    /* (o) for the deferred half of a nested page fault */
-	uint32_t fault_access; /* (o) VM_PROT_* of the access there */
+	uint32_t fault_access; /* (o) VM_PROT_* of the access */
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
-	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at, once exit.exitcode is out */
+	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at */
 
 	/* An access to a device of userspace. */
-	bool reply_mode;	     /* (o) VM_RUN_REPLY, not VM_RUN, is what runs us */
-	bool access_pending;	     /* (o) 'access' is out with userspace */
-	bool emulation_pending;	     /* (o) and 'emulation' goes on when it has been answered */
+	bool reply_mode;	     /* (o) run by VM_RUN_REPLY, not by VM_RUN */
+	bool access_pending;	     /* (o) userspace is to finish 'access' */
+	bool emulation_pending;	     /* (o) and 'emulation' goes on with the answer */
 	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate/emulate.h */
 
 	uint32_t capabilities;		/* (o) BIT of enum vm_cap_type */
-	int last_cpu;			/* (o) physical CPU it ran on last, -1 none */
+	int last_cpu;			/* (o) writes it: physical CPU it ran on last, -1 none */
 	uint64_t tsc_offset;		/* (o) guest TSC minus host TSC */
 	uint64_t tsc_adjust;		/* (o) IA32_TSC_ADJUST */
 	uint64_t pat;			/* (o) IA32_PAT where the back end does not hold it */
@@ -135,14 +136,14 @@ struct vcpu {
 	/* Ownership; vm/lock.c. */
 	struct os_mutex mutex;	 /* held by the owner */
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
-	struct os_waitq waitq;	 /* owner asleep in HLT, or letting waiters pass */
+	struct os_waitq waitq;	 /* owner in HLT, or waiting until nobody waits for the mutex */
 	struct os_thread thread; /* the owner while it runs the guest */
 	bool running; /* (a) a thread is in VM_RUN, locked or letting waiters pass; the owner writes */
 };
 
-/* --- ownership: lock.c ------------------------------------------------------ */
+/* --- ownership: lock.c --------------------------------------------------------- */
 
-/* Lock the vCPU: whoever runs it is asked to step aside. 0 or -EINTR (being killed). sleep */
+/* Lock the vCPU: a thread that runs it unlocks it for us. 0 or -EINTR (being killed). sleep */
 int vcpu_lock_contended(struct vcpu *vcpu);
 static inline int vcpu_lock(struct vcpu *vcpu)
 {
@@ -154,8 +155,8 @@ static inline void vcpu_unlock(struct vcpu *vcpu)
 }
 /* vcpu_lock that cannot be interrupted. sleep */
 void vcpu_lock_always(struct vcpu *vcpu);
-/* The owner unlocks it until everybody who waits has had it. sleep */
-void vcpu_let_waiters_pass(struct vcpu *vcpu);
+/* The owner unlocks it until everybody who waits has had it locked. sleep */
+void vcpu_yield_to_waiters(struct vcpu *vcpu);
 
 /* Set request bits and make the owner notice them. any */
 void vcpu_request(struct vcpu *vcpu, uint32_t bits);
@@ -169,9 +170,9 @@ static inline void vcpu_requests_clear(struct vcpu *vcpu, uint32_t bits)
 	__atomic_fetch_and(&vcpu->requests, ~bits, __ATOMIC_SEQ_CST);
 }
 
-/* --- registers ---------------------------------------------------------- */
+/* --- registers ----------------------------------------------------------------- */
 
-/* A register that cannot fail to be read (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
+/* A register whose reading cannot fail (CR0, CR3, CR4, EFER, DR7, TPR ...). Owner. */
 static inline uint64_t vcpu_reg(struct vcpu *vcpu, int reg)
 {
 	uint64_t value = 0;
@@ -188,13 +189,13 @@ static inline void vcpu_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
 {
 	(void)backend->set_reg(vcpu, BACKEND_REG_NMI_BLOCKED, blocked);
 }
-/* Continue behind the current instruction (next_rip is known); ends the shadow. Owner. */
+/* Continue after the instruction (vcpu->next_rip must be known); ends the shadow. Owner. */
 static inline void vcpu_skip(struct vcpu *vcpu)
 {
 	vcpu->rip = vcpu->next_rip;
 	vcpu->intr_shadow = false;
 }
-/* What vcpu->access says of an access but where its data goes. Owner. */
+/* Fill in vcpu->access, all but where its data goes. Owner. */
 static inline void vcpu_access_set(struct vcpu *vcpu, uint64_t address, unsigned int size,
 				   bool write, uint64_t value)
 {
@@ -204,7 +205,7 @@ static inline void vcpu_access_set(struct vcpu *vcpu, uint64_t address, unsigned
 	vcpu->access.write = write;
 }
 
-/* --- pending events: event.c ------------------------------------------------ */
+/* --- pending events: event.c --------------------------------------------------- */
 
 /* Raise an exception; merges with one in delivery into #DF or shutdown. RIP stays. Owner. */
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector);
@@ -221,8 +222,28 @@ void vcpu_set_exitintinfo(struct vcpu *vcpu, uint64_t intinfo);
 uint64_t event_combine(uint64_t first, uint64_t second);
 /* An NMI for the vCPU. any */
 void vcpu_nmi(struct vcpu *vcpu);
-/* INIT and start-up IPIs. any */
+/* INIT and start-up IPIs, for the owner to act on. any */
 void vcpu_init_ipi(struct vcpu *vcpu);
 void vcpu_startup_ipi(struct vcpu *vcpu, uint8_t vector);
+/*
+ * Of the start-up protocol (SDM vol. 3, 8.4) the vCPU's own half: wait for a start-up IPI;
+ * take one: false when it does not wait, so that the IPI means nothing. any
+ */
+static inline void vcpu_begin_wait_sipi(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->wait_sipi, true, __ATOMIC_SEQ_CST);
+}
+static inline bool vcpu_end_wait_sipi(struct vcpu *vcpu)
+{
+	return __atomic_exchange_n(&vcpu->wait_sipi, false, __ATOMIC_SEQ_CST);
+}
+/*
+ * It must not run before a start-up IPI. With VM_RUN it is userspace that starts vCPUs, so
+ * one that it runs has been started. Owner, or while the owner sleeps.
+ */
+static inline bool vcpu_sleeps_for_sipi(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->wait_sipi, __ATOMIC_RELAXED) && vcpu->reply_mode;
+}
 
 #endif

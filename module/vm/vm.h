@@ -32,17 +32,17 @@ struct rtc;
 struct vcpu;
 
 /*
- * What a VM tells the front end that made it (front/<host>). All are called with
+ * What a VM tells the front end that created it (front/<host>). All are called with
  * vm->lock held and may sleep. vm->front is NULL for a VM without a front end.
  */
 struct vmm_front {
 	/*
-	 * A device-memory segment has come (make /dev/vmm.io/NAME.SEG): 0 or a negative
-	 * errno. And it is going.
+	 * Create the node /dev/vmm.io/NAME.SEG of a device-memory segment: 0 or a negative
+	 * errno. And remove it.
 	 */
 	int (*segment_publish)(struct vm *vm, struct memseg *seg);
 	void (*segment_withdraw)(struct vm *vm, struct memseg *seg);
-	/* Take every process's mapping of the VM's memory away; later touches are SIGBUS. */
+	/* Remove every process's mapping of the VM's memory; later touches are SIGBUS. */
 	void (*unmap_userspace)(struct vm *vm);
 };
 
@@ -57,7 +57,7 @@ struct vm {
 
 	struct vm *next; /* list of all VMs; run/host.c's lock */
 
-	struct os_mutex lock;		 /* taken before any vCPU's mutex */
+	struct os_mutex lock;		 /* locked before any vCPU's mutex */
 	bool destroyed;			 /* (f) every ioctl answers ENXIO */
 	uint32_t suspend;		 /* (a) enum vm_suspend_how */
 	struct vcpu **vcpu;		 /* (v) to add; an entry once published stays */
@@ -67,7 +67,8 @@ struct vm {
 	uint64_t *active;      /* VM_ACTIVATE_CPU has been called */
 	uint64_t *suspended;   /* left VM_RUN because the VM is suspended */
 	uint64_t *debug;       /* held by VM_SUSPEND_CPU */
-	uint64_t *dead_halted; /* halted with interrupts off, or waiting for SIPI */
+	uint64_t *dead_halted; /* halt_lock to write: asleep, only another vCPU can wake it */
+	struct os_spinlock halt_lock; /* run/sleep.c; nothing is locked below it */
 
 	struct memory memory; /* segments and the guest-physical map, vm/memory.h */
 	struct npt npt;	      /* (a) entries appear by compare-and-swap; removal is (f) */
@@ -128,7 +129,7 @@ static inline struct vcpu *vm_next_vcpu(const struct vm *vm, uint32_t id)
 	for ((vcpu) = vm_next_vcpu((vm), 0); (vcpu); \
 	     (vcpu) = vm_next_vcpu((vm), (uint32_t)(vcpu)->id + 1))
 
-/* Ask all vCPUs to leave VM_RUN with a SUSPENDED exit. -EALREADY if one has asked before. any */
+/* Have all vCPUs leave VM_RUN with a SUSPENDED exit. -EALREADY if they were to before. any */
 int vm_suspend(struct vm *vm, enum vm_suspend_how how);
 /* vcpu_request() for every vCPU. any */
 void vm_request_all(struct vm *vm, uint32_t bits);

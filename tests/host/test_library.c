@@ -30,9 +30,17 @@ static struct vm_exit run(struct machine *machine)
 	return exit;
 }
 
-static void make_hlt_an_exit(struct machine *machine)
+/* As FreeBSD's bhyve does with -H. */
+static void sleep_in_hlt(struct machine *machine)
 {
 	REQUIRE(vm_set_capability(machine->vcpu, VM_CAP_HALT_EXIT, 1) == 0);
+}
+
+/* All vCPUs have halted with interrupts off: the machine has halted for good. */
+static void check_halted(struct vm_exit exit)
+{
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
+	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_HALT);
 }
 
 static uint64_t get(struct machine *machine, int reg)
@@ -133,7 +141,7 @@ TEST(port_accesses_are_exits)
 	struct machine machine = machine_create("library", SIZE, code, sizeof(code));
 	struct vm_exit exit;
 
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	exit = run(&machine);
 	REQUIRE(exit.exitcode == VM_EXITCODE_INOUT);
 	CHECK_EQ(exit.u.inout.port, 0x1234);
@@ -151,7 +159,7 @@ TEST(port_accesses_are_exits)
 	REQUIRE(vm_set_register(machine.vcpu, VM_REG_GUEST_RAX, 0x42) == 0);
 
 	exit = run(&machine);
-	CHECK_EQ(exit.exitcode, VM_EXITCODE_HLT);
+	check_halted(exit);
 	CHECK_EQ(get(&machine, VM_REG_GUEST_RBX), 0x42);
 	machine_destroy(&machine);
 }
@@ -161,7 +169,7 @@ TEST(instructions_can_be_restarted)
 	static const uint8_t code[] = { 0xe6, 0x77, /* out 0x77, al */ 0xf4 };
 	struct machine machine = machine_create("library", SIZE, code, sizeof(code));
 
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	for (int i = 0; i < 3; i++) {
 		struct vm_exit exit = run(&machine);
 
@@ -170,7 +178,7 @@ TEST(instructions_can_be_restarted)
 		REQUIRE(vm_restart_instruction(machine.vcpu) == 0);
 	}
 	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_INOUT);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	check_halted(run(&machine));
 	machine_destroy(&machine);
 }
 
@@ -179,10 +187,10 @@ TEST(a_new_rip_is_followed)
 	static const uint8_t code[] = { 0xe6, 0x77, 0xf4, 0xb0, 0x07, 0xf4 };
 	struct machine machine = machine_create("library", SIZE, code, sizeof(code));
 
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_INOUT);
 	REQUIRE(vm_set_register(machine.vcpu, VM_REG_GUEST_RIP, MACHINE_CODE + 3) == 0);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	check_halted(run(&machine));
 	CHECK_EQ(get(&machine, VM_REG_GUEST_RAX) & 0xff, 7);
 	machine_destroy(&machine);
 }
@@ -220,7 +228,7 @@ static int run_emulating(struct machine *machine, bool decode_first)
 		struct vie *vie = &exit.u.inst_emul.vie;
 
 		if (exit.exitcode != VM_EXITCODE_INST_EMUL) {
-			CHECK_EQ(exit.exitcode, VM_EXITCODE_HLT);
+			check_halted(exit);
 			return count;
 		}
 		CHECK(exit.u.inst_emul.gpa >= DEVICE);
@@ -260,7 +268,7 @@ static void check_device(bool decode_first)
 	memset(device, 0, sizeof(device));
 	device[0] = 0x10;
 	device[1] = 0x20;
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	CHECK(run_emulating(&machine, decode_first) >= 4);
 	CHECK_EQ(device[0], 0x15);
 	CHECK_EQ(device[4], 0xcd);
@@ -294,7 +302,7 @@ TEST(device_accesses_are_answered_by_reply)
 	struct machine machine = machine_create("library", SIZE, code, sizeof(code));
 	struct vm_exit exit;
 
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	exit = machine_run(&machine);
 	REQUIRE(exit.exitcode == VM_EXITCODE_MMIO);
 	CHECK_EQ(exit.u.mmio.gpa, DEVICE + 2);
@@ -304,7 +312,7 @@ TEST(device_accesses_are_answered_by_reply)
 	REQUIRE(exit.exitcode == VM_EXITCODE_MMIO);
 	CHECK_EQ(exit.u.mmio.write, 1);
 	CHECK_EQ(exit.u.mmio.data, 0x1235);
-	CHECK_EQ(machine_run(&machine).exitcode, VM_EXITCODE_HLT);
+	check_halted(machine_run(&machine));
 	machine_destroy(&machine);
 }
 
@@ -326,8 +334,8 @@ TEST(device_memory_is_shared_with_the_guest)
 	REQUIRE(memory != MAP_FAILED);
 	REQUIRE(vm_mmap_memseg(machine.ctx, 0x90000, VM_BOOTROM, 0, 0x1000, VM_PROT_ALL) == 0);
 	memory[0x10] = 0x77;
-	make_hlt_an_exit(&machine);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	sleep_in_hlt(&machine);
+	check_halted(run(&machine));
 	CHECK_EQ(memory[0x11], 0x78);
 	CHECK_EQ(vm_munmap_memseg(machine.ctx, 0x90000, 0x1000), 0);
 	CHECK_EQ(vm_munmap_memseg(machine.ctx, 0x90000, 0x1000), -1);
@@ -384,8 +392,8 @@ TEST(nested_page_table_is_shown)
 	uint64_t entries[5];
 	int count = 0;
 
-	make_hlt_an_exit(&machine);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	sleep_in_hlt(&machine);
+	check_halted(run(&machine));
 	REQUIRE(vm_get_gpa_pmap(machine.ctx, MACHINE_CODE, entries, &count) == 0);
 	CHECK(count >= 3 && count <= 5);
 	if (count > 0)
@@ -420,7 +428,7 @@ TEST(a_held_vcpu_does_not_run)
 	struct machine machine = machine_create("library", SIZE, halt, sizeof(halt));
 	cpuset_t cpus;
 
-	make_hlt_an_exit(&machine);
+	sleep_in_hlt(&machine);
 	REQUIRE(vm_active_cpus(machine.ctx, &cpus) == 0);
 	CHECK_EQ(CPU_COUNT(&cpus), 1);
 	REQUIRE(vm_suspend_cpu(machine.vcpu) == 0);
@@ -431,7 +439,7 @@ TEST(a_held_vcpu_does_not_run)
 	REQUIRE(vm_resume_all_cpus(machine.ctx) == 0);
 	REQUIRE(vm_debug_cpus(machine.ctx, &cpus) == 0);
 	CHECK(CPU_EMPTY(&cpus));
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	check_halted(run(&machine));
 	machine_destroy(&machine);
 }
 
@@ -442,8 +450,8 @@ TEST(exits_are_counted)
 	const uint64_t *stats;
 	int count, halts = 0;
 
-	make_hlt_an_exit(&machine);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_HLT);
+	sleep_in_hlt(&machine);
+	check_halted(run(&machine));
 	stats = vm_get_stats(machine.vcpu, &time, &count);
 	REQUIRE(stats);
 	CHECK(time.tv_sec > 0 || time.tv_usec > 0);

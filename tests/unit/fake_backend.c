@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "api/ioctl.h"
 #include "vm/regs.h"
 
 static uint64_t leaf_bits(int prot, int memory_type)
@@ -64,8 +65,12 @@ static void reset(struct vcpu *vcpu, bool init)
 
 static void enter(struct vcpu *vcpu)
 {
-	fake_vcpu(vcpu)->entries++;
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+
+	fake->entries++;
 	vcpu->next_rip = vcpu->rip;
+	if (fake->inside)
+		fake->inside(vcpu);
 }
 
 static enum exit_action take_exit(struct vcpu *vcpu)
@@ -277,6 +282,22 @@ struct vcpu *fake_vm_vcpu(struct vm *vm, int id)
 	must(vm_vcpu_create(vm, id, &vcpu) == 0, "vm_vcpu_create failed");
 	vcpu->wait_sipi = false;
 	return vcpu;
+}
+
+int fake_ioctl(struct vm *vm, unsigned int command, void *arg)
+{
+	uint64_t buffer[IOCTL_MAX_ARG / sizeof(uint64_t)] = { 0 };
+	const struct ioctl_row *row = ioctl_lookup(command);
+	int error;
+
+	if (!row)
+		return -ENOTTY;
+	if (_IOC_DIR(command) & _IOC_WRITE)
+		memcpy(buffer, arg, _IOC_SIZE(command));
+	error = ioctl_run(vm, row, buffer);
+	if (!error && (_IOC_DIR(command) & _IOC_READ))
+		memcpy(arg, buffer, _IOC_SIZE(command));
+	return error;
 }
 
 uint32_t fake_requests(struct vcpu *vcpu)

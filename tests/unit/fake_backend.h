@@ -25,7 +25,8 @@ struct fake_vcpu {
 	uint64_t reg[BACKEND_REG_COUNT];
 	struct seg_desc desc[VM_REG_LAST];
 	uint64_t tsc_offset;
-	fake_guest guest; /* NULL: every entry ends in a BOGUS exit */
+	fake_guest guest;		   /* NULL: every entry ends in a BOGUS exit */
+	void (*inside)(struct vcpu *vcpu); /* what happens while the guest runs; NULL */
 	unsigned int entries;
 	uint64_t event[FAKE_EVENTS]; /* injected, in order */
 	unsigned int events;	     /* how many, also beyond FAKE_EVENTS */
@@ -58,6 +59,11 @@ void fake_vm_destroy(struct vm *vm);
  * start-up IPI. Registers read 0 until written.
  */
 struct vcpu *fake_vm_vcpu(struct vm *vm, int id);
+/*
+ * An ioctl as the front end does it, on the caller's argument; VM_RUN_REPLY is
+ * ioctl_run_reply().
+ */
+int fake_ioctl(struct vm *vm, unsigned int command, void *arg);
 /* The request bits set, cleared by asking. */
 uint32_t fake_requests(struct vcpu *vcpu);
 

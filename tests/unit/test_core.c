@@ -25,28 +25,14 @@ static void tear_down(void)
 	fake_vm_destroy(vm);
 }
 
-/* An ioctl as the os layer does it, on the program's argument. */
 static int do_ioctl(unsigned int command, void *arg)
 {
-	uint64_t buffer[IOCTL_MAX_ARG / sizeof(uint64_t)] = { 0 };
-	const struct ioctl_row *row = ioctl_lookup(command);
-	int error;
-
-	if (!row)
-		return -ENOTTY;
-	if (_IOC_DIR(command) & _IOC_WRITE)
-		memcpy(buffer, arg, _IOC_SIZE(command));
-	error = ioctl_run(vm, row, buffer);
-	if (!error && (_IOC_DIR(command) & _IOC_READ))
-		memcpy(arg, buffer, _IOC_SIZE(command));
-	return error;
+	return fake_ioctl(vm, command, arg);
 }
 
 static int do_run(struct vm_exit *exit)
 {
-	struct vm_run_reply run = { .vm_exit = exit };
-
-	return do_ioctl(VM_RUN_REPLY, &run);
+	return ioctl_run_reply(vm, 0, 0, 0, exit);
 }
 
 /* --- guests ------------------------------------------------------------------------ */
@@ -180,6 +166,24 @@ TEST(all_halted_for_good_is_halt)
 	tear_down();
 }
 
+/* The first CPU is no migration, and neither is another inner loop on the same one. */
+TEST(runs_on_another_cpu_are_migrations)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_mtrap;
+	CHECK_EQ(cpu->last_cpu, -1);
+	for (unsigned int run = 0; run < 4; run++) {
+		os_user_move_to_cpu(run / 2);
+		CHECK_EQ(do_run(&exit), 0);
+		CHECK_EQ(cpu->last_cpu, run / 2);
+		CHECK_EQ_AT(cpu->stats[STAT_MIGRATIONS], run / 2, "run %u", run);
+	}
+	os_user_move_to_cpu(0);
+	tear_down();
+}
+
 TEST(suspend_keeps_the_first_reason)
 {
 	struct vm_suspend reset = { .how = VM_SUSPEND_RESET };
@@ -244,6 +248,37 @@ TEST(others_get_at_a_running_vcpu)
 	pthread_join(runner.thread, NULL);
 	CHECK(runner.error == -ENXIO || runner.exit.exitcode == VM_EXITCODE_SUSPENDED);
 	CHECK_EQ(do_ioctl(VM_GET_REGISTER, &reg), -ENXIO);
+	tear_down();
+}
+
+/* Two requests for a vCPU in the guest are two kicks; one outside needs none. */
+static enum exit_action guest_is_requested(struct vcpu *vcpu, unsigned int entry)
+{
+	if (entry == 0)
+		return EXIT_RESUME;
+	return guest_mtrap(vcpu, entry);
+}
+
+static void request_twice(struct vcpu *vcpu)
+{
+	if (fake_vcpu(vcpu)->entries > 1)
+		return;
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	vcpu_nmi(vcpu);
+}
+
+TEST(requests_in_the_guest_are_kicks)
+{
+	struct vm_exit exit;
+
+	set_up();
+	fake_vcpu(cpu)->guest = guest_is_requested;
+	fake_vcpu(cpu)->inside = request_twice;
+	vcpu_request(cpu, VCPU_REQ_EVENT);
+	CHECK_EQ(cpu->stats[STAT_KICKS], 0);
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(fake_vcpu(cpu)->entries, 2);
+	CHECK_EQ(cpu->stats[STAT_KICKS], 2);
 	tear_down();
 }
 

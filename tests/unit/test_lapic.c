@@ -551,9 +551,11 @@ TEST(topology_changes_ids_that_exist)
 	tear_down();
 }
 
+/* VM_RUN_REPLY: INIT and start-up IPIs are the module's. */
 TEST(ipi_nmi_init_startup)
 {
 	set_up();
+	cpu[0]->reply_mode = true;
 	put(cpu[0], ICR_HIGH, 1u << 24);
 	put(cpu[0], ICR_LOW, 0x4400); /* NMI */
 	CHECK_EQ(cpu[1]->nmi_pending, 1);
@@ -591,13 +593,36 @@ TEST(ipi_becomes_an_exit)
 	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4612), 1);
 	CHECK_EQ(cpu[0]->exit.u.ipi.mode, 0x600);
 	CHECK_EQ(cpu[0]->exit.u.ipi.vector, 0x12);
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 1u << 3);	    /* the others run */
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4612), 0); /* it does now */
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x84500), 1); /* INIT to all */
 	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xe);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x44612), 0); /* to itself */
 	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x84612), 1); /* to all */
-	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xf);
-	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x44612), 1); /* to itself */
-	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0x1);
+	CHECK_EQ(lapic_ipi_destinations(cpu[0])[0], 0xe);
 	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4040), 0); /* others do not */
 	CHECK_EQ(receivers(0x40), 0xe);
+	tear_down();
+}
+
+/* VM_RUN without the capability: one vCPU at a time, and only one that waits. */
+TEST(startup_ipi_spins_up)
+{
+	set_up();
+	cpu[0]->rip = 0x1000;
+	cpu[0]->next_rip = 0x1003;
+	put(cpu[0], ICR_HIGH, 3u << 24);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x4612), 0); /* it runs */
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x4500), 0); /* INIT */
+	CHECK_EQ(fake_requests(cpu[3]), 0);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0xc4612), 0); /* to all but itself */
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x4612), 1);
+	CHECK_EQ(cpu[0]->exit.exitcode, VM_EXITCODE_SPINUP_AP);
+	CHECK_EQ(cpu[0]->exit.u.spinup_ap.vcpu, 3);
+	CHECK_EQ(cpu[0]->exit.u.spinup_ap.rip, 0x12000);
+	CHECK_EQ(cpu[0]->resume_rip, 0x1003);
+	CHECK_EQ(lapic_mmio_write(cpu[0], ICR_LOW, 4, 0x4612), 0);
+	CHECK_EQ(fake_requests(cpu[3]), 0);
 	tear_down();
 }
 
@@ -988,7 +1013,7 @@ static enum exit_action nmi_handler_runs(struct vcpu *vcpu, unsigned int entry)
 {
 	windows |= fake_vcpu(vcpu)->windows;
 	if (fake_vcpu(vcpu)->events)
-		fake_vcpu(vcpu)->nmi_blocked = true;
+		vcpu_set_nmi_blocked(vcpu, true);
 	return entry % 4 < 3 ? EXIT_RESUME : vcpu_exit_userspace(vcpu, VM_EXITCODE_BOGUS);
 }
 
@@ -1013,12 +1038,12 @@ TEST(two_nmis_before_the_first_is_injected)
 	vcpu_nmi(cpu[0]);
 	CHECK_EQ(vcpu_run(cpu[0]), 0);
 	CHECK_EQ(fake->events, 1);
-	fake->nmi_blocked = false;
+	vcpu_set_nmi_blocked(cpu[0], false);
 	vcpu_request(cpu[0], VCPU_REQ_EVENT);
 	CHECK_EQ(vcpu_run(cpu[0]), 0);
 	CHECK_EQ(fake->events, 2);
 	CHECK_EQ(fake->event[1], NMI_EVENT);
-	fake->nmi_blocked = false;
+	vcpu_set_nmi_blocked(cpu[0], false);
 	vcpu_request(cpu[0], VCPU_REQ_EVENT);
 	CHECK_EQ(vcpu_run(cpu[0]), 0);
 	CHECK_EQ(fake->events, 2);

@@ -582,7 +582,9 @@ TEST(interrupts_follow_their_vcpu)
 
 	ppt_reserve("pptdevs", "0/7/0");
 	CHECK_EQ(bind(vm, 7), 0);
-	cpu->last_cpu = 1;
+	os_user_move_to_cpu(1);
+	CHECK_EQ(vcpu_run(cpu), 0);
+	os_user_move_to_cpu(0);
 	CHECK_EQ(command(VM_PPTDEV_MSI, &msi), 0);
 	CHECK_EQ(pci->vector[0].cpu, 1);
 	pci->vector[0].cpu = 0;

@@ -113,12 +113,12 @@ TEST(without_the_option_the_core_injects)
 	vmx_stop();
 }
 
-/* Until the guest halts, which is at once. */
+/* Until the guest pauses, which is at once. */
 static void run(struct vcpu *vcpu)
 {
-	vcpu->capabilities |= 1u << VM_CAP_HALT_EXIT;
-	processor.reason = VMX_EXIT_HLT;
-	processor.length = 1;
+	vcpu->capabilities |= 1u << VM_CAP_PAUSE_EXIT;
+	processor.reason = VMX_EXIT_PAUSE;
+	processor.length = 2;
 	CHECK_EQ(vcpu_run(vcpu), 0);
 }
 
@@ -130,7 +130,7 @@ TEST_BOTH(a_posted_interrupt_is_delivered)
 	vmx_put_reg(vcpu, VM_REG_GUEST_RFLAGS, REG_RFLAGS_IF);
 	lapic_post(vcpu, 0x51, false);
 	run(vcpu);
-	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_HLT);
+	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_PAUSE);
 	CHECK_EQ(processor.entries, 1);
 	if (vmx_has(VMX_OPTION_APICV)) {
 		CHECK(!(seen(VMCS_ENTRY_INTR_INFO) & VM_INTINFO_VALID));
@@ -415,7 +415,7 @@ TEST(an_ipi_becomes_an_exit)
 {
 	struct vcpu *vcpu = start();
 
-	(void)vmx_second();
+	vcpu_begin_wait_sipi(vmx_second());
 	vcpu->capabilities |= 1u << VM_CAP_IPI_EXIT;
 	apic_write(vcpu, 0x300, 0xc4610, EXIT_USERSPACE);
 	CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_IPI);

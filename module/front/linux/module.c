@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The module: its parameters, and its parts, begun in order and ended in reverse. */
+/* The module: its parameters and its parts. */
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/module.h>
@@ -10,6 +10,7 @@
 #include "vm/vcpu.h"
 #include "front/linux/front.h"
 #include "os/linux/os_linux.h"
+#include "os/parts.h"
 #include "run/host.h"
 #include "svm/svm.h"
 #include "vmx/vmx.h"
@@ -98,10 +99,7 @@ static void control_exit(void)
 }
 
 /* /dev/vmmctl comes last: once it can be opened everything works. */
-static const struct part {
-	int (*init)(void);
-	void (*exit)(void);
-} parts[] = {
+PARTS(module_parts, void) = {
 	{ parameters_init, parameters_exit }, { hypervisor_init, vmm_fini },
 	{ mapping_init, mapping_exit },	      { vmnodes_init, vmnodes_exit },
 	{ hotplug_init, hotplug_exit },	      { power_init, power_exit },
@@ -109,31 +107,15 @@ static const struct part {
 	{ control_init, control_exit },
 };
 
-static void parts_exit(size_t count)
-{
-	while (count-- > 0)
-		parts[count].exit();
-}
-
 static int __init vmm_module_init(void)
 {
-	size_t i;
-
 	mitigations_init();
-	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		int error = parts[i].init();
-
-		if (error) {
-			parts_exit(i);
-			return error;
-		}
-	}
-	return 0;
+	return parts_create(module_parts);
 }
 
 static void __exit vmm_module_exit(void)
 {
-	parts_exit(ARRAY_SIZE(parts));
+	parts_destroy(module_parts);
 }
 
 module_init(vmm_module_init);

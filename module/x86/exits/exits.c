@@ -113,11 +113,6 @@ enum exit_action x86_exit_rdpmc(struct vcpu *vcpu)
 /* An event that waits for the end of this instruction's shadow wakes it at once. */
 enum exit_action x86_exit_hlt(struct vcpu *vcpu)
 {
-	if (has_capability(vcpu, VM_CAP_HALT_EXIT)) {
-		vcpu->exit.u.hlt.rflags = vcpu->rflags;
-		vcpu->exit.u.hlt.intr_status = 0;
-		return exit_after(vcpu, VM_EXITCODE_HLT);
-	}
 	(void)x86_complete(vcpu);
 	vcpu->halted = true;
 	vcpu_request(vcpu, VCPU_REQ_EVENT);
