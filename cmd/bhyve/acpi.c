@@ -6,6 +6,7 @@
 #include "layout.h"
 #include "pm.h"
 #include "reset.h"
+#include "common/checksum.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -300,16 +301,6 @@ static uint32_t append(struct writer *writer, const void *data, uint32_t length,
 		memset(writer->memory + at, 0, length);
 	writer->used = at + length;
 	return ACPI_BASE + at;
-}
-
-static uint8_t checksum(const void *data, size_t length)
-{
-	const uint8_t *bytes = data;
-	uint8_t sum = 0;
-
-	while (length--)
-		sum += *bytes++;
-	return (uint8_t)-sum;
 }
 
 static struct header make_header(const char *signature, uint32_t length, uint8_t revision)

@@ -6,6 +6,8 @@
 #ifndef BHYVE_HOST_PCI_H
 #define BHYVE_HOST_PCI_H
 
+#include "common/pci_place.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,14 +31,8 @@ struct host_pci {
 	struct host_pci_bar bar[HOST_PCI_BARS];
 };
 
-/* "BUS/SLOT/FUNCTION" or "DOMAIN/BUS/SLOT/FUNCTION" in decimal; false: malformed. */
-struct host_pci_place {
-	unsigned domain, bus, slot, function;
-};
-bool host_pci_parse(const char *text, size_t length, struct host_pci_place *place);
-
 /* 0 or a negative errno: -ENOENT there is no such device, -EACCES. */
-int host_pci_open(struct host_pci *host, const struct host_pci_place *place);
+int host_pci_open(struct host_pci *host, const struct pci_place *place);
 void host_pci_close(struct host_pci *host);
 
 /* Configuration space; what cannot be read is all ones. 1, 2 or 4 bytes. Any thread. */

@@ -14,6 +14,7 @@
 #include "run.h"
 #include "serial.h"
 #include "testdev.h"
+#include "common/vm_name.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,12 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define XAPIC_CPUS     255u /* xAPIC ids go up to 254 */
 #define MAXCPU_FILE    "/proc/sys/hw/vmm/maxcpu"
-#define CONTROL_DEVICE "/dev/vmmctl"
 
 /* The VM that is to be destroyed should start-up fail, or NULL. */
 static const char *created_name;
@@ -39,25 +38,13 @@ static void destroy_created(void)
 
 /* --- opening ------------------------------------------------------------------ */
 
-static void open_failed(const char *name, int error)
-{
-	if (error == ENOENT && access(CONTROL_DEVICE, F_OK) != 0)
-		fatal("%s: the module vmm is not loaded (there is no %s)", name, CONTROL_DEVICE);
-	if (error == EACCES || error == EPERM)
-		fatal("%s: %s: only its creator or root may use a VM, and root or group vmm make one",
-		      name, strerror(error));
-	if (error == EBUSY)
-		fatal("%s: another hypervisor holds the processor (see the kernel's log)", name);
-	fatal("%s: %s", name, strerror(error));
-}
-
 static struct vmctx *create(const struct options *options)
 {
 	int flags = options->monitor ? VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE : VMMAPI_OPEN_CREATE;
 	struct vmctx *ctx = vm_openf(options->name, flags);
 
 	if (!ctx)
-		open_failed(options->name, errno);
+		fatal("%s: %s", options->name, vm_access_problem(errno));
 	created_name = options->name;
 	atexit(destroy_created);
 	return ctx;
@@ -70,7 +57,7 @@ static struct vmctx *open_or_create(const struct options *options)
 	if (!ctx && errno == ENOENT)
 		ctx = create(options);
 	if (!ctx)
-		open_failed(options->name, errno);
+		fatal("%s: %s", options->name, vm_access_problem(errno));
 	return ctx;
 }
 
@@ -259,7 +246,7 @@ void machine_run(struct vmctx *ctx, const struct options *options)
 	int error;
 
 	if (!vcpus)
-		fatal("%s", strerror(ENOMEM));
+		fatal("-c %u: there is no memory left", options->cpus);
 	/* All are active before one runs: an IPI must find its destination. */
 	for (unsigned i = 0; i < options->cpus; i++)
 		vcpus[i] = make_vcpu(ctx, options, i);

@@ -4,13 +4,17 @@
 #include "diag.h"
 #include "fwcfg.h"
 #include "pci.h"
+#include "common/arguments.h"
+#include "common/number.h"
+#include "common/size.h"
+#include "common/vm_name.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char program_name[] = "bhyve";
 
 static const char usage_text[] =
 	"usage: bhyve [-aADeHhMPSuwxY] [-c [cpus=]N[,sockets=N][,cores=N][,threads=N]]\n"
@@ -44,25 +48,15 @@ static const char usage_text[] =
 	"\n"
 	"Exit status: 0 reboot, 1 power off, 2 halt, 3 triple fault, 4 error.\n";
 
-/* Reads a whole decimal number; false if 'text' is something else or too big. */
-static bool parse_number(const char *text, unsigned long limit, unsigned *number)
-{
-	unsigned long value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end != '\0' || value > limit)
-		return false;
-	*number = (unsigned)value;
-	return true;
-}
-
 /* --- -c ---------------------------------------------------------------------- */
 
-#define COUNT_MAX 65535ul
+#define COUNT_MAX 65535u
+
+/* A number from 1 to COUNT_MAX. */
+static bool parse_positive(const char *text, unsigned *count)
+{
+	return number_parse_unsigned(text, COUNT_MAX, count) == 0 && *count > 0;
+}
 
 static bool parse_count(struct options *options, char *field)
 {
@@ -73,9 +67,9 @@ static bool parse_count(struct options *options, char *field)
 	int key;
 
 	if (*field >= '0' && *field <= '9')
-		return parse_number(field, COUNT_MAX, &options->cpus) && options->cpus > 0;
+		return parse_positive(field, &options->cpus);
 	key = getsubopt(&field, keys, &value);
-	return key >= 0 && value && parse_number(value, COUNT_MAX, counts[key]) && *counts[key] > 0;
+	return key >= 0 && value && parse_positive(value, counts[key]);
 }
 
 /* What is not said follows: the CPUs from the rest, else the sockets, else one. */
@@ -106,7 +100,7 @@ static void parse_cpus(struct options *options, const char *text)
 	options->cpus = options->sockets = options->cores = options->threads = 0;
 	while ((field = strsep(&rest, ",")))
 		if (!parse_count(options, field))
-			fatal("-c %s: not [cpus=]N[,sockets=N][,cores=N][,threads=N] with 1 to %lu",
+			fatal("-c %s: not [cpus=]N[,sockets=N][,cores=N][,threads=N] with 1 to %u",
 			      text, COUNT_MAX);
 	free(copy);
 	complete_topology(options, text);
@@ -155,12 +149,10 @@ static void list_isa_devices(void)
 
 static void parse_memory(struct options *options, const char *text)
 {
-	if (vm_parse_memsize(text, &options->memory))
-		fatal("-m %s: %s", text, errno == ERANGE ? "too much" : "not a size");
-	if (options->memory == 0)
-		fatal("-m %s: a machine needs memory", text);
-	if (options->memory % 4096 != 0)
-		fatal("-m %s: not a multiple of 4K", text);
+	const char *problem = size_parse(text, &options->memory);
+
+	if (problem)
+		fatal("-m %s: %s", text, problem);
 }
 
 static void parse_pin(struct options *options, const char *text)
@@ -171,12 +163,12 @@ static void parse_pin(struct options *options, const char *text)
 	unsigned host_cpu;
 
 	if (!pin || !copy)
-		fatal("%s", strerror(ENOMEM));
+		fatal("-p %s: there is no memory left", text);
 	if (!colon)
 		fatal("-p %s: not VCPU:CPU", text);
 	*colon = '\0';
-	if (!parse_number(copy, COUNT_MAX, &pin->vcpu) ||
-	    !parse_number(colon + 1, CPU_SETSIZE - 1, &host_cpu))
+	if (number_parse_unsigned(copy, COUNT_MAX, &pin->vcpu) ||
+	    number_parse_unsigned(colon + 1, CPU_SETSIZE - 1, &host_cpu))
 		fatal("-p %s: not VCPU:CPU", text);
 	pin->host_cpu = (int)host_cpu;
 	pin->next = options->pins;
@@ -268,14 +260,32 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		break;
 	case 'h':
 		fputs(usage_text, stdout);
-		exit(EXIT_SUCCESS);
-	case ':':
-		fatal("-%c: it wants a value (\"bhyve -h\" shows how)", optopt);
+		exit(finish_standard_output() ? STATUS_ERROR : EXIT_SUCCESS);
 	default:
-		if (!optopt)
-			fatal("no such long option (\"bhyve -h\" lists all)");
-		fatal("-%c: no such option (\"bhyve -h\" lists them)", optopt);
+		break;
 	}
+}
+
+static _Noreturn void refuse_argument(int result, char **argv)
+{
+	struct failure failure;
+
+	argument_refused(&failure, result, argv);
+	fatal("%s", failure.text);
+}
+
+static const char *parse_name(int argc, char **argv)
+{
+	struct failure failure;
+	const char *name = argument_only(&failure, argc, argv, "VM");
+	const char *problem;
+
+	if (!name)
+		fatal("%s", failure.text);
+	problem = vm_name_problem(name);
+	if (problem)
+		fatal("%s: %s", name, problem);
+	return name;
 }
 
 /* "-l help" and "-s help" only print. */
@@ -287,7 +297,7 @@ static void serve_help(int letter, const char *argument)
 		list_isa_devices();
 	else
 		pci_list_drivers();
-	exit(EXIT_SUCCESS);
+	exit(finish_standard_output() ? STATUS_ERROR : EXIT_SUCCESS);
 }
 
 static void check_pins(const struct options *options)
@@ -300,21 +310,18 @@ static void check_pins(const struct options *options)
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-	static const struct option long_options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	int letter;
 
 	opterr = 0;
 	*options = (struct options){ .cpus = 1, .sockets = 1, .cores = 1, .threads = 1 };
-	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", long_options,
+	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", help_option,
 				     NULL)) >= 0) {
+		if (letter == ':' || letter == '?')
+			refuse_argument(letter, argv);
 		serve_help(letter, optarg);
 		if (!parse_flag(options, letter))
 			parse_argument(options, letter, optarg);
 	}
-	if (optind == argc)
-		fatal("no VM name (\"bhyve -h\" shows how)");
-	if (optind < argc - 1)
-		fatal("%s: more than one VM name", argv[optind + 1]);
-	options->name = argv[optind];
+	options->name = parse_name(argc, argv);
 	check_pins(options);
 }

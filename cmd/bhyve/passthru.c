@@ -27,7 +27,7 @@ static int init(struct pci_function *function, const char *options)
 	device->function = function;
 	function->state = device;
 	pthread_mutex_init(&device->lock, NULL);
-	if (!options || !host_pci_parse(options, length, &device->place))
+	if (!options || !pci_place_parse(options, length, &device->place))
 		fatal("-s %u,passthru: which device? BUS/SLOT/FUNCTION, in decimal",
 		      function->slot);
 	options += length;

@@ -42,7 +42,7 @@ struct passthru_piece {
 struct passthru {
 	struct vmctx *ctx; /* constant once started, like all to the next remark */
 	struct pci_function *function;
-	struct host_pci_place place;
+	struct pci_place place;
 	struct host_pci host;
 	int bus, slot, func;		 /* as the module wants them */
 	uint8_t kind[PCI_CONFIG_LENGTH]; /* enum passthru_kind */

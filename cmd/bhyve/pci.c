@@ -7,6 +7,7 @@
 #include "inout.h"
 #include "layout.h"
 #include "mmio.h"
+#include "common/number.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -225,16 +226,16 @@ static const struct pci_driver *find_driver(const char *name, size_t length)
 /* Reads "[BUS:]SLOT[:FUNCTION]" up to the comma: "3", "3:1" or "0:3:1". */
 static bool parse_place(const char *text, unsigned *bus, unsigned *slot, unsigned *number)
 {
-	unsigned long fields[3] = { 0 };
+	unsigned fields[3] = { 0 };
 	unsigned count = 0;
-	char *end;
 
-	do {
-		if (*text < '0' || *text > '9')
+	for (;;) {
+		if (!number_read(&text, 255, &fields[count++]))
 			return false;
-		fields[count++] = strtoul(text, &end, 10);
-		text = end + 1;
-	} while (*end == ':' && count < 3);
+		if (count == 3 || *text != ':')
+			break;
+		text++;
+	}
 
 	/* Only the full form begins with the bus. */
 	if (count < 3) {
@@ -242,10 +243,10 @@ static bool parse_place(const char *text, unsigned *bus, unsigned *slot, unsigne
 		fields[1] = fields[0];
 		fields[0] = 0;
 	}
-	*bus = (unsigned)fields[0];
-	*slot = (unsigned)fields[1];
-	*number = (unsigned)fields[2];
-	return *end == ',' && fields[0] < 256 && fields[1] < PCI_SLOTS && fields[2] < PCI_FUNCTIONS;
+	*bus = fields[0];
+	*slot = fields[1];
+	*number = fields[2];
+	return *text == ',' && fields[1] < PCI_SLOTS && fields[2] < PCI_FUNCTIONS;
 }
 
 static struct pci_function *new_function(const struct pci_driver *driver, unsigned slot,

@@ -4,6 +4,7 @@
  */
 #include "smbios.h"
 #include "layout.h"
+#include "common/checksum.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -153,16 +154,6 @@ static void add_end(struct table *table)
 	const struct structure end = { TYPE_END, sizeof(end), 2 };
 
 	add(table, &end, no_strings);
-}
-
-static uint8_t checksum(const void *data, size_t length)
-{
-	const uint8_t *bytes = data;
-	uint8_t sum = 0;
-
-	while (length--)
-		sum += *bytes++;
-	return (uint8_t)-sum;
 }
 
 static struct entry_point make_entry_point(const struct table *table)

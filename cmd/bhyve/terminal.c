@@ -3,9 +3,11 @@
  * Raw terminals and their restoration, at exit and by fatal signals.
  */
 #include "terminal.h"
+#include "common/complain.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,7 +23,6 @@ struct terminal {
 /* Written before other threads run, then only read. */
 static struct terminal terminals[TERMINAL_MAX];
 static int terminal_count;
-static bool is_raw;
 
 /* Signals that end the program by what it did itself. */
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
@@ -36,18 +37,13 @@ static void set_all(bool raw)
 void terminal_restore(void)
 {
 	set_all(false);
-	is_raw = false;
+	complain_to_raw_terminal(false);
 }
 
 void terminal_resume(void)
 {
 	set_all(true);
-	is_raw = terminal_count > 0 && isatty(STDERR_FILENO);
-}
-
-bool terminal_is_raw(void)
-{
-	return is_raw;
+	complain_to_raw_terminal(terminal_count > 0 && isatty(STDERR_FILENO));
 }
 
 /* SA_RESETHAND is set: returning runs into the default action. */
@@ -83,6 +79,6 @@ int terminal_make_raw(int fd)
 		restore_at_end();
 	if (tcsetattr(fd, TCSANOW, &terminal->raw))
 		return -errno;
-	is_raw = isatty(STDERR_FILENO);
+	complain_to_raw_terminal(isatty(STDERR_FILENO));
 	return 0;
 }

@@ -6,17 +6,12 @@
 #ifndef BHYVE_TERMINAL_H
 #define BHYVE_TERMINAL_H
 
-#include <stdbool.h>
-
 /*
  * Put a terminal into raw mode until the program ends; anything that is no
  * terminal is left alone. 0 or a negative errno; -EBUSY when there are too
  * many. Before other threads run.
  */
 int terminal_make_raw(int fd);
-
-/* Whether standard error goes to a terminal that is in raw mode. Any thread. */
-bool terminal_is_raw(void);
 
 /* Put the settings back now. Safe in a signal handler, and more than once. */
 void terminal_restore(void);

@@ -10,12 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "common/failure.h"
+#include "common/size.h"
 #include "image.h"
-
-#define KIB 1024ULL
-#define MIB (1024ULL * 1024)
-#define GIB (1024ULL * 1024 * 1024)
 
 /*
  * Low memory as on a PC: RAM to LOW_RAM_END, then the extended BIOS data area,

@@ -4,37 +4,15 @@
  * is known what was tried.
  */
 #include "target.h"
+#include "common/vm_name.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Why /dev/vmmctl did not give us a VM. */
-static int create_failed(const char *name, struct failure *failure)
+static int access_failed(const char *name, struct failure *failure)
 {
-	switch (errno) {
-	case ENOENT:
-		return fail(failure, "%s: the module is not loaded (there is no /dev/vmmctl)",
-			    name);
-	case EACCES:
-	case EPERM:
-		return fail(failure,
-			    "%s: no permission to create a VM (root and group vmm have it)", name);
-	case EINVAL:
-		return fail(failure, "%s: cannot be the name of a VM", name);
-	case ENAMETOOLONG:
-		return fail(failure, "%s: the name is longer than %d characters", name,
-			    VM_MAX_NAMELEN);
-	default:
-		return fail(failure, "%s: cannot create the VM: %s", name, strerror(errno));
-	}
-}
-
-static int open_failed(const char *name, struct failure *failure)
-{
-	if (errno == EACCES || errno == EPERM)
-		return fail(failure, "%s: the VM belongs to another user", name);
-	return fail(failure, "%s: cannot open the VM: %s", name, strerror(errno));
+	return fail(failure, "%s: %s", name, vm_access_problem(errno));
 }
 
 static int reset_existing(struct target *target, const char *name, struct failure *failure)
@@ -54,15 +32,11 @@ static int open_or_create(struct target *target, const char *name, struct failur
 	target->ctx = vm_open(name);
 	if (target->ctx)
 		return reset_existing(target, name, failure);
-	if (errno == EINVAL || errno == ENAMETOOLONG)
-		return create_failed(name, failure);
-	if (errno != ENOENT)
-		return open_failed(name, failure);
-	if (vm_create(name))
-		return create_failed(name, failure);
+	if (errno != ENOENT || vm_create(name))
+		return access_failed(name, failure);
 	target->created = true;
 	target->ctx = vm_open(name);
-	return target->ctx ? 0 : open_failed(name, failure);
+	return target->ctx ? 0 : access_failed(name, failure);
 }
 
 static int setup_memory(struct target *target, const char *name, size_t size,

@@ -2,6 +2,9 @@
 /* The names of loader.conf that are about vmm, and what their values may be. */
 #include "conf.h"
 #include "line.h"
+#include "common/number.h"
+#include "common/pci_place.h"
+#include "common/printable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,28 +31,8 @@ static void problem(struct reading *reading, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-			*c = '?';
+	make_printable(text, PRINTABLE_ASCII);
 	reading->listener->problem(reading->listener->context, reading->number, text);
-}
-
-/*
- * Reads digits at *text, which is moved behind them. False if there are none or
- * the number is greater than 'most'.
- */
-static bool read_number(const char **text, unsigned int most, unsigned int *number)
-{
-	const char *start = *text;
-	unsigned long long value = 0;
-
-	for (; **text >= '0' && **text <= '9'; (*text)++) {
-		value = value * 10 + (unsigned int)(**text - '0');
-		if (value > most)
-			return false;
-	}
-	*number = (unsigned int)value;
-	return *text > start;
 }
 
 /* --- devices -------------------------------------------------------------------- */
@@ -59,26 +42,6 @@ const char *conf_ppt_name(unsigned int list)
 	static const char *const names[CONF_PPT_LISTS] = { "pptdevs", "pptdevs2", "pptdevs3" };
 
 	return names[list];
-}
-
-/* BUS/SLOT/FUNCTION or DOMAIN/BUS/SLOT/FUNCTION in decimal. */
-static bool is_device(const char *text)
-{
-	static const unsigned int most[] = { 65535, 255, 31, 7 };
-	unsigned int slashes = 0;
-	unsigned int number;
-
-	for (const char *c = text; *c; c++)
-		slashes += *c == '/';
-	if (slashes != 2 && slashes != 3)
-		return false;
-	for (unsigned int i = 3 - slashes; i < 4; i++) {
-		if (!read_number(&text, most[i], &number))
-			return false;
-		if (*text++ != (i < 3 ? '/' : '\0'))
-			return false;
-	}
-	return true;
 }
 
 static void append_device(char *list, size_t used, const char *device)
@@ -91,8 +54,9 @@ static void append_device(char *list, size_t used, const char *device)
 static void add_device(struct reading *reading, char *list, const char *device)
 {
 	size_t used = strlen(list);
+	struct pci_place place;
 
-	if (!is_device(device))
+	if (!pci_place_parse(device, strlen(device), &place))
 		problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
 			reading->line.name, device);
 	else if (used + (used > 0) + strlen(device) > CONF_PPT_LENGTH)
@@ -128,11 +92,11 @@ static void set_load(struct reading *reading, unsigned int unused)
 
 static void set_maxcpu(struct reading *reading, unsigned int unused)
 {
-	const char *text = reading->line.value;
 	unsigned int number;
 
 	(void)unused;
-	if (read_number(&text, CONF_MAXCPU_LIMIT, &number) && number > 0 && *text == '\0')
+	if (number_parse_unsigned(reading->line.value, CONF_MAXCPU_LIMIT, &number) == 0 &&
+	    number > 0)
 		reading->conf->maxcpu = number;
 	else
 		problem(reading, "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
