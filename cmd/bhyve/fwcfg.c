@@ -60,7 +60,7 @@ static void select_item(uint16_t key)
 }
 
 /* Takes up to 'length' bytes of the item; the rest of 'data' (may be NULL) is zeroed. */
-static void take(uint8_t *data, size_t length)
+static void read_item(uint8_t *data, size_t length)
 {
 	size_t left = fwcfg.item->length - fwcfg.offset;
 	size_t taken = length < left ? length : left;
@@ -89,7 +89,7 @@ static uint32_t run_dma(uint32_t control, uint64_t address, uint32_t length)
 		if (!data)
 			return DMA_ERROR;
 	}
-	take(data, length);
+	read_item(data, length);
 	return 0;
 }
 
@@ -116,13 +116,13 @@ static void selector_write(void *arg, unsigned offset, unsigned bytes, uint32_t 
 	pthread_mutex_unlock(&fwcfg.lock);
 }
 
-static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t item_data_read(void *arg, unsigned offset, unsigned bytes)
 {
 	uint8_t byte;
 
 	(void)arg, (void)offset, (void)bytes;
 	pthread_mutex_lock(&fwcfg.lock);
-	take(&byte, 1);
+	read_item(&byte, 1);
 	pthread_mutex_unlock(&fwcfg.lock);
 	return byte;
 }
@@ -153,7 +153,7 @@ static void dma_write(void *arg, unsigned offset, unsigned bytes, uint32_t value
 
 static const struct inout_range ranges[] = {
 	{ "fwcfg selector", SELECTOR_PORT, 1, INOUT_WORD, NULL, selector_write, NULL },
-	{ "fwcfg data", DATA_PORT, 1, INOUT_BYTE, data_read, NULL, NULL },
+	{ "fwcfg data", DATA_PORT, 1, INOUT_BYTE, item_data_read, NULL, NULL },
 	{ "fwcfg dma", DMA_PORT, 8, INOUT_DWORD, dma_read, dma_write, NULL },
 };
 

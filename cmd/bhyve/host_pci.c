@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Devices of the host; host_pci.h. */
+/* PCI devices of the host, through sysfs. */
 #include "host_pci.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static uint16_t read_id(const struct host_pci *host, const char *name)
 	return (uint16_t)value;
 }
 
-/* The kernel gives a number to lines only; virtual functions have none, whatever they say. */
+/* The kernel has a number for devices with a line; a virtual function's pin register lies. */
 static bool has_line(const struct host_pci *host)
 {
 	FILE *file = open_text(host, "irq");
@@ -148,7 +148,7 @@ uint32_t host_pci_read(const struct host_pci *host, unsigned offset, unsigned by
 
 void host_pci_write(const struct host_pci *host, unsigned offset, unsigned bytes, uint32_t value)
 {
-	/* A register that does not take it is the device's business. */
+	/* A write that fails is lost, as one to a read-only register is. */
 	if (pwrite(host->config, &value, bytes, offset) < 0)
 		return;
 }

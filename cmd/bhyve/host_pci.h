@@ -39,7 +39,7 @@ void host_pci_close(struct host_pci *host);
 uint32_t host_pci_read(const struct host_pci *host, unsigned offset, unsigned bytes);
 void host_pci_write(const struct host_pci *host, unsigned offset, unsigned bytes, uint32_t value);
 
-/* The bytes [offset, offset + length) of a memory BAR in this process, or NULL. */
+/* Maps the bytes [offset, offset + length) of a memory BAR into this process. NULL: failed. */
 volatile void *host_pci_map(const struct host_pci *host, unsigned bar, uint64_t offset,
 			    size_t length);
 /* An open file for the ports of a BAR, or -1; and an access to them. */
@@ -47,7 +47,7 @@ int host_pci_open_ports(const struct host_pci *host, unsigned bar);
 uint32_t host_pci_port_read(int file, unsigned offset, unsigned bytes);
 void host_pci_port_write(int file, unsigned offset, unsigned bytes, uint32_t value);
 
-/* Where devices are: another folder for tests. */
+/* The folder of devices in sysfs; tests set another. */
 extern const char *host_pci_root;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where things are in guest-physical space, as this program, the module and
+ * Where things are in guest-physical space, as bhyve, the module and
  * bhyveload agree on it.
  */
 #ifndef BHYVE_LAYOUT_H

@@ -38,7 +38,7 @@ static void destroy_created(void)
 
 /* --- opening ------------------------------------------------------------------ */
 
-static struct vmctx *create(const struct options *options)
+static struct vmctx *create_vm(const struct options *options)
 {
 	int flags = options->monitor ? VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE : VMMAPI_OPEN_CREATE;
 	struct vmctx *ctx = vm_openf(options->name, flags);
@@ -55,7 +55,7 @@ static struct vmctx *open_or_create(const struct options *options)
 	struct vmctx *ctx = vm_open(options->name);
 
 	if (!ctx && errno == ENOENT)
-		ctx = create(options);
+		ctx = create_vm(options);
 	if (!ctx)
 		fatal("%s: %s", options->name, vm_access_problem(errno));
 	return ctx;
@@ -101,7 +101,7 @@ static void set_topology(struct vmctx *ctx, const struct options *options)
 		fatal("-c %u: %s", options->cpus, strerror(errno));
 }
 
-/* Without -m a VM that bhyveload has made keeps the memory it has. */
+/* Without -m a VM that bhyveload has created keeps the memory it has. */
 static size_t memory_size(const struct options *options, size_t existing)
 {
 	if (options->memory)
@@ -109,7 +109,7 @@ static size_t memory_size(const struct options *options, size_t existing)
 	return existing ? existing : MEMORY_DEFAULT;
 }
 
-/* Memory comes when the guest touches it, so the module would promise any amount. */
+/* Memory is allocated when the guest touches it, so the module accepts any size. */
 static void check_size(size_t size)
 {
 	struct sysinfo host;
@@ -143,7 +143,7 @@ static void setup_memory(struct vmctx *ctx, const struct options *options)
 	fatal("-m %zuM: %s", size >> 20, strerror(errno));
 }
 
-/* Before anything of it is changed: the machine may be somebody's who runs it. */
+/* Before the VM is changed: another process may be running it. */
 static void check_idle(struct vmctx *ctx, const char *name)
 {
 	cpuset_t active;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The command line: bhyve(8)'s options, as far as there is something behind them. */
+/* The command line: those of bhyve(8)'s options that are implemented. */
 #include "options.h"
 #include "diag.h"
 #include "fwcfg.h"
@@ -29,14 +29,14 @@ static const char usage_text[] =
 	"  -D  destroy the VM when the guest powers it off\n"
 	"  -e  an access to a port without a device is an error\n"
 	"  -f  add a file to the firmware configuration device\n"
-	"  -H  give up the processor while the guest waits in HLT (always done)\n"
+	"  -H  yield the CPU while the guest is idle in HLT (always done)\n"
 	"  -h  this help\n"
 	"  -l  com1,BACKEND or com2,BACKEND: a serial port, where BACKEND is stdio,\n"
 	"      pty, or a terminal's path; fwcfg=qemu: firmware configuration device;\n"
 	"      testdev: ports for tests (0xf4 ends the run, 0xe9 prints)\n"
-	"  -M  destroy the VM when this program ends\n"
+	"  -M  destroy the VM when bhyve ends\n"
 	"  -m  memory, in MiB or with a suffix K, M, G, T (256M, or what the VM has)\n"
-	"  -P  give up the processor when the guest spins with PAUSE\n"
+	"  -P  exit when the guest spins with PAUSE, and yield the CPU\n"
 	"  -p  keep a virtual CPU on one processor of the host\n"
 	"  -S  wire guest memory\n"
 	"  -s  a PCI function; \"-s help\" lists the devices\n"

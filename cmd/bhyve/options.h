@@ -47,7 +47,7 @@ struct options {
 
 /*
  * Read the command line; PCI functions (-s) and fw_cfg items (-f) are made on
- * the way. Ends the program with a message where it is wrong, and after -h.
+ * the way. Ends bhyve with a message where it is wrong, and after -h.
  */
 void options_parse(struct options *options, int argc, char **argv);
 

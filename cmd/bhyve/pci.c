@@ -50,7 +50,8 @@ void pci_register_write(struct pci_function *function, unsigned offset, unsigned
 	}
 }
 
-static struct pci_function *find(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
+static struct pci_function *find_register(unsigned slot, unsigned number, unsigned offset,
+					  unsigned bytes)
 {
 	if (slot >= PCI_SLOTS || number >= PCI_FUNCTIONS || offset % bytes != 0 ||
 	    offset + bytes > PCI_CONFIG_LENGTH)
@@ -60,7 +61,7 @@ static struct pci_function *find(unsigned slot, unsigned number, unsigned offset
 
 uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
 {
-	struct pci_function *function = find(slot, number, offset, bytes);
+	struct pci_function *function = find_register(slot, number, offset, bytes);
 	uint32_t value;
 
 	if (!function)
@@ -77,7 +78,7 @@ uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsign
 void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned bytes,
 		      uint32_t value)
 {
-	struct pci_function *function = find(slot, number, offset, bytes);
+	struct pci_function *function = find_register(slot, number, offset, bytes);
 
 	if (!function)
 		return;
@@ -99,13 +100,13 @@ void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned 
 
 static _Atomic uint32_t config_address;
 
-static uint32_t address_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t config_address_read(void *arg, unsigned offset, unsigned bytes)
 {
 	(void)arg, (void)offset, (void)bytes;
 	return atomic_load(&config_address);
 }
 
-static void address_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void config_address_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	(void)arg, (void)offset, (void)bytes;
 	atomic_store(&config_address, value & ADDRESS_WRITABLE);
@@ -117,7 +118,7 @@ static bool is_selected(uint32_t address)
 	return (address & ADDRESS_ENABLE) && ((address >> 16) & 0xff) == 0;
 }
 
-static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t config_data_read(void *arg, unsigned offset, unsigned bytes)
 {
 	uint32_t address = atomic_load(&config_address);
 
@@ -128,7 +129,7 @@ static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
 			       (address & 0xfc) + offset, bytes);
 }
 
-static void data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void config_data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	uint32_t address = atomic_load(&config_address);
 
@@ -144,8 +145,8 @@ static const struct inout_range address_range = {
 	.base = ADDRESS_PORT,
 	.count = 1,
 	.widths = INOUT_DWORD,
-	.read = address_read,
-	.write = address_write,
+	.read = config_address_read,
+	.write = config_address_write,
 };
 
 static const struct inout_range data_range = {
@@ -153,8 +154,8 @@ static const struct inout_range data_range = {
 	.base = DATA_PORT,
 	.count = 4,
 	.widths = INOUT_ANY,
-	.read = data_read,
-	.write = data_write,
+	.read = config_data_read,
+	.write = config_data_write,
 };
 
 /* --- in memory ----------------------------------------------------------------- */

@@ -24,7 +24,7 @@ struct terminal {
 static struct terminal terminals[TERMINAL_MAX];
 static int terminal_count;
 
-/* Signals that end the program by what it did itself. */
+/* Signals that a fault of the process itself raises. */
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 
 static void set_all(bool raw)
@@ -46,7 +46,7 @@ void terminal_resume(void)
 	complain_to_raw_terminal(terminal_count > 0 && isatty(STDERR_FILENO));
 }
 
-/* SA_RESETHAND is set: returning runs into the default action. */
+/* SA_RESETHAND is set: raised again, the signal has its default action. */
 static void restore_and_die(int number)
 {
 	set_all(false);

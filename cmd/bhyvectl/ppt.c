@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Devices reserved for guests: which there are, and handing them over between the
- * host's drivers and guests, through sysfs.
+ * Reserved devices: which there are, and moving devices between the host's drivers
+ * and the driver ppt, through sysfs.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -159,7 +159,7 @@ int list_pptdevs(struct session *session, const struct option *option, const cha
 	return 0;
 }
 
-/* --- handing over ------------------------------------------------------------------- */
+/* --- reserving ----------------------------------------------------------------------- */
 
 static int parse_device(struct session *session, const char *text, char *device)
 {
@@ -185,8 +185,8 @@ static int is_bridge(const char *device)
 	return (strtoul(class, NULL, 16) >> 8) == 0x0604;
 }
 
-/* Takes it from the driver that has it. */
-static int take(struct session *session, const char *device, const char *driver)
+/* Unbinds the device from the driver that is bound to it, if any. */
+static int unbind_from_driver(struct session *session, const char *device, const char *driver)
 {
 	if (driver[0] == '\0' || write_file(device, "driver/unbind", device) == 0)
 		return 0;
@@ -210,7 +210,7 @@ int attach_pptdev(struct session *session, const struct option *option, const ch
 		return 0;
 	if (write_file(device, "driver_override", "ppt"))
 		return -1;
-	if (take(session, device, driver))
+	if (unbind_from_driver(session, device, driver))
 		return -1;
 	if (write_path(PROBE, device))
 		return -1;
@@ -220,7 +220,7 @@ int attach_pptdev(struct session *session, const struct option *option, const ch
 	return session_fail(session, "%s could not be reserved; see the kernel's log", device);
 }
 
-/* The guest that has it must be gone; then the host's driver, if any, is told of it. */
+/* Fails while the device is assigned; then the host's drivers are probed for it. */
 int detach_pptdev(struct session *session, const struct option *option, const char *argument)
 {
 	char device[PCI_PLACE_NAME_LENGTH], driver[64], owner[256];

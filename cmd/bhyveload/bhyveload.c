@@ -162,7 +162,7 @@ static int open_files(struct load_request *request, struct options *options,
 	return 0;
 }
 
-/* Of those that end a program: the ones that are not ignored, as under nohup. */
+/* Signals that end the process: those that are not ignored, as SIGHUP is under nohup. */
 static void ending_signals(sigset_t *set)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -186,7 +186,7 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static bool interrupted(void)
+static bool is_interrupted(void)
 {
 	sigset_t pending, ending;
 
@@ -195,8 +195,8 @@ static bool interrupted(void)
 	       !sigisemptyset(&pending);
 }
 
-static int fill(struct target *target, const struct load_request *request,
-		const struct kernel_format *format, struct failure *failure)
+static int fill_vm(struct target *target, const struct load_request *request,
+		   const struct kernel_format *format, struct failure *failure)
 {
 	static struct guest guest;
 	struct boot_state state;
@@ -207,12 +207,12 @@ static int fill(struct target *target, const struct load_request *request,
 	}
 	if (target_set_state(target, &state, failure))
 		return -1;
-	return interrupted() ?
+	return is_interrupted() ?
 		       fail(failure, "%s: interrupted by a signal", vm_get_name(target->ctx)) :
 		       0;
 }
 
-static int load(struct options *options, struct failure *failure)
+static int load_vm(struct options *options, struct failure *failure)
 {
 	static struct load_request request;
 	const struct kernel_format *format;
@@ -227,7 +227,7 @@ static int load(struct options *options, struct failure *failure)
 	hold_signals();
 	if (target_open(&target, options->vm, options->memory, options->memflags, failure))
 		return -1;
-	error = fill(&target, &request, format, failure);
+	error = fill_vm(&target, &request, format, failure);
 	target_close(&target, error != 0);
 	return error;
 }
@@ -237,7 +237,7 @@ int main(int argc, char **argv)
 	struct failure failure;
 	struct options options;
 
-	if (parse_options(&options, argc, argv, &failure) || load(&options, &failure)) {
+	if (parse_options(&options, argc, argv, &failure) || load_vm(&options, &failure)) {
 		complain("%s", failure.text);
 		return EXIT_FAILURE;
 	}

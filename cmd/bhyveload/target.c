@@ -20,10 +20,8 @@ static int reset_existing(struct target *target, const char *name, struct failur
 	if (vm_reinit(target->ctx) == 0)
 		return 0;
 	if (errno == EBUSY)
-		return fail(
-			failure,
-			"%s: the VM exists already and has not stopped (bhyvectl --destroy ends it)",
-			name);
+		return fail(failure,
+			    "%s: it exists and has not stopped (bhyvectl --destroy ends it)", name);
 	return fail(failure, "%s: cannot reset the VM: %s", name, strerror(errno));
 }
 
@@ -117,7 +115,7 @@ static bool has_selector(enum vm_reg_name reg)
 	return reg != VM_REG_GUEST_GDTR && reg != VM_REG_GUEST_IDTR;
 }
 
-static int set_segments(struct vcpu *vcpu, const struct boot_state *state)
+static int set_vcpu_segments(struct vcpu *vcpu, const struct boot_state *state)
 {
 	for (unsigned int i = 0; i < state->segment_count; i++) {
 		const struct boot_segment *segment = &state->segments[i];
@@ -140,7 +138,7 @@ static int set_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 	if (vcpu_reset(vcpu) ||
 	    vm_set_register_set(vcpu, state->register_count, state->regs, values))
 		return -1;
-	return set_segments(vcpu, state);
+	return set_vcpu_segments(vcpu, state);
 }
 
 int target_set_state(struct target *target, const struct boot_state *state, struct failure *failure)

@@ -19,11 +19,11 @@ struct reading {
 	struct line line;
 };
 
-static void problem(struct reading *reading, const char *format, ...)
+static void report_problem(struct reading *reading, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Tells the listener. The text may quote the file: what is no text becomes '?'. */
-static void problem(struct reading *reading, const char *format, ...)
+static void report_problem(struct reading *reading, const char *format, ...)
 {
 	char text[256];
 	va_list args;
@@ -57,11 +57,11 @@ static void add_device(struct reading *reading, char *list, const char *device)
 	struct pci_place place;
 
 	if (!pci_place_parse(device, strlen(device), &place))
-		problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
-			reading->line.name, device);
+		report_problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
+			       reading->line.name, device);
 	else if (used + (used > 0) + strlen(device) > CONF_PPT_LENGTH)
-		problem(reading, "%s: '%.40s' is left out: the kernel takes %d characters",
-			reading->line.name, device, CONF_PPT_LENGTH);
+		report_problem(reading, "%s: '%.40s' is left out: the kernel takes %d characters",
+			       reading->line.name, device, CONF_PPT_LENGTH);
 	else
 		append_device(list, used, device);
 }
@@ -87,7 +87,8 @@ static void set_load(struct reading *reading, unsigned int unused)
 	(void)unused;
 	reading->conf->load = strcasecmp(value, "YES") == 0;
 	if (!reading->conf->load && strcasecmp(value, "NO") != 0)
-		problem(reading, "vmm_load: '%.40s' is neither YES nor NO; NO is assumed", value);
+		report_problem(reading, "vmm_load: '%.40s' is neither YES nor NO; NO is assumed",
+			       value);
 }
 
 static void set_maxcpu(struct reading *reading, unsigned int unused)
@@ -99,8 +100,9 @@ static void set_maxcpu(struct reading *reading, unsigned int unused)
 	    number > 0)
 		reading->conf->maxcpu = number;
 	else
-		problem(reading, "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
-			reading->line.value, CONF_MAXCPU_LIMIT);
+		report_problem(reading,
+			       "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
+			       reading->line.value, CONF_MAXCPU_LIMIT);
 }
 
 static const struct setting {
@@ -123,7 +125,7 @@ static const struct setting *find_setting(const char *name)
 
 /* --- the file ---------------------------------------------------------------------- */
 
-static void apply(struct reading *reading)
+static void apply_line(struct reading *reading)
 {
 	const struct conf_listener *listener = reading->listener;
 	const struct setting *setting = find_setting(reading->line.name);
@@ -132,8 +134,8 @@ static void apply(struct reading *reading)
 		if (listener->ignored)
 			listener->ignored(listener->context, reading->number, reading->line.name);
 	} else if (reading->line.cut) {
-		problem(reading, "%s: the value is longer than %d characters; ignored",
-			setting->name, LINE_VALUE_LENGTH);
+		report_problem(reading, "%s: the value is longer than %d characters; ignored",
+			       setting->name, LINE_VALUE_LENGTH);
 	} else {
 		setting->set(reading, setting->argument);
 	}
@@ -144,9 +146,9 @@ static void read_line(struct reading *reading, const char *text, size_t length)
 	const char *wrong = line_parse(&reading->line, text, length);
 
 	if (wrong)
-		problem(reading, "%s: %.*s", wrong, length > 60 ? 60 : (int)length, text);
+		report_problem(reading, "%s: %.*s", wrong, length > 60 ? 60 : (int)length, text);
 	else if (reading->line.name[0])
-		apply(reading);
+		apply_line(reading);
 }
 
 void conf_parse(struct conf *conf, const char *text, size_t length,

@@ -148,7 +148,7 @@ static int read_conf(struct options *options, struct conf *conf)
 }
 
 /* A command line that cannot be read forbids nothing. */
-static bool forbidden(void)
+static bool is_load_forbidden(void)
 {
 	static char text[4096];
 	FILE *file = fopen(COMMAND_LINE, "re");
@@ -163,7 +163,7 @@ static bool forbidden(void)
 
 /* --- loading -------------------------------------------------------------------------- */
 
-static int load(struct modprobe *modprobe)
+static int load_module(struct modprobe *modprobe)
 {
 	int status = modprobe_run(modprobe);
 
@@ -177,7 +177,7 @@ static int load(struct modprobe *modprobe)
 	return EXIT_FAILURE;
 }
 
-static int act(const struct options *options, const struct conf *conf)
+static int load_or_print(const struct options *options, const struct conf *conf)
 {
 	struct modprobe modprobe;
 
@@ -192,7 +192,7 @@ static int act(const struct options *options, const struct conf *conf)
 				 options->file);
 		return EXIT_SUCCESS;
 	}
-	if (forbidden()) {
+	if (is_load_forbidden()) {
 		complain("kernel's command line: vmm_load=NO: nothing is loaded");
 		return EXIT_SUCCESS;
 	}
@@ -203,7 +203,7 @@ static int act(const struct options *options, const struct conf *conf)
 	if (options->print_command || options->verbose)
 		modprobe_print_command(&modprobe, stdout);
 	fflush(stdout);
-	return options->print_command ? EXIT_SUCCESS : load(&modprobe);
+	return options->print_command ? EXIT_SUCCESS : load_module(&modprobe);
 }
 
 int main(int argc, char **argv)
@@ -216,6 +216,6 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (read_conf(&options, &conf))
 		return EXIT_FAILURE;
-	status = act(&options, &conf);
+	status = load_or_print(&options, &conf);
 	return finish_standard_output() ? EXIT_FAILURE : status;
 }

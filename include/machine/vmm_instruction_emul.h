@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The library's instruction emulator, for programs that use vm_run(): what they
- * do with an INST_EMUL exit. (With vm_run_reply() the module emulates, and the
- * program sees single accesses.) Names and arguments are FreeBSD's.
+ * The library's instruction emulator, for VMM processes that use vm_run(): what they
+ * do with an INST_EMUL exit. (With vm_run_reply() the module emulates, and single
+ * accesses exit to userspace.) Names and arguments are FreeBSD's.
  *
- * A program either calls vmm_emulate_instruction() right away, and RIP is taken
+ * A VMM process either calls vmm_emulate_instruction() right away, and RIP is taken
  * care of; or, as bhyve does, first vmm_decode_instruction(), then sets RIP to the
  * exit's rip + vie->num_processed, then vmm_emulate_instruction().
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The instruction emulator for programs: the module's own decoder and engine, with
+ * The instruction emulator for userspace: the module's own decoder and engine, with
  * registers, page tables and memory reached through the library.
  */
 #include <cpuid.h>
@@ -17,7 +17,7 @@
 
 #define PAGE_BYTES 4096ULL
 #define GPR_COUNT  16
-#define MOST_TURNS 64 /* another vCPU may change the word under an update as often */
+#define MOST_TURNS 64 /* how often another vCPU may win a compare-and-exchange */
 
 /* One call of vmm_emulate_instruction(). */
 struct emulation {
@@ -28,15 +28,30 @@ struct emulation {
 	mem_region_write_t write;
 	void *argument;
 	bool injected; /* VM_GLA2GPA has put the exception into the guest */
-	int error;     /* what a callback of the program returned */
+	int error;     /* what a callback of the VMM process returned */
 };
 
 /* General registers in encoding order, then the rest of what the engine changes. */
 static const int register_names[] = {
-	VM_REG_GUEST_RAX, VM_REG_GUEST_RCX, VM_REG_GUEST_RDX,	 VM_REG_GUEST_RBX, VM_REG_GUEST_RSP,
-	VM_REG_GUEST_RBP, VM_REG_GUEST_RSI, VM_REG_GUEST_RDI,	 VM_REG_GUEST_R8,  VM_REG_GUEST_R9,
-	VM_REG_GUEST_R10, VM_REG_GUEST_R11, VM_REG_GUEST_R12,	 VM_REG_GUEST_R13, VM_REG_GUEST_R14,
-	VM_REG_GUEST_R15, VM_REG_GUEST_RIP, VM_REG_GUEST_RFLAGS,
+	VM_REG_GUEST_RAX,
+	VM_REG_GUEST_RCX,
+	VM_REG_GUEST_RDX,
+	VM_REG_GUEST_RBX,
+	VM_REG_GUEST_RSP,
+	VM_REG_GUEST_RBP,
+	VM_REG_GUEST_RSI,
+	VM_REG_GUEST_RDI,
+	VM_REG_GUEST_R8,
+	VM_REG_GUEST_R9,
+	VM_REG_GUEST_R10,
+	VM_REG_GUEST_R11,
+	VM_REG_GUEST_R12,
+	VM_REG_GUEST_R13,
+	VM_REG_GUEST_R14,
+	VM_REG_GUEST_R15,
+	/* RIP_INDEX, RFLAGS_INDEX */
+	VM_REG_GUEST_RIP,
+	VM_REG_GUEST_RFLAGS,
 };
 #define RIP_INDEX      GPR_COUNT
 #define RFLAGS_INDEX   (GPR_COUNT + 1)
@@ -50,7 +65,7 @@ static struct emulation *emulation_of(struct emulator *emulator)
 /* --- memory --------------------------------------------------------------------- */
 
 /* Outside 64-bit mode linear addresses have 32 bits. */
-static uint64_t wrap(enum vm_cpu_mode cpu_mode, uint64_t linear)
+static uint64_t wrap_linear(enum vm_cpu_mode cpu_mode, uint64_t linear)
 {
 	return cpu_mode == CPU_MODE_64BIT ? linear : (uint32_t)linear;
 }
@@ -64,8 +79,8 @@ struct piece {
 
 #define MOST_PIECES 2 /* an access crosses one page boundary at most */
 
-static int translate(struct emulation *emulation, uint64_t linear, unsigned int size,
-		     enum emulate_access access, struct piece *piece)
+static int translate_piece(struct emulation *emulation, uint64_t linear, unsigned int size,
+			   enum emulate_access access, struct piece *piece)
 {
 	int prot = access == EMULATE_READ ? VM_PROT_READ : VM_PROT_WRITE;
 	int fault;
@@ -86,12 +101,12 @@ static int find_pieces(struct emulation *emulation, uint64_t linear, unsigned in
 		       enum emulate_access access, struct piece pieces[MOST_PIECES])
 {
 	unsigned int first = (unsigned int)MIN(size, PAGE_BYTES - linear % PAGE_BYTES);
-	int error = translate(emulation, linear, first, access, &pieces[0]);
+	int error = translate_piece(emulation, linear, first, access, &pieces[0]);
 
 	if (error || first == size)
 		return error ? error : 1;
-	linear = wrap(emulation->emulator.cpu_mode, linear + first);
-	error = translate(emulation, linear, size - first, access, &pieces[1]);
+	linear = wrap_linear(emulation->emulator.cpu_mode, linear + first);
+	error = translate_piece(emulation, linear, size - first, access, &pieces[1]);
 	return error ? error : 2;
 }
 
@@ -191,7 +206,7 @@ COMPARE_EXCHANGE(uint32_t)
 COMPARE_EXCHANGE(uint64_t)
 
 /* Atomic where the processor's own bus lock would be one aligned access. */
-static bool exchange(void *address, const void *old, const void *new, unsigned int size)
+static bool compare_exchange(void *address, const void *old, const void *new, unsigned int size)
 {
 	if ((uintptr_t)address % size == 0) {
 		switch (size) {
@@ -223,7 +238,7 @@ static int exchange_memory(struct emulator *emulator, uint64_t linear, const voi
 	if (count < 0)
 		return count;
 	if (count == 1 && pieces[0].address)
-		return exchange(pieces[0].address, old, new, size) ? 0 : -EBUSY;
+		return compare_exchange(pieces[0].address, old, new, size) ? 0 : -EBUSY;
 	return write_memory(emulator, linear, new, size);
 }
 
@@ -235,7 +250,7 @@ static const int segment_names[SEGMENT_COUNT] = {
 	[SEGMENT_FS] = VM_REG_GUEST_FS, [SEGMENT_GS] = VM_REG_GUEST_GS,
 };
 
-/* A vCPU that is gone has no segments: what follows fails as well. */
+/* A vCPU that no longer exists has no segments: what follows fails as well. */
 static void get_segment(struct emulator *emulator, enum segment segment, struct seg_desc *desc)
 {
 	struct vcpu *vcpu = emulation_of(emulator)->vcpu;
@@ -285,8 +300,8 @@ static enum decode_mode decode_mode(enum vm_cpu_mode cpu_mode, int csd)
 	return csd ? DECODE_32 : DECODE_16;
 }
 
-static int decode(enum vm_cpu_mode cpu_mode, int csd, const struct vie *vie,
-		  struct instruction *insn)
+static int decode_bytes(enum vm_cpu_mode cpu_mode, int csd, const struct vie *vie,
+			struct instruction *insn)
 {
 	unsigned int count = MIN(vie->num_valid, VIE_INST_SIZE);
 
@@ -297,7 +312,7 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie)
 {
 	struct instruction insn;
 
-	if (decode(cpu_mode, csd, vie, &insn) || insn.op == OP_OTHER)
+	if (decode_bytes(cpu_mode, csd, vie, &insn) || insn.op == OP_OTHER)
 		return -1;
 	vie->num_processed = insn.length;
 	vie->decoded = 1;
@@ -305,8 +320,8 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie)
 }
 
 /* The module may have been unable to fetch the bytes without sleeping. */
-static int fetch(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t linear,
-		 struct vie *vie)
+static int fetch_instruction(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t linear,
+			     struct vie *vie)
 {
 	size_t in_page = PAGE_BYTES - linear % PAGE_BYTES;
 	struct iovec iov[2];
@@ -361,7 +376,7 @@ static int put_registers(struct vcpu *vcpu, const uint64_t *before, uint64_t *af
 }
 
 /* An exception in the guest, at the instruction. */
-static int inject(struct emulation *emulation, uint64_t rip)
+static int inject_exception(struct emulation *emulation, uint64_t rip)
 {
 	const struct emulator *emulator = &emulation->emulator;
 
@@ -395,7 +410,7 @@ static int run_engine(struct emulation *emulation, uint64_t *registers)
 	return result;
 }
 
-static int emulate(struct emulation *emulation, const uint64_t *before)
+static int emulate_decoded(struct emulation *emulation, const uint64_t *before)
 {
 	uint64_t after[REGISTER_COUNT];
 	int result;
@@ -405,7 +420,7 @@ static int emulate(struct emulation *emulation, const uint64_t *before)
 	if (result == 0 || result == EMULATE_REPEAT)
 		return put_registers(emulation->vcpu, before, after);
 	if (result == -EFAULT)
-		return inject(emulation, before[RIP_INDEX]);
+		return inject_exception(emulation, before[RIP_INDEX]);
 	return emulation->error ? emulation->error : EINVAL;
 }
 
@@ -431,7 +446,7 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 	struct seg_desc code;
 	int error;
 
-	(void)gpa; /* the engine finds it by itself, as it does all other operands */
+	(void)gpa; /* the engine computes it, as it does all other operands */
 	if (vm_get_register_set(vcpu, REGISTER_COUNT, register_names, registers) ||
 	    vm_get_seg_desc(vcpu, VM_REG_GUEST_CS, &code))
 		return errno;
@@ -440,15 +455,16 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 	if (vie->num_valid == 0) {
 		uint64_t base = paging->cpu_mode == CPU_MODE_64BIT ? 0 : code.base;
 
-		error = fetch(vcpu, paging, wrap(paging->cpu_mode, base + registers[RIP_INDEX]),
-			      vie);
+		error = fetch_instruction(
+			vcpu, paging, wrap_linear(paging->cpu_mode, base + registers[RIP_INDEX]),
+			vie);
 		if (error)
 			return error == EFAULT ? 0 : error;
 	}
-	if (decode(paging->cpu_mode, SEG_DESC_DEF32(code.access), vie, &insn))
+	if (decode_bytes(paging->cpu_mode, SEG_DESC_DEF32(code.access), vie, &insn))
 		return EINVAL;
 	set_features(&emulation.emulator);
-	return emulate(&emulation, registers);
+	return emulate_decoded(&emulation, registers);
 }
 
 int vie_update_register(struct vcpu *vcpu, enum vm_reg_name reg, uint64_t val, int size)
