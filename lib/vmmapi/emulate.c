@@ -11,6 +11,7 @@
 #include <machine/vmm_instruction_emul.h>
 
 #include "x86/emulate/emulate_insn.h"
+#include "x86/emulate/pieces.h"
 #include "vm/regs.h"
 
 #include "internal.h"
@@ -64,25 +65,11 @@ static struct emulation *emulation_of(struct emulator *emulator)
 
 /* --- memory --------------------------------------------------------------------- */
 
-/* Outside 64-bit mode linear addresses have 32 bits. */
-static uint64_t wrap_linear(enum vm_cpu_mode cpu_mode, uint64_t linear)
+static int translate_piece(struct emulator *emulator, uint64_t linear, bool write,
+			   struct piece *piece)
 {
-	return cpu_mode == CPU_MODE_64BIT ? linear : (uint32_t)linear;
-}
-
-/* Where a piece of an access goes: system memory, or a device if address is NULL. */
-struct piece {
-	void *address;
-	uint64_t gpa;
-	unsigned int size;
-};
-
-#define MOST_PIECES 2 /* an access crosses one page boundary at most */
-
-static int translate_piece(struct emulation *emulation, uint64_t linear, unsigned int size,
-			   enum emulate_access access, struct piece *piece)
-{
-	int prot = access == EMULATE_READ ? VM_PROT_READ : VM_PROT_WRITE;
+	struct emulation *emulation = emulation_of(emulator);
+	int prot = write ? VM_PROT_WRITE : VM_PROT_READ;
 	int fault;
 
 	if (vm_gla2gpa(emulation->vcpu, emulation->paging, linear, prot, &piece->gpa, &fault))
@@ -91,36 +78,15 @@ static int translate_piece(struct emulation *emulation, uint64_t linear, unsigne
 		emulation->injected = true;
 		return -EFAULT;
 	}
-	piece->size = size;
-	piece->address = vm_map_gpa(emulation->vcpu->ctx, piece->gpa, size);
+	piece->hva = vm_map_gpa(emulation->vcpu->ctx, piece->gpa, piece->size);
 	return 0;
 }
 
-/* Translates all of an access before any of it is done. Returns the number of pieces. */
-static int find_pieces(struct emulation *emulation, uint64_t linear, unsigned int size,
+static int find_pieces(struct emulator *emulator, uint64_t linear, unsigned int size,
 		       enum emulate_access access, struct piece pieces[MOST_PIECES])
 {
-	unsigned int first = (unsigned int)MIN(size, PAGE_BYTES - linear % PAGE_BYTES);
-	int error = translate_piece(emulation, linear, first, access, &pieces[0]);
-
-	if (error || first == size)
-		return error ? error : 1;
-	linear = wrap_linear(emulation->emulator.cpu_mode, linear + first);
-	error = translate_piece(emulation, linear, size - first, access, &pieces[1]);
-	return error ? error : 2;
-}
-
-/* The largest access to a device that is left of 'size' bytes at 'gpa'. */
-static unsigned int device_access(uint64_t gpa, unsigned int size)
-{
-	unsigned int bytes = 8;
-
-	/* What is whole stays whole, wherever it lies. */
-	if (size == 1 || size == 2 || size == 4 || size == 8)
-		return size;
-	while (bytes > size || gpa % bytes)
-		bytes /= 2;
-	return bytes;
+	return pieces_translate(emulator, linear, size, access != EMULATE_READ, translate_piece,
+				pieces);
 }
 
 static int device_piece(struct emulation *emulation, const struct piece *piece, uint8_t *data,
@@ -129,7 +95,7 @@ static int device_piece(struct emulation *emulation, const struct piece *piece, 
 	unsigned int done = 0;
 
 	while (done < piece->size && emulation->error == 0) {
-		unsigned int bytes = device_access(piece->gpa + done, piece->size - done);
+		unsigned int bytes = piece_device_access(piece->size - done);
 		uint64_t value = 0;
 
 		if (write) {
@@ -151,16 +117,16 @@ static int access_memory(struct emulator *emulator, uint64_t linear, uint8_t *da
 {
 	struct emulation *emulation = emulation_of(emulator);
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation, linear, size, access, pieces);
+	int count = find_pieces(emulator, linear, size, access, pieces);
 	int error = count < 0 ? count : 0;
 
 	for (int i = 0; i < count && !error; i++) {
-		if (!pieces[i].address)
+		if (!pieces[i].hva)
 			error = device_piece(emulation, &pieces[i], data, write);
 		else if (write)
-			memcpy(pieces[i].address, data, pieces[i].size);
+			piece_write_ram(&pieces[i], data);
 		else
-			memcpy(data, pieces[i].address, pieces[i].size);
+			piece_read_ram(&pieces[i], data);
 		data += pieces[i].size;
 	}
 	return error;
@@ -185,60 +151,21 @@ static int probe_memory(struct emulator *emulator, uint64_t linear, unsigned int
 			enum emulate_access access)
 {
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation_of(emulator), linear, size, access, pieces);
+	int count = find_pieces(emulator, linear, size, access, pieces);
 
 	return count < 0 ? count : 0;
-}
-
-#define COMPARE_EXCHANGE(type)                                                                 \
-	static bool exchange_##type(void *address, const void *old, const void *new)           \
-	{                                                                                      \
-		type expected, desired;                                                        \
-                                                                                               \
-		memcpy(&expected, old, sizeof(expected));                                      \
-		memcpy(&desired, new, sizeof(desired));                                        \
-		return __atomic_compare_exchange_n((type *)address, &expected, desired, false, \
-						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);        \
-	}
-COMPARE_EXCHANGE(uint8_t)
-COMPARE_EXCHANGE(uint16_t)
-COMPARE_EXCHANGE(uint32_t)
-COMPARE_EXCHANGE(uint64_t)
-
-/* Atomic where the processor's own bus lock would be one aligned access. */
-static bool compare_exchange(void *address, const void *old, const void *new, unsigned int size)
-{
-	if ((uintptr_t)address % size == 0) {
-		switch (size) {
-		case 1:
-			return exchange_uint8_t(address, old, new);
-		case 2:
-			return exchange_uint16_t(address, old, new);
-		case 4:
-			return exchange_uint32_t(address, old, new);
-		case 8:
-			return exchange_uint64_t(address, old, new);
-		default:
-			break;
-		}
-	}
-	if (memcmp(address, old, size) != 0)
-		return false;
-	memcpy(address, new, size);
-	return true;
 }
 
 static int exchange_memory(struct emulator *emulator, uint64_t linear, const void *old,
 			   const void *new, unsigned int size)
 {
-	struct emulation *emulation = emulation_of(emulator);
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation, linear, size, EMULATE_UPDATE, pieces);
+	int count = find_pieces(emulator, linear, size, EMULATE_UPDATE, pieces);
 
 	if (count < 0)
 		return count;
-	if (count == 1 && pieces[0].address)
-		return compare_exchange(pieces[0].address, old, new, size) ? 0 : -EBUSY;
+	if (count == 1 && pieces[0].hva)
+		return piece_exchange_ram(&pieces[0], old, new);
 	return write_memory(emulator, linear, new, size);
 }
 
@@ -456,8 +383,8 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 		uint64_t base = paging->cpu_mode == CPU_MODE_64BIT ? 0 : code.base;
 
 		error = fetch_instruction(
-			vcpu, paging, wrap_linear(paging->cpu_mode, base + registers[RIP_INDEX]),
-			vie);
+			vcpu, paging,
+			piece_wrap_linear(&emulation.emulator, base + registers[RIP_INDEX]), vie);
 		if (error)
 			return error == EFAULT ? 0 : error;
 	}
