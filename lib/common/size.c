@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/sysinfo.h>
 #include <vmmapi.h>
 
 #define PAGE_BYTES (4 * KIB)
@@ -18,6 +19,15 @@ const char *size_parse(const char *text, size_t *size)
 	if (*size % PAGE_BYTES != 0)
 		return "not a multiple of 4K";
 	return NULL;
+}
+
+uint64_t host_memory_size(void)
+{
+	struct sysinfo host;
+
+	if (sysinfo(&host))
+		return UINT64_MAX;
+	return (uint64_t)host.totalram * host.mem_unit;
 }
 
 const char *size_format(uint64_t size, char text[SIZE_TEXT_LENGTH])

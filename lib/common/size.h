@@ -16,6 +16,9 @@
  */
 const char *size_parse(const char *text, size_t *size);
 
+/* The memory of this host in bytes, the greatest number if it is not known. */
+uint64_t host_memory_size(void);
+
 /* "512M": the size in the largest unit that divides it. Returns 'text'. */
 #define SIZE_TEXT_LENGTH 24
 const char *size_format(uint64_t size, char text[SIZE_TEXT_LENGTH]);

@@ -2,6 +2,7 @@
 /* Numbers, sizes and places of PCI devices, as command lines have them. */
 #include <errno.h>
 
+#include "common/cpu_list.h"
 #include "common/number.h"
 #include "common/pci_place.h"
 #include "common/size.h"
@@ -108,6 +109,28 @@ static bool place_is(const char *text, unsigned int domain, unsigned int bus, un
 
 	return pci_place_parse(text, strlen(text), &place) && place.domain == domain &&
 	       place.bus == bus && place.slot == slot && place.function == function;
+}
+
+TEST(the_memory_of_this_host)
+{
+	CHECK_EQ(host_memory_size() > 64 * MIB, true);
+	CHECK_EQ(host_memory_size() < 1024 * 1024 * GIB, true);
+}
+
+TEST(lists_of_cpus)
+{
+	cpu_set_t cpus;
+	char text[64], cut[4];
+
+	CPU_ZERO(&cpus);
+	CHECK_STR(cpu_list_format(&cpus, text, sizeof(text)), "none");
+	CPU_SET(5, &cpus);
+	CHECK_STR(cpu_list_format(&cpus, text, sizeof(text)), "5");
+	CPU_SET(0, &cpus);
+	CPU_SET(1, &cpus);
+	CPU_SET(CPU_SETSIZE - 1, &cpus);
+	CHECK_STR(cpu_list_format(&cpus, text, sizeof(text)), "0-1,5,1023");
+	CHECK_STR(cpu_list_format(&cpus, cut, sizeof(cut)), "0-1");
 }
 
 TEST(places_of_pci_devices)
