@@ -129,6 +129,14 @@ $(filter $(O)/unit/test_vmmapi%,$(UNIT_TESTS)): $(O)/unit/test_vmmapi%: \
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
 
+# bhyvectl on the library, and both on the device files that tests/unit/vmmapi plays.
+$(O)/unit/obj/cmd/bhyvectl/bhyvectl.o: PORTABLE_CFLAGS += -Dmain=bhyvectl_main
+$(O)/unit/test_bhyvectl: $(O)/unit/obj/tests/unit/test_bhyvectl.o \
+		$(patsubst %.c,$(O)/unit/obj/%.o,$(wildcard cmd/bhyvectl/*.c)) $(O)/unit/common.a \
+		$(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
+
 .PHONY: unit-programs run-unit
 unit-programs: $(UNIT_TESTS)
 run-unit:

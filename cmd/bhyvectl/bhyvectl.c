@@ -99,6 +99,20 @@ static int count_phase(struct session *session, char **argv, enum when when)
 	return count;
 }
 
+/* A vCPU that the VM cannot have would be no more than an invalid argument. */
+static int check_cpu(struct session *session)
+{
+	uint16_t sockets, cores, threads, maxcpus;
+
+	if (vm_get_topology(session->ctx, &sockets, &cores, &threads, &maxcpus) ||
+	    session->cpu < maxcpus)
+		return 0;
+	failure_note(&session->failure, "there is no vCPU %d: its numbers are 0 to %d",
+		     session->cpu, maxcpus - 1);
+	complain_about(session, "--cpu");
+	return -1;
+}
+
 static int open_vm(struct session *session)
 {
 	const char *problem;
@@ -108,6 +122,8 @@ static int open_vm(struct session *session)
 		return -1;
 	}
 	session->ctx = vm_open(session->vm_name);
+	if (session->ctx && check_cpu(session))
+		return -1;
 	if (session->ctx)
 		session->vcpu = vm_vcpu_open(session->ctx, session->cpu);
 	if (session->vcpu)

@@ -194,7 +194,13 @@ int set_rtc_nvram(struct session *session, const struct option *option, const ch
 	(void)option;
 	if (need_nvram_offset(session) || parse_number(session, argument, UINT8_MAX, &value))
 		return -1;
-	return vm_rtc_write(session->ctx, session->nvram_offset, (uint8_t)value);
+	if (vm_rtc_write(session->ctx, session->nvram_offset, (uint8_t)value) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	return session_fail(session,
+			    "byte %d is the clock's (--set-rtc-time sets it), or a status register",
+			    session->nvram_offset);
 }
 
 int get_hpet(struct session *session, const struct option *option, const char *argument)

@@ -103,6 +103,23 @@ int get_sysmem(struct session *session, const struct option *option, const char 
 	return 0;
 }
 
+/* The library's EINVAL says neither. */
+static int give_memory(struct session *session, const char *argument, size_t size)
+{
+	char name[VM_MAX_SUFFIXLEN + 1], text[SIZE_TEXT_LENGTH];
+	size_t existing;
+
+	if (size > host_memory_size())
+		return session_fail(session, "%s: this host has %llu MiB", argument,
+				    host_memory_size() / MIB);
+	if (vm_get_memseg(session->ctx, VM_SYSMEM, &existing, name, sizeof(name)))
+		return -1;
+	if (existing && existing != size)
+		return session_fail(session, "%s: it has %s already", argument,
+				    size_format(existing, text));
+	return vm_setup_memory(session->ctx, size, VM_MMAP_NONE);
+}
+
 int set_memory(struct session *session, const struct option *option, const char *argument)
 {
 	const char *problem;
@@ -112,7 +129,7 @@ int set_memory(struct session *session, const struct option *option, const char 
 	problem = size_parse(argument, &size);
 	if (problem)
 		return session_fail(session, "%s: %s", argument, problem);
-	return vm_setup_memory(session->ctx, size, VM_MMAP_NONE);
+	return give_memory(session, argument, size);
 }
 
 int get_gpa_pmap(struct session *session, const struct option *option, const char *argument)

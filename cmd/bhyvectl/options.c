@@ -8,6 +8,8 @@
 
 #include "bhyvectl.h"
 
+#define NVRAM_LAST 127
+
 static int set_name(struct session *session, const struct option *option, const char *argument)
 {
 	(void)option;
@@ -73,7 +75,7 @@ static int set_nvram_offset(struct session *session, const struct option *option
 	uint64_t value;
 
 	(void)option;
-	if (parse_number(session, argument, INT_MAX, &value))
+	if (parse_number(session, argument, NVRAM_LAST, &value))
 		return -1;
 	session->nvram_offset = (int)value;
 	return 0;

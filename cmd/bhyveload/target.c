@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static int access_failed(const char *name, struct failure *failure)
 {
@@ -57,8 +56,7 @@ static int setup_memory(struct target *target, const char *name, size_t size,
 
 static int check_size(size_t size, struct failure *failure)
 {
-	unsigned long long present =
-		(unsigned long long)sysconf(_SC_PHYS_PAGES) * (unsigned long long)getpagesize();
+	unsigned long long present = host_memory_size();
 
 	if (size < LEAST_MEMORY)
 		return fail(failure, "memory: %zu KiB are too few for any kernel",
