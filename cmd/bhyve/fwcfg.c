@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,12 @@
 #define DMA_SKIP   0x04u
 #define DMA_SELECT 0x08u
 #define DMA_WRITE  0x10u
+
+#define TEXT_OF(number)	 TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+#define NAME_LENGTH 55
+_Static_assert(NAME_LENGTH + 1 == FWCFG_FILE_NAME_MAX, "the longest name of a file");
 
 /* Bits of a selector that ask for writing or for another architecture's items. */
 #define KEY_WRITE 0x4000
@@ -212,17 +219,43 @@ static int add_pair(uint16_t size_key, uint16_t data_key, const uint8_t *data, s
 	return error ? error : fwcfg_set(data_key, data, length);
 }
 
+/* Has the numbered item its contents already? */
+static bool is_set(uint16_t key)
+{
+	return fwcfg_item(key)->data != NULL;
+}
+
+static const char *item_problem(int error)
+{
+	switch (error) {
+	case -EEXIST:
+		return "there is one of that name already";
+	case -ENAMETOOLONG:
+		return "a name has 1 to " TEXT_OF(NAME_LENGTH) " characters";
+	case -ENOSPC:
+		return "there can be " TEXT_OF(FWCFG_FILES_MAX) " files";
+	case -ENOEXEC:
+		return "the file is shorter than its header says";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int add_named(const char *name, const uint8_t *data, size_t length)
 {
 	static const uint8_t nothing;
 
 	if (strcmp(name, "kernel") == 0)
-		return add_kernel(data, length);
+		return is_set(FWCFG_KERNEL_DATA) ? -EEXIST : add_kernel(data, length);
 	if (strcmp(name, "initrd") == 0)
-		return add_pair(FWCFG_INITRD_SIZE, FWCFG_INITRD_DATA, data, length);
+		return is_set(FWCFG_INITRD_DATA) ?
+			       -EEXIST :
+			       add_pair(FWCFG_INITRD_SIZE, FWCFG_INITRD_DATA, data, length);
 	/* A command line ends with a zero, which a "string" has behind it. */
 	if (strcmp(name, "cmdline") == 0)
-		return add_pair(FWCFG_CMDLINE_SIZE, FWCFG_CMDLINE_DATA, data, length + 1);
+		return is_set(FWCFG_CMDLINE_DATA) ?
+			       -EEXIST :
+			       add_pair(FWCFG_CMDLINE_SIZE, FWCFG_CMDLINE_DATA, data, length + 1);
 	return fwcfg_add_file(name, length ? data : &nothing, length);
 }
 
@@ -248,7 +281,7 @@ void fwcfg_add_option(const char *option)
 	data[length] = '\0';
 	error = add_named(name, data, length);
 	if (error)
-		fatal("-f %s: %s", option, strerror(-error));
+		fatal("-f %s: %s", option, item_problem(error));
 	free(name);
 	free(data);
 }

@@ -19,9 +19,9 @@ const char program_name[] = "bhyve";
 static const char usage_text[] =
 	"usage: bhyve [-aADeHhMPSuwxY] [-c [cpus=]N[,sockets=N][,cores=N][,threads=N]]\n"
 	"             [-f NAME,string=TEXT|file=PATH] [-l DEVICE[,CONF]] [-m SIZE]\n"
-	"             [-p VCPU:CPU] [-s SLOT,DEVICE[,CONF]] [-U UUID] VMNAME\n"
+	"             [-p VCPU:CPU] [-s SLOT,DEVICE[,CONF]] [-U UUID] [--empty] VMNAME\n"
 	"\n"
-	"Runs a virtual machine: one that bhyveload has loaded, or a new, empty one.\n"
+	"Runs a virtual machine that bhyveload has loaded.\n"
 	"\n"
 	"  -A  give the guest ACPI tables\n"
 	"  -a  local APIC in xAPIC mode (the default)\n"
@@ -45,8 +45,12 @@ static const char usage_text[] =
 	"  -w  ignore accesses to unknown MSRs\n"
 	"  -x  local APIC in x2APIC mode\n"
 	"  -Y  no MP table (there is none)\n"
+	"  --empty  start a VM into which nothing has been loaded, at the reset vector\n"
 	"\n"
 	"Exit status: 0 reboot, 1 power off, 2 halt, 3 triple fault, 4 error.\n";
+
+/* What getopt_long() returns for an option that has no letter. */
+#define OPTION_EMPTY 256
 
 /* --- -c ---------------------------------------------------------------------- */
 
@@ -125,6 +129,20 @@ static bool parse_com(struct options *options, const char *text)
 	return true;
 }
 
+/* What FreeBSD's bhyve has besides. The words are those that libvirt looks for. */
+static void report_isa_device(struct options *options, const char *text)
+{
+	static const char *const others[] = { "bootrom", "com3", "com4", "pctestdev", "tpm" };
+	const char *why = "not com1, com2, fwcfg=qemu or testdev";
+	size_t length = strcspn(text, ",");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strlen(others[i]) == length && strncmp(others[i], text, length) == 0)
+			why = "bhyve has it, this version does not";
+	complain("invalid lpc device configuration '%s': %s", text, why);
+	options->unknown_devices = true;
+}
+
 static void parse_isa_device(struct options *options, const char *text)
 {
 	if (parse_com(options, text))
@@ -134,7 +152,7 @@ static void parse_isa_device(struct options *options, const char *text)
 	else if (strcmp(text, "testdev") == 0)
 		options->testdev = true;
 	else
-		fatal("-l %s: not com1, com2, fwcfg=qemu or testdev", text);
+		report_isa_device(options, text);
 }
 
 static void list_isa_devices(void)
@@ -228,6 +246,9 @@ static bool parse_flag(struct options *options, int letter)
 	case 'x':
 		options->x2apic = true;
 		break;
+	case OPTION_EMPTY:
+		options->empty = true;
+		break;
 	default:
 		return false;
 	}
@@ -242,6 +263,7 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		break;
 	case 'f':
 		fwcfg_add_option(argument);
+		options->fwcfg_item = argument;
 		break;
 	case 'l':
 		parse_isa_device(options, argument);
@@ -253,7 +275,7 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		parse_pin(options, argument);
 		break;
 	case 's':
-		pci_add(argument);
+		options->unknown_devices |= !pci_add(argument);
 		break;
 	case 'U':
 		parse_uuid(options, argument);
@@ -308,13 +330,26 @@ static void check_pins(const struct options *options)
 			      options->cpus);
 }
 
+/* What the options say together. */
+static void check_options(const struct options *options)
+{
+	if (options->fwcfg_item && !options->fwcfg)
+		fatal("-f %s: there is no device to show it (-l fwcfg=qemu)", options->fwcfg_item);
+	check_pins(options);
+}
+
 void options_parse(struct options *options, int argc, char **argv)
 {
+	static const struct option long_options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "empty", no_argument, NULL, OPTION_EMPTY },
+		{ 0 },
+	};
 	int letter;
 
 	opterr = 0;
 	*options = (struct options){ .cpus = 1, .sockets = 1, .cores = 1, .threads = 1 };
-	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", help_option,
+	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", long_options,
 				     NULL)) >= 0) {
 		if (letter == ':' || letter == '?')
 			refuse_argument(letter, argv);
@@ -322,6 +357,8 @@ void options_parse(struct options *options, int argc, char **argv)
 		if (!parse_flag(options, letter))
 			parse_argument(options, letter, optarg);
 	}
+	if (options->unknown_devices)
+		exit(STATUS_ERROR);
 	options->name = parse_name(argc, argv);
-	check_pins(options);
+	check_options(options);
 }

@@ -36,6 +36,9 @@ struct options {
 	bool fwcfg;
 	bool testdev;
 	bool has_uuid;
+	bool empty;		/* start a VM that nobody has loaded */
+	bool unknown_devices;	/* named by -s or -l, and reported */
+	const char *fwcfg_item; /* an -f that was given, or NULL */
 	uint8_t uuid[UUID_LENGTH];
 	struct {
 		bool present;

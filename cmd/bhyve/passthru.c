@@ -324,6 +324,7 @@ static void passthru_bar_write(struct pci_function *function, unsigned bar, uint
 const struct pci_driver pci_passthru = {
 	.name = "passthru",
 	.summary = "a device of the host: BUS/SLOT/FUNCTION[,rom=FILE]",
+	.has_settings = true,
 	.init = passthru_init,
 	.start = passthru_start,
 	.config_read = passthru_config_read,

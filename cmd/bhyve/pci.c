@@ -277,12 +277,47 @@ static void mark_multifunction(unsigned slot)
 			functions[slot][i]->config[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
 }
 
-void pci_add(const char *option)
+/* The words are those that libvirt looks for. */
+static void report_device(unsigned slot, unsigned number, const char *name, size_t length)
+{
+	/* What FreeBSD's bhyve has besides. */
+	static const char *const others[] = {
+		"ahci",	      "ahci-cd",    "ahci-hd",	      "e1000",
+		"fbuf",	      "hda",	    "nvme",	      "uart",
+		"virtio-9p",  "virtio-blk", "virtio-console", "virtio-input",
+		"virtio-net", "virtio-rnd", "virtio-scsi",    "xhci",
+	};
+	const char *why = "\"-s help\" lists the devices";
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strlen(others[i]) == length && strncmp(others[i], name, length) == 0)
+			why = "bhyve has it, this version does not";
+	complain("pci slot %u:%u: unknown device \"%.*s\": %s", slot, number, (int)length, name,
+		 why);
+}
+
+/* The place is free, and the driver can be there as the option says. */
+static void check_function(const char *option, const struct pci_driver *driver, unsigned slot,
+			   unsigned number, const char *settings)
+{
+	int other = pci_find_slot(driver->name);
+
+	if (functions[slot][number])
+		fatal("-s %s: that slot has %s already", option,
+		      functions[slot][number]->driver->name);
+	if (driver->is_single && other >= 0)
+		fatal("-s %s: there is one already, in slot %d", option, other);
+	if (settings && !driver->has_settings)
+		fatal("-s %s: the device has no settings", option);
+}
+
+bool pci_add(const char *option)
 {
 	const struct pci_driver *driver;
 	const char *name = strchr(option, ',');
 	unsigned bus, slot, number;
-	const char *options;
+	const char *settings;
+	size_t length;
 	int error;
 
 	if (!name || !parse_place(option, &bus, &slot, &number))
@@ -291,17 +326,19 @@ void pci_add(const char *option)
 		      option);
 	if (bus != 0)
 		fatal("-s %s: there is only bus 0", option);
-	options = strchr(++name, ',');
-	driver = find_driver(name, options ? (size_t)(options - name) : strlen(name));
-	if (!driver)
-		fatal("-s %s: no such device (\"-s help\" lists them)", option);
-	if (functions[slot][number])
-		fatal("-s %s: that slot has %s already", option,
-		      functions[slot][number]->driver->name);
-	error = driver->init(new_function(driver, slot, number), options ? options + 1 : NULL);
+	length = strcspn(++name, ",");
+	settings = name[length] ? name + length + 1 : NULL;
+	driver = find_driver(name, length);
+	if (!driver) {
+		report_device(slot, number, name, length);
+		return false;
+	}
+	check_function(option, driver, slot, number, settings);
+	error = driver->init(new_function(driver, slot, number), settings);
 	if (error)
 		fatal("-s %s: %s", option, strerror(-error));
 	mark_multifunction(slot);
+	return true;
 }
 
 void pci_list_drivers(void)
