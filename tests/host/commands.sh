@@ -73,9 +73,9 @@ bhyve blank >"$scratch/out" 2>"$scratch/err"
 is commands.not-loaded "$? $(cut -d'(' -f1 "$scratch/err")" \
 	"4 bhyve: blank: virtual machine cannot be booted: nothing has been loaded into it "
 bhyvectl --vm=blank --destroy
-timeout 20 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
-is commands.empty-is-run "$? $(cat "$scratch/err")" \
-	"4 bhyve: vCPU 0: the guest executes at an address without memory at rip 0xfff0"
+# It executes whatever is there, until SIGTERM powers it off.
+timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
+is commands.empty-is-run "$? $(cat "$scratch/err")" "1 "
 bhyvectl --vm=blank --destroy
 
 # Values out of range are named, with what is allowed.
