@@ -79,7 +79,7 @@ static void read_item(uint8_t *data, size_t length)
 	fwcfg.offset += taken;
 }
 
-/* Returns the control word that tells the guest how it went: zero is done. */
+/* Returns the control word that the guest reads as the result: zero is success. */
 static uint32_t run_dma(uint32_t control, uint64_t address, uint32_t length)
 {
 	uint8_t *data = NULL;
@@ -286,7 +286,7 @@ void fwcfg_add_option(const char *option)
 	free(data);
 }
 
-/* "etc/e820": where RAM is, as QEMU tells it; reserved ranges are firmware's affair. */
+/* "etc/e820": where RAM is, as QEMU has it; firmware adds reserved ranges. */
 static int add_memory_map(struct vmctx *ctx)
 {
 	struct {

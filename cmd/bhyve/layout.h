@@ -13,7 +13,7 @@
 /* Firmware's tables; guests look for ACPI's in 0xe0000-0xfffff, SMBIOS' in 0xf0000-0xfffff. */
 #define SMBIOS_BASE    0xf1000u
 #define SMBIOS_LIMIT   0xf2000u
-#define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl asks about this machine */
+#define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl reads about this machine */
 #define ACPI_BASE      0xf2400u
 #define ACPI_LIMIT     0x100000u
 

@@ -36,7 +36,7 @@ struct options {
 	bool fwcfg;
 	bool testdev;
 	bool has_uuid;
-	bool empty;		/* start a VM that nobody has loaded */
+	bool empty;		/* start a VM into which nothing is loaded */
 	bool unknown_devices;	/* named by -s or -l, and reported */
 	const char *fwcfg_item; /* an -f that was given, or NULL */
 	uint8_t uuid[UUID_LENGTH];
@@ -49,7 +49,7 @@ struct options {
 };
 
 /*
- * Read the command line; PCI functions (-s) and fw_cfg items (-f) are made on
+ * Read the command line; PCI functions (-s) and fw_cfg items (-f) are created on
  * the way. Ends bhyve with a message where it is wrong, and after -h.
  */
 void options_parse(struct options *options, int argc, char **argv);

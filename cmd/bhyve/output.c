@@ -35,26 +35,26 @@ struct output {
 	unsigned tail; /* bytes ever written out */
 	bool waiting;  /* the writer sleeps: it must be woken */
 	bool called_full;
-	bool broken; /* nobody reads: drop everything */
+	bool broken; /* the file has no reader: drop everything */
 };
 
 static struct output *outputs;
 
-/* Nobody has the other side of the pseudo-terminal open. */
-static bool is_unheard(const struct output *output)
+/* No process has the other side of the pseudo-terminal open. */
+static bool has_no_reader(const struct output *output)
 {
 	struct pollfd query = { .fd = output->fd, .events = POLLOUT };
 
 	return output->listened && poll(&query, 1, 0) == 1 && (query.revents & POLLHUP);
 }
 
-/* Writes as much as goes; returns the number of bytes dealt with, -1 for none ever again. */
+/* Writes what the file takes; returns the number of bytes handled, -1 if it takes no more. */
 static ssize_t write_some(const struct output *output, const uint8_t *data, size_t length)
 {
 	struct pollfd query = { .fd = output->fd, .events = POLLOUT };
 	ssize_t written;
 
-	if (is_unheard(output))
+	if (has_no_reader(output))
 		return (ssize_t)length;
 	written = write(output->fd, data, length);
 	if (written >= 0)

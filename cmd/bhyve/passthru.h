@@ -28,7 +28,7 @@ struct msix_entry {
 	uint64_t address;
 	uint32_t data;
 	uint32_t control;
-	bool live; /* the module has been told that it is unmasked */
+	bool live; /* unmasked in the module */
 };
 
 /* Pages of a BAR that are mapped into the guest. */

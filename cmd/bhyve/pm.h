@@ -29,8 +29,8 @@
 void pm_init(struct vmctx *ctx);
 
 /*
- * Press the power button. Returns whether the guest has asked to be told of
- * that: if not, nothing happens. Any thread.
+ * Press the power button. Returns whether the guest has enabled its event:
+ * if not, nothing happens. Any thread.
  */
 bool pm_power_button(void);
 

@@ -124,7 +124,7 @@ static bool deliver_input(struct serial_port *port)
 /*
  * Hand over what there is to read, and no more than the UART has room for: the
  * rest stays where it is until the guest has caught up. End of file, and a
- * pseudo-terminal that nobody has open, are simply no input.
+ * pseudo-terminal that no process has open, are no input.
  */
 static void input_ready(void *arg)
 {

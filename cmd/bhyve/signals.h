@@ -9,15 +9,15 @@
 
 #include <vmmapi.h>
 
-/* Hold signals back until signals_init(). Before other threads exist. */
+/* Block signals until signals_init(). Before other threads exist. */
 void signals_block(void);
 
 /* Serve them in the event loop. Ends bhyve with a message on failure. */
 void signals_init(struct vmctx *ctx);
 
 /*
- * If a signal is to end the process, die of it now, so that the parent sees
- * which; else return. After event_loop(), with all put in order.
+ * If a signal is to end the process, raise it now, so that the parent sees
+ * which; else return. After event_loop() and all clean-up.
  */
 void signals_die(void);
 

@@ -55,7 +55,7 @@ static int read_word(struct session *session, char **argv, int *index, struct wo
 	return 0;
 }
 
-/* Tells which argument failed and why, in one line. */
+/* Prints which argument failed and why, in one line. */
 static void complain_about(const struct session *session, const char *text)
 {
 	int length = (int)strcspn(text, "=");

@@ -27,7 +27,7 @@ static void print_vm(int directory, const char *name)
 	const struct passwd *user;
 	struct stat status;
 
-	/* It may have gone since the directory was read. */
+	/* It may have been destroyed since the directory was read. */
 	if (fstatat(directory, name, &status, 0))
 		return;
 	user = getpwuid(status.st_uid);

@@ -11,7 +11,7 @@
 
 #define ABOVE_4G 0x100000000ULL
 
-/* What VM_MMAP_GETNEXT tells of one mapping. */
+/* One mapping, as VM_MMAP_GETNEXT returns it. */
 struct mapping {
 	vm_paddr_t gpa;
 	int segid;

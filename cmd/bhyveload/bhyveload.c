@@ -175,8 +175,8 @@ static void ending_signals(sigset_t *set)
 }
 
 /*
- * Signals that would end us wait until the VM is complete or gone: a VM that is
- * half loaded would be left behind otherwise.
+ * Blocks the signals that end the process until the VM is complete or destroyed: one
+ * that is half loaded would be left behind otherwise.
  */
 static void hold_signals(void)
 {

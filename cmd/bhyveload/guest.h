@@ -25,7 +25,7 @@
 #define HIGH_RAM_START 0x100000ULL
 #define ABOVE_4G       0x100000000ULL
 
-/* Less than this does not hold the tables that any kernel is given. */
+/* The tables that every kernel gets need as much. */
 #define LEAST_MEMORY (2 * MIB)
 
 /* An ELF file's segments, modules and their command lines, our own tables. */

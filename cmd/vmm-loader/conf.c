@@ -22,7 +22,7 @@ struct reading {
 static void report_problem(struct reading *reading, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Tells the listener. The text may quote the file: what is no text becomes '?'. */
+/* Reports a problem. The text may quote the file, which may hold any bytes. */
 static void report_problem(struct reading *reading, const char *format, ...)
 {
 	char text[256];

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Calling modprobe. Values hold spaces but no quotes (conf.c sees to it): modprobe
- * itself puts quotes around such a value for the kernel, and would add a second pair
- * to ours.
+ * Calling modprobe. Values hold spaces but no quotes (conf.c ensures it): modprobe
+ * itself quotes such a value for the kernel, and would quote ours twice.
  */
 #include "modprobe.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * vmm-loader: loads the module as loader.conf says. It is run early in the boot,
- * so that whatever is wrong is told in a line and stops as little as possible.
+ * so that a problem is reported in one line and stops as little as possible.
  */
 #include "common/arguments.h"
 #include "common/complain.h"

@@ -44,7 +44,7 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie);
 /*
  * Carries out the instruction that faulted at 'gpa'. Accesses to system memory are
  * done here, with the guest's page tables honoured; all others go to 'mrr' and
- * 'mrw'. Returns 0 when the vCPU can go on: registers and RIP are as after the
+ * 'mrw'. Returns 0 when the vCPU can be run: registers and RIP are as after the
  * instruction (after one iteration, with REP), or an exception is pending in the
  * guest. Otherwise an errno, with the vCPU unchanged: EINVAL for what cannot be
  * emulated (vector registers among it). The vCPU must not run.

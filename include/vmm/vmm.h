@@ -64,7 +64,7 @@ enum vm_reg_name {
 	VM_REG_GUEST_PDPTE1,
 	VM_REG_GUEST_PDPTE2,
 	VM_REG_GUEST_PDPTE3,
-	VM_REG_GUEST_INTR_SHADOW, /* 1 while STI or MOV SS holds interrupts off */
+	VM_REG_GUEST_INTR_SHADOW, /* 1 while STI or MOV SS blocks interrupts */
 	VM_REG_GUEST_DR0,
 	VM_REG_GUEST_DR1,
 	VM_REG_GUEST_DR2,
@@ -250,7 +250,7 @@ struct vm_mmio {
 
 /*
  * Why VM_RUN has returned. RIP is that of the instruction the exit is about; the
- * next VM_RUN goes on at rip + inst_length, unless VM_RESTART_INSTRUCTION or a
+ * next VM_RUN resumes at rip + inst_length, unless VM_RESTART_INSTRUCTION or a
  * new RIP says otherwise.
  */
 struct vm_exit {

@@ -102,7 +102,7 @@ struct vm_run {
 #define VM_RUN_CPUSET_MAX 4096
 
 /*
- * Ours: run, and take exits that are finished by an answer instead of by
+ * Ours: run, with exits that are completed by an answer instead of by
  * register writes. A read (INOUT with in=1, or MMIO with write=0) is finished
  * by the next VM_RUN_REPLY with VM_RUN_F_REPLY set and 'reply' the value read;
  * a write needs no flag. Without the flag a pending access is dropped: the

@@ -7,7 +7,7 @@
 
 const struct option help_option[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 
-/* getopt_long() has gone past a long option; within a group of letters it has not. */
+/* For a long option optind is past it; within a group of letters it is not. */
 static const char *long_option(char **argv)
 {
 	const char *last = argv[optind - 1];

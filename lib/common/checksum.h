@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The byte that makes the sum of all bytes 0, modulo 256: for a field that holds 0 now. */
+/* The byte that makes the sum of all bytes 0, modulo 256: for a field that is 0 so far. */
 uint8_t checksum(const void *data, size_t length);
 
 #endif

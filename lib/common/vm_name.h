@@ -9,7 +9,7 @@
 /* NULL, or why 'name' cannot be that of a VM, as the end of a line "NAME: why". */
 const char *vm_name_problem(const char *name);
 
-/* "the module is not loaded ...": for whoever has found one of its files missing. */
+/* "the module is not loaded ...": for a caller that has found one of its files missing. */
 #define MODULE_NOT_LOADED "the module vmm is not loaded (there is no " CONTROL_DEVICE ")"
 
 /*

@@ -286,7 +286,7 @@ static void set_features(struct emulator *emulator)
 	emulator->has_lzcnt = has_feature(0x80000001, 0, OUTPUT_ECX, 5);
 }
 
-/* Writes back what the engine has changed; RIP always, as it tells where to go on. */
+/* Writes back what the engine has changed; RIP always, as execution resumes there. */
 static int put_registers(struct vcpu *vcpu, const uint64_t *before, uint64_t *after)
 {
 	uint64_t values[REGISTER_COUNT];

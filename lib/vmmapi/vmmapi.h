@@ -39,7 +39,7 @@ struct vcpu;  /* one virtual CPU of an open VM */
 enum vm_mmap_style {
 	VM_MMAP_NONE,	/* not at all: vm_map_gpa() fails */
 	VM_MMAP_ALL,	/* all of it, at once */
-	VM_MMAP_SPARSE, /* each piece when vm_map_gpa() first asks for it */
+	VM_MMAP_SPARSE, /* each part at its first vm_map_gpa() */
 };
 
 /* Flags for vm_set_memflags(). */
@@ -91,7 +91,7 @@ void vm_close(struct vmctx *ctx);
 void vm_destroy(struct vmctx *ctx);
 
 /*
- * Ours: destroys a VM by name and says whether that worked. EPERM: the caller
+ * Ours: destroys a VM by name and reports failure. EPERM: the caller
  * is not its user. ENOENT: no such VM.
  */
 int vm_destroy_name(const char *name);
@@ -152,7 +152,7 @@ void vm_set_lowmem_limit(struct vmctx *ctx, uint32_t limit);
 void vm_set_memflags(struct vmctx *ctx, int flags);
 int vm_get_memflags(struct vmctx *ctx);
 
-/* Bytes of system memory below and above 4 GiB, as vm_setup_memory() made them. */
+/* Bytes of system memory below and above 4 GiB, as vm_setup_memory() set them. */
 size_t vm_get_lowmem_size(struct vmctx *ctx);
 size_t vm_get_highmem_size(struct vmctx *ctx);
 

@@ -220,8 +220,8 @@ TEST(mistakes_are_explained)
 	static const struct {
 		const char *line, *says;
 	} cases[] = {
-		{ "-s 3,virtio-blk,disk.img vm",
-		  "pci slot 3:0: unknown device \"virtio-blk\": bhyve has it, this version does not" },
+		{ "-s 3,virtio-blk,disk.img vm", "pci slot 3:0: unknown device \"virtio-blk\": "
+						 "bhyve has it, this version does not" },
 		{ "-s 3,virtio-blkk,disk.img vm",
 		  "pci slot 3:0: unknown device \"virtio-blkk\": \"-s help\" lists the devices" },
 		{ "-l bootrom,firmware.fd vm",
