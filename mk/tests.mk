@@ -40,7 +40,7 @@ run-config: programs modules
 # for the unit tests by gcc and for the fuzzers by clang.
 PORTABLE_SRCS := $(foreach room,$(ROOMS) os/user,$(wildcard module/$(room)/*.c))
 PORTABLE_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread -D_GNU_SOURCE \
-	-Wall -Wextra -Werror -Imodule -Imodule/os/user -Iinclude -Ilib/vmmapi -MMD -MP
+	-Wall -Wextra -Werror -Imodule -Imodule/os/user -Iinclude -Ilib/vmmapi -Ilib -MMD -MP
 # The kernel's build says so too, but later.
 $(O)/unit/obj/module/%.o $(O)/fuzz/obj/module/%.o: PORTABLE_CFLAGS += -Wmissing-prototypes
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -69,6 +69,17 @@ $(O)/unit/test_%: $(O)/unit/obj/tests/unit/test_%.o $(UNIT_HELPERS) $(O)/unit/po
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^ -lm
 
+# What the commands share: behind their objects, which say what of it they need.
+$(O)/unit/common.a: $(COMMON_SRCS:%.c=$(O)/unit/obj/%.o)
+$(O)/fuzz/common.a: $(COMMON_SRCS:%.c=$(O)/fuzz/obj/%.o)
+$(O)/unit/common.a $(O)/fuzz/common.a:
+	$(Q)rm -f $@ && ar qcs $@ $^
+
+$(O)/unit/test_common_%: $(O)/unit/obj/tests/unit/test_common_%.o $(O)/unit/obj/tests/unit/unit.o \
+		$(O)/unit/common.a $(O)/unit/obj/lib/vmmapi/memsize.o
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+
 # test_bhyve_* and fuzz_bhyve_* have bhyve's files instead of the module's, and
 # a library that plays the module.
 BHYVE_SRCS := $(filter-out cmd/bhyve/bhyve.c,$(wildcard cmd/bhyve/*.c)) \
@@ -80,7 +91,7 @@ $(foreach kind,unit fuzz,$(O)/$(kind)/obj/cmd/bhyve/%.o $(O)/$(kind)/obj/tests/u
 $(call BHYVE_OBJS,unit) $(call BHYVE_OBJS,fuzz): | $(ASL_HEADERS)
 
 $(O)/unit/test_bhyve_%: $(O)/unit/obj/tests/unit/test_bhyve_%.o $(O)/unit/obj/tests/unit/unit.o \
-		$(call BHYVE_OBJS,unit)
+		$(call BHYVE_OBJS,unit) $(O)/unit/common.a
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
@@ -94,7 +105,7 @@ $(foreach kind,unit fuzz,$(O)/$(kind)/obj/cmd/bhyveload/%.o \
 
 $(O)/unit/test_bhyveload_%: $(O)/unit/obj/tests/unit/test_bhyveload_%.o \
 		$(O)/unit/obj/tests/unit/unit.o $(O)/unit/obj/tests/unit/bhyveload/helpers.o \
-		$(call BHYVELOAD_OBJS,unit)
+		$(call BHYVELOAD_OBJS,unit) $(O)/unit/common.a
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
@@ -105,7 +116,7 @@ $(foreach kind,unit fuzz,$(O)/$(kind)/obj/tests/$(kind)/$(kind:unit=test)_loader
 	PORTABLE_CFLAGS += -Icmd/vmm-loader
 
 $(O)/unit/test_loader_%: $(O)/unit/obj/tests/unit/test_loader_%.o $(O)/unit/obj/tests/unit/unit.o \
-		$(call LOADER_OBJS,unit)
+		$(call LOADER_OBJS,unit) $(O)/unit/common.a
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
@@ -115,6 +126,14 @@ VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/v
 	tests/unit/unit.c
 $(filter $(O)/unit/test_vmmapi%,$(UNIT_TESTS)): $(O)/unit/test_vmmapi%: \
 		$(O)/unit/obj/tests/unit/test_vmmapi%.o $(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
+	$(say) LD $@
+	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
+
+# bhyvectl on the library, and both on the device files that tests/unit/vmmapi plays.
+$(O)/unit/obj/cmd/bhyvectl/bhyvectl.o: PORTABLE_CFLAGS += -Dmain=bhyvectl_main
+$(O)/unit/test_bhyvectl: $(O)/unit/obj/tests/unit/test_bhyvectl.o \
+		$(patsubst %.c,$(O)/unit/obj/%.o,$(wildcard cmd/bhyvectl/*.c)) $(O)/unit/common.a \
+		$(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
 
@@ -141,15 +160,18 @@ $(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/po
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
-$(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJS,fuzz)
+$(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJS,fuzz) \
+		$(O)/fuzz/common.a
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
-$(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz)
+$(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz) \
+		$(O)/fuzz/common.a
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
-$(O)/fuzz/fuzz_loader_%: $(O)/fuzz/obj/tests/fuzz/fuzz_loader_%.o $(call LOADER_OBJS,fuzz)
+$(O)/fuzz/fuzz_loader_%: $(O)/fuzz/obj/tests/fuzz/fuzz_loader_%.o $(call LOADER_OBJS,fuzz) \
+		$(O)/fuzz/common.a
 	$(say) LD $@
 	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
 
@@ -205,7 +227,8 @@ $(O)/host/guest_%: tests/host/guest_%.c | setup-build
 
 # Boots Linux under KVM, which bhyveload's files put into memory.
 $(O)/host/obj/tests/host/kvm_linux.o: USER_CFLAGS += -Icmd/bhyveload
-$(O)/host/kvm_linux: $(O)/host/obj/tests/host/kvm_linux.o $(BHYVELOAD_SRCS:%.c=$(O)/obj/%.o)
+$(O)/host/kvm_linux: $(O)/host/obj/tests/host/kvm_linux.o $(BHYVELOAD_SRCS:%.c=$(O)/obj/%.o) \
+		$(COMMON_LIB)
 	$(say) LD $@
 	$(Q)$(CC) -static -o $@ $^
 

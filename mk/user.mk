@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# libvmmapi and the commands. Every .c file of a folder belongs to its program.
+# libvmmapi, what the commands share, and the commands. Every .c file of a folder
+# belongs to its program or library.
 
 COMMANDS := $(filter $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))), \
 	bhyve bhyvectl bhyveload vmm-loader)
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
 USER_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARNINGS) -fstack-protector-strong -D_GNU_SOURCE \
-	-Iinclude -Ilib/vmmapi
+	-Iinclude -Ilib/vmmapi -Ilib
 USER_LDFLAGS := -pthread -Wl,-z,relro,-z,now
 
 # The decoder and emulator are the module's own files: it lists those that the
@@ -19,6 +20,10 @@ MODULE_USER_CFLAGS := -Imodule -Imodule/os/user
 LIB_SRCS := $(wildcard lib/vmmapi/*.c)
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o) $(X86_SHARED_SRCS:%.c=$(O)/obj/module/%.o)
 LIBS := $(if $(LIB_SRCS),$(O)/lib/libvmmapi.a $(O)/lib/libvmmapi.so)
+
+# For the commands alone: it is not installed.
+COMMON_SRCS := $(wildcard lib/common/*.c)
+COMMON_LIB := $(O)/lib/libcommon.a
 
 command_objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard cmd/$(1)/*.c))
 PROGRAMS := $(COMMANDS:%=$(O)/bin/%)
@@ -40,6 +45,11 @@ $(O)/lib/libvmmapi.a: $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && ar qcs $@ $^
 
+$(COMMON_LIB): $(COMMON_SRCS:%.c=$(O)/obj/%.o)
+	$(say) AR $@
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar qcs $@ $^
+
 $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 	$(say) LD $@
 	@mkdir -p $(@D)
@@ -51,7 +61,7 @@ $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 $(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 
 define command_rule
-$(O)/bin/$(1): $(call command_objs,$(1)) $(O)/lib/libvmmapi.a
+$(O)/bin/$(1): $(call command_objs,$(1)) $(COMMON_LIB) $(O)/lib/libvmmapi.a
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LINK_MODE) $$(USER_LDFLAGS) -o $$@ $$^

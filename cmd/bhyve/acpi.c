@@ -6,6 +6,7 @@
 #include "layout.h"
 #include "pm.h"
 #include "reset.h"
+#include "common/checksum.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -197,6 +198,7 @@ struct madt_override {
 } PACKED;
 #define OVERRIDE_ACTIVE_HIGH 0x01
 #define OVERRIDE_LEVEL	     0x0c
+#define SCI_FLAGS	     (OVERRIDE_ACTIVE_HIGH | OVERRIDE_LEVEL)
 
 struct madt_local_nmi {
 	uint8_t type; /* 4 */
@@ -286,7 +288,8 @@ struct writer {
  * Append bytes at a multiple of 'alignment' (a power of two); returns their
  * guest-physical address. 'data' may be NULL for zeroes.
  */
-static uint32_t append(struct writer *writer, const void *data, uint32_t length, uint32_t alignment)
+static uint32_t append_bytes(struct writer *writer, const void *data, uint32_t length,
+			     uint32_t alignment)
 {
 	uint32_t at = (writer->used + alignment - 1) & ~(alignment - 1);
 
@@ -300,16 +303,6 @@ static uint32_t append(struct writer *writer, const void *data, uint32_t length,
 		memset(writer->memory + at, 0, length);
 	writer->used = at + length;
 	return ACPI_BASE + at;
-}
-
-static uint8_t checksum(const void *data, size_t length)
-{
-	const uint8_t *bytes = data;
-	uint8_t sum = 0;
-
-	while (length--)
-		sum += *bytes++;
-	return (uint8_t)-sum;
 }
 
 static struct header make_header(const char *signature, uint32_t length, uint8_t revision)
@@ -331,7 +324,7 @@ static struct header make_header(const char *signature, uint32_t length, uint8_t
 }
 
 /* Set the length and checksum of the table at 'address', which ends at what is used. */
-static void finish(struct writer *writer, uint32_t address)
+static void finish_table(struct writer *writer, uint32_t address)
 {
 	struct header *header;
 
@@ -354,7 +347,7 @@ static uint32_t write_facs(struct writer *writer)
 			     .length = sizeof(facs),
 			     .version = FACS_VERSION };
 
-	return append(writer, &facs, sizeof(facs), FACS_ALIGNMENT);
+	return append_bytes(writer, &facs, sizeof(facs), FACS_ALIGNMENT);
 }
 
 /* What both the old fields and their 64-bit forms say must agree. */
@@ -396,8 +389,8 @@ static uint32_t write_fadt(struct writer *writer, uint32_t facs, uint32_t dsdt)
 
 	describe_registers(&fadt);
 	memcpy(fadt.hypervisor, "bhyve", 5);
-	address = append(writer, &fadt, sizeof(fadt), 16);
-	finish(writer, address);
+	address = append_bytes(writer, &fadt, sizeof(fadt), 16);
+	finish_table(writer, address);
 	return address;
 }
 
@@ -408,9 +401,9 @@ static void write_processor(struct writer *writer, uint32_t uid, uint32_t apic_i
 	struct madt_x2apic x2apic = { 9, sizeof(x2apic), 0, apic_id, MADT_ENABLED, uid };
 
 	if (apic_id < XAPIC_IDS)
-		append(writer, &xapic, sizeof(xapic), 1);
+		append_bytes(writer, &xapic, sizeof(xapic), 1);
 	else
-		append(writer, &x2apic, sizeof(x2apic), 1);
+		append_bytes(writer, &x2apic, sizeof(x2apic), 1);
 }
 
 static uint32_t apic_id(const struct acpi_machine *machine, unsigned cpu)
@@ -430,17 +423,16 @@ static void write_interrupts(struct writer *writer, const struct acpi_machine *m
 {
 	struct madt_ioapic ioapic = { 1, sizeof(ioapic), 0, 0, IOAPIC_BASE, 0 };
 	struct madt_override pit = { 2, sizeof(pit), 0, PIT_IRQ, PIT_IOAPIC_PIN, 0 };
-	struct madt_override sci = { 2,	      sizeof(sci), 0,
-				     SCI_IRQ, SCI_IRQ,	   OVERRIDE_ACTIVE_HIGH | OVERRIDE_LEVEL };
+	struct madt_override sci = { 2, sizeof(sci), 0, SCI_IRQ, SCI_IRQ, SCI_FLAGS };
 	struct madt_local_nmi nmi = { 4, sizeof(nmi), ALL_PROCESSORS, 0, NMI_LINT };
 	struct madt_x2apic_nmi nmi2 = { 10, sizeof(nmi2), 0, ALL_X2APIC, NMI_LINT, { 0 } };
 
-	append(writer, &ioapic, sizeof(ioapic), 1);
-	append(writer, &pit, sizeof(pit), 1);
-	append(writer, &sci, sizeof(sci), 1);
-	append(writer, &nmi, sizeof(nmi), 1);
+	append_bytes(writer, &ioapic, sizeof(ioapic), 1);
+	append_bytes(writer, &pit, sizeof(pit), 1);
+	append_bytes(writer, &sci, sizeof(sci), 1);
+	append_bytes(writer, &nmi, sizeof(nmi), 1);
 	if (apic_id(machine, machine->cpus - 1) >= XAPIC_IDS)
-		append(writer, &nmi2, sizeof(nmi2), 1);
+		append_bytes(writer, &nmi2, sizeof(nmi2), 1);
 }
 
 static uint32_t write_madt(struct writer *writer, const struct acpi_machine *machine)
@@ -450,11 +442,11 @@ static uint32_t write_madt(struct writer *writer, const struct acpi_machine *mac
 		.local_apic = LOCAL_APIC_BASE,
 		.flags = MADT_HAS_8259,
 	};
-	uint32_t address = append(writer, &madt, sizeof(madt), 16);
+	uint32_t address = append_bytes(writer, &madt, sizeof(madt), 16);
 
 	write_processors(writer, machine);
 	write_interrupts(writer, machine);
-	finish(writer, address);
+	finish_table(writer, address);
 	return address;
 }
 
@@ -466,9 +458,9 @@ static uint32_t write_hpet(struct writer *writer, uint32_t id)
 		.address = { SPACE_MEMORY, 64, 0, 0, HPET_BASE },
 		.minimum_tick = HPET_MINIMUM_TICK,
 	};
-	uint32_t address = append(writer, &hpet, sizeof(hpet), 16);
+	uint32_t address = append_bytes(writer, &hpet, sizeof(hpet), 16);
 
-	finish(writer, address);
+	finish_table(writer, address);
 	return address;
 }
 
@@ -478,9 +470,9 @@ static uint32_t write_mcfg(struct writer *writer)
 		.header = make_header("MCFG", sizeof(mcfg), 1),
 		.address = ECAM_BASE,
 	};
-	uint32_t address = append(writer, &mcfg, sizeof(mcfg), 16);
+	uint32_t address = append_bytes(writer, &mcfg, sizeof(mcfg), 16);
 
-	finish(writer, address);
+	finish_table(writer, address);
 	return address;
 }
 
@@ -489,19 +481,19 @@ static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsig
 			    uint32_t *xsdt)
 {
 	struct header header = make_header("RSDT", sizeof(header), 1);
-	uint32_t rsdt = append(writer, &header, sizeof(header), 16);
+	uint32_t rsdt = append_bytes(writer, &header, sizeof(header), 16);
 
-	append(writer, tables, count * sizeof(tables[0]), 1);
-	finish(writer, rsdt);
+	append_bytes(writer, tables, count * sizeof(tables[0]), 1);
+	finish_table(writer, rsdt);
 
 	header = make_header("XSDT", sizeof(header), 1);
-	*xsdt = append(writer, &header, sizeof(header), 16);
+	*xsdt = append_bytes(writer, &header, sizeof(header), 16);
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t address = tables[i];
 
-		append(writer, &address, sizeof(address), 1);
+		append_bytes(writer, &address, sizeof(address), 1);
 	}
-	finish(writer, *xsdt);
+	finish_table(writer, *xsdt);
 	return rsdt;
 }
 
@@ -550,9 +542,9 @@ int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 
 	if (!writer.memory)
 		return -EFAULT;
-	append(&writer, NULL, sizeof(struct rsdp), 16);
+	append_bytes(&writer, NULL, sizeof(struct rsdp), 16);
 	facs = write_facs(&writer);
-	dsdt = append(&writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
+	dsdt = append_bytes(&writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
 	tables[0] = write_fadt(&writer, facs, dsdt);
 	tables[1] = write_madt(&writer, machine);
 	tables[2] = write_hpet(&writer, machine->hpet_id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ACPI tables (-A): written into guest memory below 1 MiB, where a guest
- * that is not told finds them by scanning.
+ * finds them by scanning.
  */
 #ifndef BHYVE_ACPI_H
 #define BHYVE_ACPI_H
@@ -13,7 +13,7 @@
 #include <vmm/topology.h>
 #include <vmmapi.h>
 
-/* What the tables tell of this machine. */
+/* What the tables describe. */
 struct acpi_machine {
 	unsigned cpus;
 	struct vm_cpu_topology topology; /* says their APIC IDs */

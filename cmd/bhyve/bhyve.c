@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-/* What the guest has printed must be out before we go, if anybody reads it. */
+/* How long to wait at the end for a reader of the guest's console. */
 #define FLUSH_MILLISECONDS 2000
 
 int main(int argc, char **argv)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What bhyve says when something goes wrong, and how it ends then. */
+/* How bhyve ends, and what it says when something goes wrong. */
 #ifndef BHYVE_DIAG_H
 #define BHYVE_DIAG_H
+
+#include "common/complain.h"
 
 #include <stdlib.h>
 
@@ -14,11 +16,8 @@ enum exit_status {
 	STATUS_ERROR = 4,
 };
 
-/* Print "bhyve: MESSAGE" as one line on standard error. Any thread. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /*
- * The same, then exit(STATUS_ERROR), which undoes what start-up has done. Only
+ * complain(), then exit(STATUS_ERROR), which undoes what start-up has done. Only
  * before the first vCPU runs. A macro, so that the compiler sees the end.
  */
 #define fatal(...) (complain(__VA_ARGS__), exit(STATUS_ERROR))

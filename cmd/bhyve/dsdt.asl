@@ -37,10 +37,10 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
 					0, 0, 0, 0, 1)
 				IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
-				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0x0000, 0x0CF7, 0, 0x0CF8)
-				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0x2000, 0xFFFF, 0, 0xE000, , , PORT)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0x0000, 0x0CF7, 0, 0x0CF8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0x2000, 0xFFFF, 0, 0xE000, , , PORT)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite,
 					0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000, , , WIND)

@@ -23,7 +23,7 @@ struct event {
 static int epoll_fd = -1;
 static int stop_fd = -1;
 
-static int watch(int operation, struct event *event)
+static int watch_file(int operation, struct event *event)
 {
 	struct epoll_event request = { .events = EPOLLIN | EPOLLET, .data.ptr = event };
 
@@ -40,7 +40,7 @@ int event_init(void)
 	if (epoll_fd < 0 || stop_fd < 0)
 		return -errno;
 	stop_event.fd = stop_fd;
-	return watch(EPOLL_CTL_ADD, &stop_event) ? -errno : 0;
+	return watch_file(EPOLL_CTL_ADD, &stop_event) ? -errno : 0;
 }
 
 /* A file that epoll refuses is always ready, and so is a counter above zero. */
@@ -49,7 +49,7 @@ static int watch_stand_in(struct event *event)
 	event->fd = eventfd(1, EFD_CLOEXEC);
 	if (event->fd < 0)
 		return -1;
-	return watch(EPOLL_CTL_ADD, event);
+	return watch_file(EPOLL_CTL_ADD, event);
 }
 
 struct event *event_add(int fd, void (*ready)(void *arg), void *arg)
@@ -62,7 +62,7 @@ struct event *event_add(int fd, void (*ready)(void *arg), void *arg)
 	event->fd = fd;
 	event->ready = ready;
 	event->arg = arg;
-	error = watch(EPOLL_CTL_ADD, event);
+	error = watch_file(EPOLL_CTL_ADD, event);
 	if (error && errno == EPERM)
 		error = watch_stand_in(event);
 	if (error) {
@@ -75,11 +75,11 @@ struct event *event_add(int fd, void (*ready)(void *arg), void *arg)
 void event_again(struct event *event)
 {
 	/* Modifying looks at the file anew, so an edge that was missed comes. */
-	watch(EPOLL_CTL_MOD, event);
+	watch_file(EPOLL_CTL_MOD, event);
 }
 
-/* Returns whether to go on. */
-static bool serve(struct epoll_event *events, int count)
+/* False: the stop event was among them. */
+static bool serve_events(struct epoll_event *events, int count)
 {
 	for (int i = 0; i < count; i++) {
 		struct event *event = events[i].data.ptr;
@@ -100,7 +100,7 @@ void event_loop(void)
 		count = epoll_wait(epoll_fd, events, EVENTS_AT_ONCE, -1);
 		if (count < 0 && errno != EINTR)
 			return;
-	} while (serve(events, count));
+	} while (serve_events(events, count));
 }
 
 void event_stop(void)

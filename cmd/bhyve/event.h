@@ -13,10 +13,10 @@ int event_init(void);
 
 /*
  * Call 'ready' in the event loop each time 'fd' gets something to read, and
- * once at first. It is told of new data only (edge triggered): it must read
- * until nothing is left, or event_again() when it can go on. A file
+ * once at first. Events are edge triggered: 'ready' must read until nothing is
+ * left, or call event_again() when it can read on. A file
  * that cannot be waited for (a regular file, /dev/null) is always ready. The
- * event lasts as long as the program. NULL with errno set. Any thread.
+ * event lasts as long as the process. NULL with errno set. Any thread.
  */
 struct event *event_add(int fd, void (*ready)(void *arg), void *arg);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,12 @@
 #define DMA_SKIP   0x04u
 #define DMA_SELECT 0x08u
 #define DMA_WRITE  0x10u
+
+#define TEXT_OF(number)	 TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+#define NAME_LENGTH 55
+_Static_assert(NAME_LENGTH + 1 == FWCFG_FILE_NAME_MAX, "the longest name of a file");
 
 /* Bits of a selector that ask for writing or for another architecture's items. */
 #define KEY_WRITE 0x4000
@@ -60,7 +67,7 @@ static void select_item(uint16_t key)
 }
 
 /* Takes up to 'length' bytes of the item; the rest of 'data' (may be NULL) is zeroed. */
-static void take(uint8_t *data, size_t length)
+static void read_item(uint8_t *data, size_t length)
 {
 	size_t left = fwcfg.item->length - fwcfg.offset;
 	size_t taken = length < left ? length : left;
@@ -72,7 +79,7 @@ static void take(uint8_t *data, size_t length)
 	fwcfg.offset += taken;
 }
 
-/* Returns the control word that tells the guest how it went: zero is done. */
+/* Returns the control word that the guest reads as the result: zero is success. */
 static uint32_t run_dma(uint32_t control, uint64_t address, uint32_t length)
 {
 	uint8_t *data = NULL;
@@ -89,7 +96,7 @@ static uint32_t run_dma(uint32_t control, uint64_t address, uint32_t length)
 		if (!data)
 			return DMA_ERROR;
 	}
-	take(data, length);
+	read_item(data, length);
 	return 0;
 }
 
@@ -116,13 +123,13 @@ static void selector_write(void *arg, unsigned offset, unsigned bytes, uint32_t 
 	pthread_mutex_unlock(&fwcfg.lock);
 }
 
-static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t item_data_read(void *arg, unsigned offset, unsigned bytes)
 {
 	uint8_t byte;
 
 	(void)arg, (void)offset, (void)bytes;
 	pthread_mutex_lock(&fwcfg.lock);
-	take(&byte, 1);
+	read_item(&byte, 1);
 	pthread_mutex_unlock(&fwcfg.lock);
 	return byte;
 }
@@ -153,7 +160,7 @@ static void dma_write(void *arg, unsigned offset, unsigned bytes, uint32_t value
 
 static const struct inout_range ranges[] = {
 	{ "fwcfg selector", SELECTOR_PORT, 1, INOUT_WORD, NULL, selector_write, NULL },
-	{ "fwcfg data", DATA_PORT, 1, INOUT_BYTE, data_read, NULL, NULL },
+	{ "fwcfg data", DATA_PORT, 1, INOUT_BYTE, item_data_read, NULL, NULL },
 	{ "fwcfg dma", DMA_PORT, 8, INOUT_DWORD, dma_read, dma_write, NULL },
 };
 
@@ -212,17 +219,43 @@ static int add_pair(uint16_t size_key, uint16_t data_key, const uint8_t *data, s
 	return error ? error : fwcfg_set(data_key, data, length);
 }
 
+/* Has the numbered item its contents already? */
+static bool is_set(uint16_t key)
+{
+	return fwcfg_item(key)->data != NULL;
+}
+
+static const char *item_problem(int error)
+{
+	switch (error) {
+	case -EEXIST:
+		return "there is one of that name already";
+	case -ENAMETOOLONG:
+		return "a name has 1 to " TEXT_OF(NAME_LENGTH) " characters";
+	case -ENOSPC:
+		return "there can be " TEXT_OF(FWCFG_FILES_MAX) " files";
+	case -ENOEXEC:
+		return "the file is shorter than its header says";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int add_named(const char *name, const uint8_t *data, size_t length)
 {
 	static const uint8_t nothing;
 
 	if (strcmp(name, "kernel") == 0)
-		return add_kernel(data, length);
+		return is_set(FWCFG_KERNEL_DATA) ? -EEXIST : add_kernel(data, length);
 	if (strcmp(name, "initrd") == 0)
-		return add_pair(FWCFG_INITRD_SIZE, FWCFG_INITRD_DATA, data, length);
+		return is_set(FWCFG_INITRD_DATA) ?
+			       -EEXIST :
+			       add_pair(FWCFG_INITRD_SIZE, FWCFG_INITRD_DATA, data, length);
 	/* A command line ends with a zero, which a "string" has behind it. */
 	if (strcmp(name, "cmdline") == 0)
-		return add_pair(FWCFG_CMDLINE_SIZE, FWCFG_CMDLINE_DATA, data, length + 1);
+		return is_set(FWCFG_CMDLINE_DATA) ?
+			       -EEXIST :
+			       add_pair(FWCFG_CMDLINE_SIZE, FWCFG_CMDLINE_DATA, data, length + 1);
 	return fwcfg_add_file(name, length ? data : &nothing, length);
 }
 
@@ -248,12 +281,12 @@ void fwcfg_add_option(const char *option)
 	data[length] = '\0';
 	error = add_named(name, data, length);
 	if (error)
-		fatal("-f %s: %s", option, strerror(-error));
+		fatal("-f %s: %s", option, item_problem(error));
 	free(name);
 	free(data);
 }
 
-/* "etc/e820": where RAM is, as QEMU tells it; reserved ranges are firmware's affair. */
+/* "etc/e820": where RAM is, as QEMU has it; firmware adds reserved ranges. */
 static int add_memory_map(struct vmctx *ctx)
 {
 	struct {

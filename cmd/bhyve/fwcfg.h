@@ -17,8 +17,8 @@
 
 /*
  * Note one -f option: "NAME,string=TEXT" or "NAME,file=PATH". "kernel",
- * "initrd" and "cmdline" become the items of that name, others files. Ends the
- * program with a message if it cannot be read.
+ * "initrd" and "cmdline" become the items of that name, others files. Ends
+ * bhyve with a message if it cannot be read.
  */
 void fwcfg_add_option(const char *option);
 
@@ -28,7 +28,7 @@ void fwcfg_add_option(const char *option);
  */
 int fwcfg_add_file(const char *name, const void *data, size_t length);
 
-/* Add the standard items and claim the ports. Ends the program on failure. */
+/* Add the standard items and claim the ports. Ends bhyve on failure. */
 void fwcfg_init(struct vmctx *ctx, unsigned cpus, const uint8_t uuid[16]);
 
 #endif

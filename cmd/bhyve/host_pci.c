@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Devices of the host; host_pci.h. */
+/* PCI devices of the host, through sysfs. */
 #include "host_pci.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,30 +19,6 @@
 #define PAGE_MASK 0xfffu
 
 const char *host_pci_root = "/sys/bus/pci/devices";
-
-bool host_pci_parse(const char *text, size_t length, struct host_pci_place *place)
-{
-	unsigned long field[4] = { 0 };
-	unsigned count = 0;
-	const char *at = text;
-	char *end = NULL;
-
-	do {
-		if (count == 4 || *at < '0' || *at > '9')
-			return false;
-		field[count++] = strtoul(at, &end, 10);
-		at = end + 1;
-	} while (end < text + length && *end == '/');
-	if (end != text + length || count < 3)
-		return false;
-	if (count == 3) {
-		memmove(&field[1], &field[0], 3 * sizeof(field[0]));
-		field[0] = 0;
-	}
-	*place = (struct host_pci_place){ (unsigned)field[0], (unsigned)field[1],
-					  (unsigned)field[2], (unsigned)field[3] };
-	return field[0] <= 0xffff && field[1] <= 0xff && field[2] <= 31 && field[3] <= 7;
-}
 
 /* --- what it is ------------------------------------------------------------------- */
 
@@ -69,7 +43,7 @@ static uint16_t read_id(const struct host_pci *host, const char *name)
 	return (uint16_t)value;
 }
 
-/* The kernel gives a number to lines only; virtual functions have none, whatever they say. */
+/* The kernel has a number for devices with a line; a virtual function's pin register lies. */
 static bool has_line(const struct host_pci *host)
 {
 	FILE *file = open_text(host, "irq");
@@ -125,13 +99,14 @@ static int open_config(struct host_pci *host)
 	return 0;
 }
 
-int host_pci_open(struct host_pci *host, const struct host_pci_place *place)
+int host_pci_open(struct host_pci *host, const struct pci_place *place)
 {
+	char name[PCI_PLACE_NAME_LENGTH];
 	int error;
 
 	*host = (struct host_pci){ .config = -1 };
-	snprintf(host->path, sizeof(host->path), "%s/%04x:%02x:%02x.%u", host_pci_root,
-		 place->domain, place->bus, place->slot, place->function);
+	pci_place_name(place, name);
+	snprintf(host->path, sizeof(host->path), "%s/%s", host_pci_root, name);
 	error = open_config(host);
 	if (!error)
 		error = read_bars(host);
@@ -173,7 +148,7 @@ uint32_t host_pci_read(const struct host_pci *host, unsigned offset, unsigned by
 
 void host_pci_write(const struct host_pci *host, unsigned offset, unsigned bytes, uint32_t value)
 {
-	/* A register that does not take it is the device's business. */
+	/* A write that fails is lost, as one to a read-only register is. */
 	if (pwrite(host->config, &value, bytes, offset) < 0)
 		return;
 }

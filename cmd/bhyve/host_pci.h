@@ -6,6 +6,8 @@
 #ifndef BHYVE_HOST_PCI_H
 #define BHYVE_HOST_PCI_H
 
+#include "common/pci_place.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,21 +31,15 @@ struct host_pci {
 	struct host_pci_bar bar[HOST_PCI_BARS];
 };
 
-/* "BUS/SLOT/FUNCTION" or "DOMAIN/BUS/SLOT/FUNCTION" in decimal; false: malformed. */
-struct host_pci_place {
-	unsigned domain, bus, slot, function;
-};
-bool host_pci_parse(const char *text, size_t length, struct host_pci_place *place);
-
 /* 0 or a negative errno: -ENOENT there is no such device, -EACCES. */
-int host_pci_open(struct host_pci *host, const struct host_pci_place *place);
+int host_pci_open(struct host_pci *host, const struct pci_place *place);
 void host_pci_close(struct host_pci *host);
 
 /* Configuration space; what cannot be read is all ones. 1, 2 or 4 bytes. Any thread. */
 uint32_t host_pci_read(const struct host_pci *host, unsigned offset, unsigned bytes);
 void host_pci_write(const struct host_pci *host, unsigned offset, unsigned bytes, uint32_t value);
 
-/* The bytes [offset, offset + length) of a memory BAR in this process, or NULL. */
+/* Maps the bytes [offset, offset + length) of a memory BAR into this process. NULL: failed. */
 volatile void *host_pci_map(const struct host_pci *host, unsigned bar, uint64_t offset,
 			    size_t length);
 /* An open file for the ports of a BAR, or -1; and an access to them. */
@@ -51,7 +47,7 @@ int host_pci_open_ports(const struct host_pci *host, unsigned bar);
 uint32_t host_pci_port_read(int file, unsigned offset, unsigned bytes);
 void host_pci_port_write(int file, unsigned offset, unsigned bytes, uint32_t value);
 
-/* Where devices are: another folder for tests. */
+/* The folder of devices in sysfs; tests set another. */
 extern const char *host_pci_root;
 
 #endif

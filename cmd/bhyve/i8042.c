@@ -72,7 +72,7 @@ static struct {
 	.output_port = OUTPUT_PORT_DEFAULT,
 };
 
-static void update_irq(void)
+static void update_keyboard_irq(void)
 {
 	bool level = (kbc.status & STATUS_OUTPUT_FULL) && (kbc.config & CONFIG_KEYBOARD_IRQ);
 
@@ -85,7 +85,7 @@ static void update_irq(void)
 		vm_isa_deassert_irq(kbc.ctx, KEYBOARD_IRQ, KEYBOARD_IRQ);
 }
 
-static void answer(uint8_t byte, uint8_t status)
+static void put_answer(uint8_t byte, uint8_t status)
 {
 	kbc.output = byte;
 	kbc.status = (uint8_t)((kbc.status & ~STATUS_TIMEOUT) | STATUS_OUTPUT_FULL | status);
@@ -103,7 +103,7 @@ static bool run_command(uint8_t command)
 {
 	switch (command) {
 	case COMMAND_READ_CONFIG:
-		answer(kbc.config, 0);
+		put_answer(kbc.config, 0);
 		break;
 	case COMMAND_DISABLE_AUXILIARY:
 		kbc.config |= CONFIG_AUXILIARY_OFF;
@@ -112,14 +112,14 @@ static bool run_command(uint8_t command)
 		kbc.config &= (uint8_t)~CONFIG_AUXILIARY_OFF;
 		break;
 	case COMMAND_TEST_AUXILIARY:
-		answer(ANSWER_CLOCK_STUCK, 0);
+		put_answer(ANSWER_CLOCK_STUCK, 0);
 		break;
 	case COMMAND_SELF_TEST:
 		kbc.config = CONFIG_DEFAULT;
-		answer(ANSWER_SELF_TEST_PASSED, 0);
+		put_answer(ANSWER_SELF_TEST_PASSED, 0);
 		break;
 	case COMMAND_TEST_KEYBOARD:
-		answer(ANSWER_INTERFACE_GOOD, 0);
+		put_answer(ANSWER_INTERFACE_GOOD, 0);
 		break;
 	case COMMAND_DISABLE_KEYBOARD:
 		kbc.config |= CONFIG_KEYBOARD_OFF;
@@ -128,7 +128,7 @@ static bool run_command(uint8_t command)
 		kbc.config &= (uint8_t)~CONFIG_KEYBOARD_OFF;
 		break;
 	case COMMAND_READ_OUTPUT_PORT:
-		answer(kbc.output_port, 0);
+		put_answer(kbc.output_port, 0);
 		break;
 	default:
 		return command >= COMMAND_PULSE && !(command & PULSE_RESET);
@@ -143,7 +143,7 @@ static bool takes_data(uint8_t command)
 }
 
 /* A data byte. Returns whether the machine resets. */
-static bool take_data(uint8_t command, uint8_t value)
+static bool command_data(uint8_t command, uint8_t value)
 {
 	switch (command) {
 	case COMMAND_WRITE_CONFIG:
@@ -154,16 +154,16 @@ static bool take_data(uint8_t command, uint8_t value)
 	case COMMAND_WRITE_KEYBOARD_BUFFER:
 	case COMMAND_WRITE_AUXILIARY_BUFFER:
 		/* Without an auxiliary interface its buffer is the keyboard's. */
-		answer(value, 0);
+		put_answer(value, 0);
 		return false;
 	default:
 		/* To a device: there is none, and the controller says so. */
-		answer(ANSWER_NO_DEVICE, STATUS_TIMEOUT);
+		put_answer(ANSWER_NO_DEVICE, STATUS_TIMEOUT);
 		return false;
 	}
 }
 
-static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t keyboard_data_read(void *arg, unsigned offset, unsigned bytes)
 {
 	uint8_t value;
 
@@ -171,7 +171,7 @@ static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
 	pthread_mutex_lock(&kbc.lock);
 	value = kbc.output;
 	kbc.status &= (uint8_t) ~(STATUS_OUTPUT_FULL | STATUS_TIMEOUT);
-	update_irq();
+	update_keyboard_irq();
 	pthread_mutex_unlock(&kbc.lock);
 	return value;
 }
@@ -187,16 +187,16 @@ static uint32_t status_read(void *arg, unsigned offset, unsigned bytes)
 	return value;
 }
 
-static void data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void keyboard_data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	bool reset;
 
 	(void)arg, (void)offset, (void)bytes;
 	pthread_mutex_lock(&kbc.lock);
 	kbc.status &= (uint8_t)~STATUS_COMMAND;
-	reset = take_data(kbc.pending, (uint8_t)value);
+	reset = command_data(kbc.pending, (uint8_t)value);
 	kbc.pending = 0;
-	update_irq();
+	update_keyboard_irq();
 	pthread_mutex_unlock(&kbc.lock);
 	if (reset)
 		vm_suspend(kbc.ctx, VM_SUSPEND_RESET);
@@ -213,14 +213,15 @@ static void command_write(void *arg, unsigned offset, unsigned bytes, uint32_t v
 	kbc.pending = takes_data(command) ? command : 0;
 	if (!kbc.pending)
 		reset = run_command(command);
-	update_irq();
+	update_keyboard_irq();
 	pthread_mutex_unlock(&kbc.lock);
 	if (reset)
 		vm_suspend(kbc.ctx, VM_SUSPEND_RESET);
 }
 
 static const struct inout_range ranges[] = {
-	{ "keyboard data", DATA_PORT, 1, INOUT_BYTE, data_read, data_write, NULL },
+	{ "keyboard data", DATA_PORT, 1, INOUT_BYTE, keyboard_data_read, keyboard_data_write,
+	  NULL },
 	{ "keyboard command", COMMAND_PORT, 1, INOUT_BYTE, status_read, command_write, NULL },
 };
 

@@ -8,7 +8,7 @@
 
 #include <vmmapi.h>
 
-/* Claim ports 0x60 and 0x64; ends the program with a message on failure. */
+/* Claim ports 0x60 and 0x64; ends bhyve with a message on failure. */
 void i8042_init(struct vmctx *ctx);
 
 #endif

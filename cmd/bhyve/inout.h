@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * I/O ports: who answers which of the 65,536. A port that nobody has claimed
+ * I/O ports: which device has which of the 65,536. A port that no device has claimed
  * reads all ones, and what is written to it is lost, as on an ISA bus.
  */
 #ifndef BHYVE_INOUT_H
@@ -18,7 +18,7 @@
  * A run of ports of one device. A range of one port is one register, reached
  * there in any of its widths. A longer range is a register file: an access
  * in a width it lacks, or one that crosses its end, arrives as single bytes,
- * each for whoever has that byte's port.
+ * each for the device that has claimed that byte's port.
  *
  * Handlers get the port less 'base' and run in the vCPU's thread: a device
  * locks what two vCPUs may touch. NULL stands for "all ones" and "ignored".

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where things are in guest-physical space, as this program, the module and
+ * Where things are in guest-physical space, as bhyve, the module and
  * bhyveload agree on it.
  */
 #ifndef BHYVE_LAYOUT_H
@@ -13,7 +13,7 @@
 /* Firmware's tables; guests look for ACPI's in 0xe0000-0xfffff, SMBIOS' in 0xf0000-0xfffff. */
 #define SMBIOS_BASE    0xf1000u
 #define SMBIOS_LIMIT   0xf2000u
-#define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl asks about this machine */
+#define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl reads about this machine */
 #define ACPI_BASE      0xf2400u
 #define ACPI_LIMIT     0x100000u
 

@@ -14,19 +14,24 @@
 #include "run.h"
 #include "serial.h"
 #include "testdev.h"
+#include "common/cpu_list.h"
+#include "common/size.h"
+#include "common/vm_name.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
+
+/* Where a processor begins after power-on (SDM vol. 3, 9.1.4). */
+#define RESET_RIP	0xfff0u
+#define RESET_CODE_BASE 0xffff0000u
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define XAPIC_CPUS     255u /* xAPIC ids go up to 254 */
 #define MAXCPU_FILE    "/proc/sys/hw/vmm/maxcpu"
-#define CONTROL_DEVICE "/dev/vmmctl"
 
 /* The VM that is to be destroyed should start-up fail, or NULL. */
 static const char *created_name;
@@ -39,25 +44,13 @@ static void destroy_created(void)
 
 /* --- opening ------------------------------------------------------------------ */
 
-static void open_failed(const char *name, int error)
-{
-	if (error == ENOENT && access(CONTROL_DEVICE, F_OK) != 0)
-		fatal("%s: the module vmm is not loaded (there is no %s)", name, CONTROL_DEVICE);
-	if (error == EACCES || error == EPERM)
-		fatal("%s: %s: only its creator or root may use a VM, and root or group vmm make one",
-		      name, strerror(error));
-	if (error == EBUSY)
-		fatal("%s: another hypervisor holds the processor (see the kernel's log)", name);
-	fatal("%s: %s", name, strerror(error));
-}
-
-static struct vmctx *create(const struct options *options)
+static struct vmctx *create_vm(const struct options *options)
 {
 	int flags = options->monitor ? VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE : VMMAPI_OPEN_CREATE;
 	struct vmctx *ctx = vm_openf(options->name, flags);
 
 	if (!ctx)
-		open_failed(options->name, errno);
+		fatal("%s: %s", options->name, vm_access_problem(errno));
 	created_name = options->name;
 	atexit(destroy_created);
 	return ctx;
@@ -67,11 +60,15 @@ static struct vmctx *open_or_create(const struct options *options)
 {
 	struct vmctx *ctx = vm_open(options->name);
 
-	if (!ctx && errno == ENOENT)
-		ctx = create(options);
-	if (!ctx)
-		open_failed(options->name, errno);
-	return ctx;
+	if (ctx)
+		return ctx;
+	if (errno == ENOENT && options->empty)
+		return create_vm(options);
+	if (errno == ENOENT && access(CONTROL_DEVICE, F_OK) == 0)
+		fatal("%s: virtual machine cannot be booted: there is no such VM "
+		      "(bhyveload creates it, --empty starts an empty one)",
+		      options->name);
+	fatal("%s: %s", options->name, vm_access_problem(errno));
 }
 
 /* The module's limit, or the greatest possible where it does not say. */
@@ -97,7 +94,7 @@ static struct vm_cpu_topology topology_of(const struct options *options)
 	};
 }
 
-static void set_topology(struct vmctx *ctx, const struct options *options)
+static void check_cpus(const struct options *options)
 {
 	struct vm_cpu_topology topology = topology_of(options);
 	unsigned maxcpu = read_maxcpu();
@@ -109,12 +106,16 @@ static void set_topology(struct vmctx *ctx, const struct options *options)
 	if (vm_topology_apic_id(&topology, options->cpus - 1) >= XAPIC_CPUS && !options->x2apic)
 		fatal("-c %u: APIC IDs above %u, as with this topology, need -x", options->cpus,
 		      XAPIC_CPUS - 1);
+}
+
+static void set_topology(struct vmctx *ctx, const struct options *options)
+{
 	if (vm_set_topology(ctx, (uint16_t)options->sockets, (uint16_t)options->cores,
 			    (uint16_t)options->threads, 0))
 		fatal("-c %u: %s", options->cpus, strerror(errno));
 }
 
-/* Without -m a VM that bhyveload has made keeps the memory it has. */
+/* Without -m a VM that bhyveload has created keeps the memory it has. */
 static size_t memory_size(const struct options *options, size_t existing)
 {
 	if (options->memory)
@@ -122,15 +123,11 @@ static size_t memory_size(const struct options *options, size_t existing)
 	return existing ? existing : MEMORY_DEFAULT;
 }
 
-/* Memory comes when the guest touches it, so the module would promise any amount. */
+/* Memory is allocated when the guest touches it, so the module accepts any size. */
 static void check_size(size_t size)
 {
-	struct sysinfo host;
-	uint64_t total;
+	uint64_t total = host_memory_size();
 
-	if (sysinfo(&host))
-		return;
-	total = (uint64_t)host.totalram * host.mem_unit;
 	if (size > total)
 		fatal("-m %zuM: this host has %" PRIu64 "M of memory", size >> 20, total >> 20);
 }
@@ -156,7 +153,7 @@ static void setup_memory(struct vmctx *ctx, const struct options *options)
 	fatal("-m %zuM: %s", size >> 20, strerror(errno));
 }
 
-/* Before anything of it is changed: the machine may be somebody's who runs it. */
+/* Before the VM is changed: another process may be running it. */
 static void check_idle(struct vmctx *ctx, const char *name)
 {
 	cpuset_t active;
@@ -169,8 +166,10 @@ static void check_idle(struct vmctx *ctx, const char *name)
 
 struct vmctx *machine_open(const struct options *options)
 {
-	struct vmctx *ctx = open_or_create(options);
+	struct vmctx *ctx;
 
+	check_cpus(options);
+	ctx = open_or_create(options);
 	check_idle(ctx, options->name);
 	set_topology(ctx, options);
 	setup_memory(ctx, options);
@@ -253,18 +252,47 @@ static struct vcpu *make_vcpu(struct vmctx *ctx, const struct options *options, 
 	return vcpu;
 }
 
+/* Without firmware there is nothing at the reset vector, where a new vCPU is. */
+static bool is_loaded(struct vcpu *vcpu)
+{
+	struct seg_desc code;
+	uint64_t rip;
+
+	if (vm_get_register(vcpu, VM_REG_GUEST_RIP, &rip) ||
+	    vm_get_seg_desc(vcpu, VM_REG_GUEST_CS, &code))
+		fatal("vCPU 0: its registers: %s", strerror(errno));
+	return rip != RESET_RIP || code.base != RESET_CODE_BASE;
+}
+
+static void check_host_cpus(const struct options *options)
+{
+	char list[256];
+	cpu_set_t cpus;
+
+	/* A host with more CPUs than the set: the kernel judges then. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return;
+	for (const struct pin *pin = options->pins; pin; pin = pin->next)
+		if (!CPU_ISSET((size_t)pin->host_cpu, &cpus))
+			fatal("-p %u:%d: bhyve may run on the CPUs %s", pin->vcpu, pin->host_cpu,
+			      cpu_list_format(&cpus, list, sizeof(list)));
+}
+
 void machine_run(struct vmctx *ctx, const struct options *options)
 {
 	struct vcpu **vcpus = calloc(options->cpus, sizeof(*vcpus));
 	int error;
 
+	check_host_cpus(options);
 	if (!vcpus)
-		fatal("%s", strerror(ENOMEM));
+		fatal("-c %u: there is no memory left", options->cpus);
 	/* All are active before one runs: an IPI must find its destination. */
 	for (unsigned i = 0; i < options->cpus; i++)
 		vcpus[i] = make_vcpu(ctx, options, i);
-	if (created_name)
-		complain("%s is a new VM: nothing has been loaded into it", created_name);
+	if (!options->empty && !is_loaded(vcpus[0]))
+		fatal("%s: virtual machine cannot be booted: nothing has been loaded into it "
+		      "(bhyveload does, --empty starts it so)",
+		      options->name);
 	for (unsigned i = 0; i < options->cpus; i++) {
 		error = run_start(ctx, vcpus[i], options_host_cpu(options, i), &options->run);
 		if (error)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The VM itself: found or created, given memory, CPUs and devices. Each function
- * ends the program with a message where it fails; a VM that was created here
+ * ends bhyve with a message where it fails; a VM that was created here
  * is destroyed then.
  */
 #ifndef BHYVE_MACHINE_H

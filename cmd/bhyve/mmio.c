@@ -51,7 +51,7 @@ int mmio_register(const struct mmio_range *range)
 }
 
 /* The range that has all of an access, or NULL. */
-static const struct mmio_range *find(uint64_t gpa, unsigned bytes)
+static const struct mmio_range *find_range(uint64_t gpa, unsigned bytes)
 {
 	unsigned at = ranges_up_to(gpa);
 	const struct mmio_range *range;
@@ -66,7 +66,7 @@ static const struct mmio_range *find(uint64_t gpa, unsigned bytes)
 
 uint64_t mmio_read(uint64_t gpa, unsigned bytes)
 {
-	const struct mmio_range *range = find(gpa, bytes);
+	const struct mmio_range *range = find_range(gpa, bytes);
 
 	if (!range || !range->read)
 		return UINT64_MAX;
@@ -75,7 +75,7 @@ uint64_t mmio_read(uint64_t gpa, unsigned bytes)
 
 void mmio_write(uint64_t gpa, unsigned bytes, uint64_t value)
 {
-	const struct mmio_range *range = find(gpa, bytes);
+	const struct mmio_range *range = find_range(gpa, bytes);
 
 	if (range && range->write)
 		range->write(range->arg, gpa - range->base, bytes, value);

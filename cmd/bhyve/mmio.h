@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest-physical addresses that are device registers of this program's. An
- * address that nobody has claimed reads all ones, and what is written to it is
+ * Guest-physical addresses that are registers of bhyve's devices. An
+ * address that no device has claimed reads all ones, and what is written to it is
  * lost, as on a PCI bus that master-aborts.
  */
 #ifndef BHYVE_MMIO_H
@@ -12,7 +12,7 @@
 /*
  * A run of addresses of one device. Handlers get the address less 'base' and
  * run in the vCPU's thread. An access never crosses the end of a range: one
- * that would is nobody's. NULL stands for "all ones" and "ignored".
+ * that would is unclaimed. NULL stands for "all ones" and "ignored".
  */
 struct mmio_range {
 	const char *name;

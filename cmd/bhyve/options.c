@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The command line: bhyve(8)'s options, as far as there is something behind them. */
+/* The command line: those of bhyve(8)'s options that are implemented. */
 #include "options.h"
 #include "diag.h"
 #include "fwcfg.h"
 #include "pci.h"
+#include "common/arguments.h"
+#include "common/number.h"
+#include "common/size.h"
+#include "common/vm_name.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+const char program_name[] = "bhyve";
+
 static const char usage_text[] =
 	"usage: bhyve [-aADeHhMPSuwxY] [-c [cpus=]N[,sockets=N][,cores=N][,threads=N]]\n"
 	"             [-f NAME,string=TEXT|file=PATH] [-l DEVICE[,CONF]] [-m SIZE]\n"
-	"             [-p VCPU:CPU] [-s SLOT,DEVICE[,CONF]] [-U UUID] VMNAME\n"
+	"             [-p VCPU:CPU] [-s SLOT,DEVICE[,CONF]] [-U UUID] [--empty] VMNAME\n"
 	"\n"
-	"Runs a virtual machine: one that bhyveload has loaded, or a new, empty one.\n"
+	"Runs a virtual machine that bhyveload has loaded.\n"
 	"\n"
 	"  -A  give the guest ACPI tables\n"
 	"  -a  local APIC in xAPIC mode (the default)\n"
@@ -25,14 +29,14 @@ static const char usage_text[] =
 	"  -D  destroy the VM when the guest powers it off\n"
 	"  -e  an access to a port without a device is an error\n"
 	"  -f  add a file to the firmware configuration device\n"
-	"  -H  give up the processor while the guest waits in HLT (always done)\n"
+	"  -H  yield the CPU while the guest is idle in HLT (always done)\n"
 	"  -h  this help\n"
 	"  -l  com1,BACKEND or com2,BACKEND: a serial port, where BACKEND is stdio,\n"
 	"      pty, or a terminal's path; fwcfg=qemu: firmware configuration device;\n"
 	"      testdev: ports for tests (0xf4 ends the run, 0xe9 prints)\n"
-	"  -M  destroy the VM when this program ends\n"
+	"  -M  destroy the VM when bhyve ends\n"
 	"  -m  memory, in MiB or with a suffix K, M, G, T (256M, or what the VM has)\n"
-	"  -P  give up the processor when the guest spins with PAUSE\n"
+	"  -P  exit when the guest spins with PAUSE, and yield the CPU\n"
 	"  -p  keep a virtual CPU on one processor of the host\n"
 	"  -S  wire guest memory\n"
 	"  -s  a PCI function; \"-s help\" lists the devices\n"
@@ -41,28 +45,22 @@ static const char usage_text[] =
 	"  -w  ignore accesses to unknown MSRs\n"
 	"  -x  local APIC in x2APIC mode\n"
 	"  -Y  no MP table (there is none)\n"
+	"  --empty  start a VM into which nothing has been loaded, at the reset vector\n"
 	"\n"
 	"Exit status: 0 reboot, 1 power off, 2 halt, 3 triple fault, 4 error.\n";
 
-/* Reads a whole decimal number; false if 'text' is something else or too big. */
-static bool parse_number(const char *text, unsigned long limit, unsigned *number)
-{
-	unsigned long value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end != '\0' || value > limit)
-		return false;
-	*number = (unsigned)value;
-	return true;
-}
+/* What getopt_long() returns for an option that has no letter. */
+#define OPTION_EMPTY 256
 
 /* --- -c ---------------------------------------------------------------------- */
 
-#define COUNT_MAX 65535ul
+#define COUNT_MAX 65535u
+
+/* A number from 1 to COUNT_MAX. */
+static bool parse_positive(const char *text, unsigned *count)
+{
+	return number_parse_unsigned(text, COUNT_MAX, count) == 0 && *count > 0;
+}
 
 static bool parse_count(struct options *options, char *field)
 {
@@ -73,9 +71,9 @@ static bool parse_count(struct options *options, char *field)
 	int key;
 
 	if (*field >= '0' && *field <= '9')
-		return parse_number(field, COUNT_MAX, &options->cpus) && options->cpus > 0;
+		return parse_positive(field, &options->cpus);
 	key = getsubopt(&field, keys, &value);
-	return key >= 0 && value && parse_number(value, COUNT_MAX, counts[key]) && *counts[key] > 0;
+	return key >= 0 && value && parse_positive(value, counts[key]);
 }
 
 /* What is not said follows: the CPUs from the rest, else the sockets, else one. */
@@ -106,7 +104,7 @@ static void parse_cpus(struct options *options, const char *text)
 	options->cpus = options->sockets = options->cores = options->threads = 0;
 	while ((field = strsep(&rest, ",")))
 		if (!parse_count(options, field))
-			fatal("-c %s: not [cpus=]N[,sockets=N][,cores=N][,threads=N] with 1 to %lu",
+			fatal("-c %s: not [cpus=]N[,sockets=N][,cores=N][,threads=N] with 1 to %u",
 			      text, COUNT_MAX);
 	free(copy);
 	complete_topology(options, text);
@@ -131,6 +129,20 @@ static bool parse_com(struct options *options, const char *text)
 	return true;
 }
 
+/* What FreeBSD's bhyve has besides. The words are those that libvirt looks for. */
+static void report_isa_device(struct options *options, const char *text)
+{
+	static const char *const others[] = { "bootrom", "com3", "com4", "pctestdev", "tpm" };
+	const char *why = "not com1, com2, fwcfg=qemu or testdev";
+	size_t length = strcspn(text, ",");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strlen(others[i]) == length && strncmp(others[i], text, length) == 0)
+			why = "bhyve has it, this version does not";
+	complain("invalid lpc device configuration '%s': %s", text, why);
+	options->unknown_devices = true;
+}
+
 static void parse_isa_device(struct options *options, const char *text)
 {
 	if (parse_com(options, text))
@@ -140,7 +152,7 @@ static void parse_isa_device(struct options *options, const char *text)
 	else if (strcmp(text, "testdev") == 0)
 		options->testdev = true;
 	else
-		fatal("-l %s: not com1, com2, fwcfg=qemu or testdev", text);
+		report_isa_device(options, text);
 }
 
 static void list_isa_devices(void)
@@ -155,12 +167,10 @@ static void list_isa_devices(void)
 
 static void parse_memory(struct options *options, const char *text)
 {
-	if (vm_parse_memsize(text, &options->memory))
-		fatal("-m %s: %s", text, errno == ERANGE ? "too much" : "not a size");
-	if (options->memory == 0)
-		fatal("-m %s: a machine needs memory", text);
-	if (options->memory % 4096 != 0)
-		fatal("-m %s: not a multiple of 4K", text);
+	const char *problem = size_parse(text, &options->memory);
+
+	if (problem)
+		fatal("-m %s: %s", text, problem);
 }
 
 static void parse_pin(struct options *options, const char *text)
@@ -171,12 +181,12 @@ static void parse_pin(struct options *options, const char *text)
 	unsigned host_cpu;
 
 	if (!pin || !copy)
-		fatal("%s", strerror(ENOMEM));
+		fatal("-p %s: there is no memory left", text);
 	if (!colon)
 		fatal("-p %s: not VCPU:CPU", text);
 	*colon = '\0';
-	if (!parse_number(copy, COUNT_MAX, &pin->vcpu) ||
-	    !parse_number(colon + 1, CPU_SETSIZE - 1, &host_cpu))
+	if (number_parse_unsigned(copy, COUNT_MAX, &pin->vcpu) ||
+	    number_parse_unsigned(colon + 1, CPU_SETSIZE - 1, &host_cpu))
 		fatal("-p %s: not VCPU:CPU", text);
 	pin->host_cpu = (int)host_cpu;
 	pin->next = options->pins;
@@ -236,6 +246,9 @@ static bool parse_flag(struct options *options, int letter)
 	case 'x':
 		options->x2apic = true;
 		break;
+	case OPTION_EMPTY:
+		options->empty = true;
+		break;
 	default:
 		return false;
 	}
@@ -250,6 +263,7 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		break;
 	case 'f':
 		fwcfg_add_option(argument);
+		options->fwcfg_item = argument;
 		break;
 	case 'l':
 		parse_isa_device(options, argument);
@@ -261,21 +275,39 @@ static void parse_argument(struct options *options, int letter, char *argument)
 		parse_pin(options, argument);
 		break;
 	case 's':
-		pci_add(argument);
+		options->unknown_devices |= !pci_add(argument);
 		break;
 	case 'U':
 		parse_uuid(options, argument);
 		break;
 	case 'h':
 		fputs(usage_text, stdout);
-		exit(EXIT_SUCCESS);
-	case ':':
-		fatal("-%c: it wants a value (\"bhyve -h\" shows how)", optopt);
+		exit(finish_standard_output() ? STATUS_ERROR : EXIT_SUCCESS);
 	default:
-		if (!optopt)
-			fatal("no such long option (\"bhyve -h\" lists all)");
-		fatal("-%c: no such option (\"bhyve -h\" lists them)", optopt);
+		break;
 	}
+}
+
+static _Noreturn void refuse_argument(int result, char **argv)
+{
+	struct failure failure;
+
+	argument_refused(&failure, result, argv);
+	fatal("%s", failure.text);
+}
+
+static const char *parse_name(int argc, char **argv)
+{
+	struct failure failure;
+	const char *name = argument_only(&failure, argc, argv, "VM");
+	const char *problem;
+
+	if (!name)
+		fatal("%s", failure.text);
+	problem = vm_name_problem(name);
+	if (problem)
+		fatal("%s: %s", name, problem);
+	return name;
 }
 
 /* "-l help" and "-s help" only print. */
@@ -287,7 +319,7 @@ static void serve_help(int letter, const char *argument)
 		list_isa_devices();
 	else
 		pci_list_drivers();
-	exit(EXIT_SUCCESS);
+	exit(finish_standard_output() ? STATUS_ERROR : EXIT_SUCCESS);
 }
 
 static void check_pins(const struct options *options)
@@ -298,23 +330,35 @@ static void check_pins(const struct options *options)
 			      options->cpus);
 }
 
+/* What the options say together. */
+static void check_options(const struct options *options)
+{
+	if (options->fwcfg_item && !options->fwcfg)
+		fatal("-f %s: there is no device to show it (-l fwcfg=qemu)", options->fwcfg_item);
+	check_pins(options);
+}
+
 void options_parse(struct options *options, int argc, char **argv)
 {
-	static const struct option long_options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option long_options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "empty", no_argument, NULL, OPTION_EMPTY },
+		{ 0 },
+	};
 	int letter;
 
 	opterr = 0;
 	*options = (struct options){ .cpus = 1, .sockets = 1, .cores = 1, .threads = 1 };
 	while ((letter = getopt_long(argc, argv, ":AaDeHhMPSuwxYc:f:l:m:p:s:U:", long_options,
 				     NULL)) >= 0) {
+		if (letter == ':' || letter == '?')
+			refuse_argument(letter, argv);
 		serve_help(letter, optarg);
 		if (!parse_flag(options, letter))
 			parse_argument(options, letter, optarg);
 	}
-	if (optind == argc)
-		fatal("no VM name (\"bhyve -h\" shows how)");
-	if (optind < argc - 1)
-		fatal("%s: more than one VM name", argv[optind + 1]);
-	options->name = argv[optind];
-	check_pins(options);
+	if (options->unknown_devices)
+		exit(STATUS_ERROR);
+	options->name = parse_name(argc, argv);
+	check_options(options);
 }

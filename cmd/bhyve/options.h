@@ -36,6 +36,9 @@ struct options {
 	bool fwcfg;
 	bool testdev;
 	bool has_uuid;
+	bool empty;		/* start a VM into which nothing is loaded */
+	bool unknown_devices;	/* named by -s or -l, and reported */
+	const char *fwcfg_item; /* an -f that was given, or NULL */
 	uint8_t uuid[UUID_LENGTH];
 	struct {
 		bool present;
@@ -46,8 +49,8 @@ struct options {
 };
 
 /*
- * Read the command line; PCI functions (-s) and fw_cfg items (-f) are made on
- * the way. Ends the program with a message where it is wrong, and after -h.
+ * Read the command line; PCI functions (-s) and fw_cfg items (-f) are created on
+ * the way. Ends bhyve with a message where it is wrong, and after -h.
  */
 void options_parse(struct options *options, int argc, char **argv);
 

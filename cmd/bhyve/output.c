@@ -35,26 +35,26 @@ struct output {
 	unsigned tail; /* bytes ever written out */
 	bool waiting;  /* the writer sleeps: it must be woken */
 	bool called_full;
-	bool broken; /* nobody reads: drop everything */
+	bool broken; /* the file has no reader: drop everything */
 };
 
 static struct output *outputs;
 
-/* Nobody has the other side of the pseudo-terminal open. */
-static bool is_unheard(const struct output *output)
+/* No process has the other side of the pseudo-terminal open. */
+static bool has_no_reader(const struct output *output)
 {
 	struct pollfd query = { .fd = output->fd, .events = POLLOUT };
 
 	return output->listened && poll(&query, 1, 0) == 1 && (query.revents & POLLHUP);
 }
 
-/* Writes as much as goes; returns the number of bytes dealt with, -1 for none ever again. */
+/* Writes what the file takes; returns the number of bytes handled, -1 if it takes no more. */
 static ssize_t write_some(const struct output *output, const uint8_t *data, size_t length)
 {
 	struct pollfd query = { .fd = output->fd, .events = POLLOUT };
 	ssize_t written;
 
-	if (is_unheard(output))
+	if (has_no_reader(output))
 		return (ssize_t)length;
 	written = write(output->fd, data, length);
 	if (written >= 0)
@@ -68,7 +68,7 @@ static ssize_t write_some(const struct output *output, const uint8_t *data, size
 	return output->listened ? (ssize_t)length : -1;
 }
 
-/* With the lock held, which it gives up while it writes. */
+/* With the lock held; it is released during the write. */
 static void write_chunk(struct output *output)
 {
 	unsigned start = output->tail % RING_SIZE;
@@ -106,7 +106,7 @@ static void wait_for_bytes(struct output *output)
 	}
 }
 
-static void tell_of_room(struct output *output)
+static void announce_room(struct output *output)
 {
 	if (!output->called_full || output->head - output->tail > RING_SIZE / 2)
 		return;
@@ -114,7 +114,7 @@ static void tell_of_room(struct output *output)
 	pthread_cond_broadcast(&output->drained);
 	if (!output->on_room)
 		return;
-	/* The listener's lock comes before ours: a UART puts with its own held. */
+	/* Lock order: the listener's lock, then ours, since a UART puts with its own held. */
 	pthread_mutex_unlock(&output->lock);
 	output->on_room(output->on_room_arg);
 	pthread_mutex_lock(&output->lock);
@@ -128,7 +128,7 @@ static void *write_forever(void *arg)
 	for (;;) {
 		wait_for_bytes(output);
 		write_chunk(output);
-		tell_of_room(output);
+		announce_room(output);
 	}
 	return NULL;
 }
@@ -179,7 +179,7 @@ void output_on_room(struct output *output, void (*ready)(void *arg), void *arg)
 }
 
 /* With the lock held; returns whether the writer sleeps and must be woken. */
-static bool put(struct output *output, uint8_t byte)
+static bool put_byte(struct output *output, uint8_t byte)
 {
 	bool wake = output->waiting;
 	unsigned length = output->head - output->tail;
@@ -200,7 +200,7 @@ bool output_put(struct output *output, uint8_t byte)
 	bool wake;
 
 	pthread_mutex_lock(&output->lock);
-	wake = put(output, byte);
+	wake = put_byte(output, byte);
 	room = !output->called_full;
 	pthread_mutex_unlock(&output->lock);
 	if (wake)
@@ -215,7 +215,7 @@ void output_put_all(struct output *output, uint8_t byte)
 	pthread_mutex_lock(&output->lock);
 	while (output->called_full)
 		pthread_cond_wait(&output->drained, &output->lock);
-	wake = put(output, byte);
+	wake = put_byte(output, byte);
 	pthread_mutex_unlock(&output->lock);
 	if (wake)
 		pthread_cond_signal(&output->filled);

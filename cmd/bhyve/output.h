@@ -2,7 +2,7 @@
 /*
  * What a guest's console prints, on its way to a file, pipe or terminal. The
  * vCPU puts bytes into a buffer; a thread writes them out, so a slow or stopped
- * reader never holds a vCPU. A full buffer is told to the guest instead.
+ * reader never holds a vCPU. The guest sees a full buffer instead.
  */
 #ifndef BHYVE_OUTPUT_H
 #define BHYVE_OUTPUT_H
@@ -14,8 +14,8 @@ struct output;
 
 /*
  * The output of 'fd': the same one for all who ask for the same fd. With
- * 'listened' it is a pseudo-terminal's master: what is written while nobody has
- * the other side open is lost. NULL with errno set. Before vCPUs run.
+ * 'listened' it is a pseudo-terminal's master: what is written while no process
+ * has the other side open is lost. NULL with errno set. Before vCPUs run.
  */
 struct output *output_open(int fd, bool listened);
 
@@ -31,10 +31,10 @@ void output_on_room(struct output *output, void (*ready)(void *arg), void *arg);
  */
 bool output_put(struct output *output, uint8_t byte);
 
-/* The same, but wait for room: for senders that cannot be told to stop. Any thread. */
+/* The same, but wait for room: for senders that cannot be stopped. Any thread. */
 void output_put_all(struct output *output, uint8_t byte);
 
-/* What a sender may still put after it has been told that it is full. */
+/* What a sender may still put after output_put() has returned false. */
 #define OUTPUT_RESERVE 64
 
 /* Write out what all outputs hold, but wait no longer than 'milliseconds'. */

@@ -17,7 +17,7 @@
 
 /* --- the option ------------------------------------------------------------------------- */
 
-static int init(struct pci_function *function, const char *options)
+static int passthru_init(struct pci_function *function, const char *options)
 {
 	struct passthru *device = calloc(1, sizeof(*device));
 	size_t length = options ? strcspn(options, ",") : 0;
@@ -27,7 +27,7 @@ static int init(struct pci_function *function, const char *options)
 	device->function = function;
 	function->state = device;
 	pthread_mutex_init(&device->lock, NULL);
-	if (!options || !host_pci_parse(options, length, &device->place))
+	if (!options || !pci_place_parse(options, length, &device->place))
 		fatal("-s %u,passthru: which device? BUS/SLOT/FUNCTION, in decimal",
 		      function->slot);
 	options += length;
@@ -43,7 +43,7 @@ static int init(struct pci_function *function, const char *options)
 
 /* --- start --------------------------------------------------------------------------------- */
 
-static const char *why(int error)
+static const char *assign_problem(int error)
 {
 	switch (error) {
 	case ENOENT:
@@ -63,7 +63,7 @@ static const char *why(int error)
 	}
 }
 
-static _Noreturn void fail(const struct passthru *device, const char *what)
+static _Noreturn void device_failed(const struct passthru *device, const char *what)
 {
 	fatal("-s %u,passthru,%u/%u/%u: %s", device->function->slot, device->place.bus,
 	      device->place.slot, device->place.function, what);
@@ -74,11 +74,11 @@ static void open_device(struct passthru *device)
 	int error = host_pci_open(&device->host, &device->place);
 
 	if (error == -ENOENT)
-		fail(device, "there is no such device");
+		device_failed(device, "there is no such device");
 	if (error)
-		fail(device, why(error == -EACCES ? EPERM : -error));
+		device_failed(device, assign_problem(error == -EACCES ? EPERM : -error));
 	if (vm_assign_pptdev(device->ctx, device->bus, device->slot, device->func))
-		fail(device, why(errno));
+		device_failed(device, assign_problem(errno));
 }
 
 static void read_rom(struct passthru *device)
@@ -98,8 +98,9 @@ static void read_rom(struct passthru *device)
 	close(file);
 }
 
-/* Take [start, start + length) out of the last piece, in whole pages. */
-static void cut(struct passthru_piece *pieces, unsigned *count, uint64_t start, uint64_t length)
+/* Removes [start, start + length), in whole pages, from the last piece. */
+static void exclude_pages(struct passthru_piece *pieces, unsigned *count, uint64_t start,
+			  uint64_t length)
 {
 	struct passthru_piece *last = &pieces[*count - 1];
 	uint64_t end = (start + length + PAGE - 1) & ~(PAGE - 1);
@@ -113,7 +114,7 @@ static void cut(struct passthru_piece *pieces, unsigned *count, uint64_t start, 
 		pieces[(*count)++] = (struct passthru_piece){ end, last_end - end, false };
 }
 
-/* The pages of a BAR that the guest may have for itself. */
+/* The pages of a BAR that are mapped into the guest. */
 static void find_pieces(struct passthru *device, unsigned index)
 {
 	const struct host_pci_bar *bar = &device->host.bar[index];
@@ -129,14 +130,14 @@ static void find_pieces(struct passthru *device, unsigned index)
 		return;
 	pieces[0] = (struct passthru_piece){ 0, bar->size & ~(PAGE - 1), false };
 	if (has_table && has_pba && pba < table) {
-		cut(pieces, &count, pba, pba_length);
-		cut(pieces, &count, table, table_length);
+		exclude_pages(pieces, &count, pba, pba_length);
+		exclude_pages(pieces, &count, table, table_length);
 		return;
 	}
 	if (has_table)
-		cut(pieces, &count, table, table_length);
+		exclude_pages(pieces, &count, table, table_length);
 	if (has_pba)
-		cut(pieces, &count, pba, pba_length);
+		exclude_pages(pieces, &count, pba, pba_length);
 }
 
 static void add_bars(struct passthru *device)
@@ -163,7 +164,7 @@ static void add_bars(struct passthru *device)
 	}
 }
 
-static void start(struct pci_function *function, struct vmctx *ctx)
+static void passthru_start(struct pci_function *function, struct vmctx *ctx)
 {
 	struct passthru *device = function->state;
 	uint8_t multifunction = function->config[PCI_HEADER_TYPE] & PCI_HEADER_MULTIFUNCTION;
@@ -179,12 +180,13 @@ static void start(struct pci_function *function, struct vmctx *ctx)
 
 /* --- BARs ------------------------------------------------------------------------------------ */
 
-static void show(struct passthru *device, const struct pci_bar *bar, struct passthru_piece *piece)
+static void map_piece(struct passthru *device, const struct pci_bar *bar,
+		      struct passthru_piece *piece)
 {
 	uint64_t gpa = bar->address + piece->offset;
 	uint64_t hpa = device->host.bar[bar->index].base + piece->offset;
 
-	/* Where it cannot be, accesses come to us: slower, but right. */
+	/* If it cannot be mapped, accesses exit to userspace: slower, but right. */
 	piece->mapped = vm_map_pptdev_mmio(device->ctx, device->bus, device->slot, device->func,
 					   gpa, piece->length, hpa) == 0;
 	if (!piece->mapped)
@@ -193,7 +195,8 @@ static void show(struct passthru *device, const struct pci_bar *bar, struct pass
 			 strerror(errno));
 }
 
-static void hide(struct passthru *device, const struct pci_bar *bar, struct passthru_piece *piece)
+static void unmap_piece(struct passthru *device, const struct pci_bar *bar,
+			struct passthru_piece *piece)
 {
 	if (piece->mapped)
 		(void)vm_unmap_pptdev_mmio(device->ctx, device->bus, device->slot, device->func,
@@ -201,7 +204,7 @@ static void hide(struct passthru *device, const struct pci_bar *bar, struct pass
 	piece->mapped = false;
 }
 
-static void bar_moved(struct pci_function *function, struct pci_bar *bar)
+static void passthru_bar_moved(struct pci_function *function, struct pci_bar *bar)
 {
 	struct passthru *device = function->state;
 
@@ -213,13 +216,13 @@ static void bar_moved(struct pci_function *function, struct pci_bar *bar)
 		if (!piece->length)
 			continue;
 		if (bar->decoded)
-			show(device, bar, piece);
+			map_piece(device, bar, piece);
 		else
-			hide(device, bar, piece);
+			unmap_piece(device, bar, piece);
 	}
 }
 
-/* The BAR in this process, for what the guest does not reach by itself. */
+/* The BAR in this process, for accesses that exit to userspace. */
 static volatile uint8_t *bar_memory(struct passthru *device, unsigned bar)
 {
 	pthread_mutex_lock(&device->lock);
@@ -271,7 +274,7 @@ static uint64_t rom_read(const struct passthru *device, uint64_t offset, unsigne
 	return value;
 }
 
-/* A BAR here may be larger than the device's: a page is the least. */
+/* A guest's BAR is at least a page; the device's may be smaller. */
 static bool is_there(const struct passthru *device, unsigned bar, uint64_t offset, unsigned bytes)
 {
 	uint64_t size = device->host.bar[bar].size;
@@ -279,8 +282,8 @@ static bool is_there(const struct passthru *device, unsigned bar, uint64_t offse
 	return offset < size && bytes <= size - offset && offset % bytes == 0;
 }
 
-static uint64_t bar_read(struct pci_function *function, unsigned bar, uint64_t offset,
-			 unsigned bytes)
+static uint64_t passthru_bar_read(struct pci_function *function, unsigned bar, uint64_t offset,
+				  unsigned bytes)
 {
 	struct passthru *device = function->state;
 	volatile uint8_t *memory;
@@ -297,8 +300,8 @@ static uint64_t bar_read(struct pci_function *function, unsigned bar, uint64_t o
 	return memory ? memory_read(memory + offset, bytes) : UINT64_MAX;
 }
 
-static void bar_write(struct pci_function *function, unsigned bar, uint64_t offset, unsigned bytes,
-		      uint64_t value)
+static void passthru_bar_write(struct pci_function *function, unsigned bar, uint64_t offset,
+			       unsigned bytes, uint64_t value)
 {
 	struct passthru *device = function->state;
 	volatile uint8_t *memory;
@@ -321,11 +324,12 @@ static void bar_write(struct pci_function *function, unsigned bar, uint64_t offs
 const struct pci_driver pci_passthru = {
 	.name = "passthru",
 	.summary = "a device of the host: BUS/SLOT/FUNCTION[,rom=FILE]",
-	.init = init,
-	.start = start,
+	.has_settings = true,
+	.init = passthru_init,
+	.start = passthru_start,
 	.config_read = passthru_config_read,
 	.config_write = passthru_config_write,
-	.bar_moved = bar_moved,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
+	.bar_moved = passthru_bar_moved,
+	.bar_read = passthru_bar_read,
+	.bar_write = passthru_bar_write,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of passthrough share: a device of the host as a function of bus 0.
- * Its registers are the guest's own, as far as whole pages go; its configuration
- * space is a mixture of its own and ours.
+ * What the files of passthrough share: an assigned device as a function of bus 0.
+ * Its registers are mapped into the guest, as far as whole pages go; its configuration
+ * space is partly the device's, partly emulated.
  */
 #ifndef BHYVE_PASSTHRU_H
 #define BHYVE_PASSTHRU_H
@@ -28,10 +28,10 @@ struct msix_entry {
 	uint64_t address;
 	uint32_t data;
 	uint32_t control;
-	bool live; /* the module has been told that it is unmasked */
+	bool live; /* unmasked in the module */
 };
 
-/* Pages of a BAR that the guest has for itself. */
+/* Pages of a BAR that are mapped into the guest. */
 struct passthru_piece {
 	uint64_t offset;
 	uint64_t length;
@@ -42,9 +42,9 @@ struct passthru_piece {
 struct passthru {
 	struct vmctx *ctx; /* constant once started, like all to the next remark */
 	struct pci_function *function;
-	struct host_pci_place place;
+	struct pci_place place;
 	struct host_pci host;
-	int bus, slot, func;		 /* as the module wants them */
+	int bus, slot, func;		 /* as the module numbers them */
 	uint8_t kind[PCI_CONFIG_LENGTH]; /* enum passthru_kind */
 	unsigned msi, msix, express;	 /* where these capabilities are; 0: nowhere */
 	unsigned intx;			 /* I/O APIC input of its line; 0: it has none */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The configuration space of a passed-through device. The header is ours, with its
- * identity; of the capabilities only those are shown that make sense in a guest:
- * power management and PCI Express are mostly scenery, MSI and MSI-X are emulated,
- * vendor-specific ones are the device's own.
+ * The configuration space of an assigned device. The header is emulated, with the
+ * device's identity. Only capabilities that make sense in a guest are shown: power
+ * management and PCI Express have few registers that do anything, MSI and MSI-X are
+ * emulated, vendor-specific ones are the device's own.
  */
 #include "passthru.h"
 #include "acpi.h"
@@ -58,12 +58,12 @@
 
 /* --- building --------------------------------------------------------------------------- */
 
-static uint16_t host16(const struct passthru *device, unsigned offset)
+static uint16_t read_host16(const struct passthru *device, unsigned offset)
 {
 	return (uint16_t)host_pci_read(&device->host, offset, 2);
 }
 
-static uint8_t host8(const struct passthru *device, unsigned offset)
+static uint8_t read_host8(const struct passthru *device, unsigned offset)
 {
 	return (uint8_t)host_pci_read(&device->host, offset, 1);
 }
@@ -76,8 +76,8 @@ static void set_kind(struct passthru *device, unsigned offset, unsigned length,
 }
 
 /* A register of the register file, and which of its bits the guest may change. */
-static void set_register(struct passthru *device, unsigned offset, uint16_t value,
-			 uint16_t writable)
+static void set_config_register(struct passthru *device, unsigned offset, uint16_t value,
+				uint16_t writable)
 {
 	struct pci_function *function = device->function;
 
@@ -90,25 +90,25 @@ static void set_register(struct passthru *device, unsigned offset, uint16_t valu
 static void copy_registers(struct passthru *device, unsigned offset, unsigned length)
 {
 	for (unsigned i = 0; i < length; i += 2)
-		set_register(device, offset + i, host16(device, offset + i), 0);
+		set_config_register(device, offset + i, read_host16(device, offset + i), 0);
 }
 
 static void init_header(struct passthru *device)
 {
 	struct pci_function *function = device->function;
-	uint8_t pin = host8(device, PCI_PIN);
+	uint8_t pin = read_host8(device, PCI_PIN);
 
 	set_kind(device, 0, PCI_CONFIG_LENGTH, CONFIG_HIDDEN);
 	set_kind(device, 0, FIRST_CAPABILITY, CONFIG_EMULATED);
 	set_kind(device, FIRST_CAPABILITY, FIRST_EXTENDED - FIRST_CAPABILITY, CONFIG_HOST);
 	pci_set16(function, PCI_VENDOR_ID, device->host.vendor);
 	pci_set16(function, PCI_DEVICE_ID, device->host.device);
-	set_register(device, PCI_COMMAND, 0,
-		     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | 0x0140 |
-			     PCI_COMMAND_INTX_DISABLE);
+	set_config_register(device, PCI_COMMAND, 0,
+			    PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | 0x0140 |
+				    PCI_COMMAND_INTX_DISABLE);
 	set_kind(device, PCI_STATUS, 2, CONFIG_HOST);
 	copy_registers(device, PCI_REVISION, 4);
-	set_register(device, PCI_CACHE_LINE, 0, 0xffff);
+	set_config_register(device, PCI_CACHE_LINE, 0, 0xffff);
 	pci_set16(function, PCI_SUBVENDOR_ID, device->host.subvendor);
 	pci_set16(function, PCI_SUBSYSTEM_ID, device->host.subdevice);
 	if (pin >= 1 && pin <= 4 && device->host.line)
@@ -120,34 +120,35 @@ static void init_header(struct passthru *device)
 
 static bool init_pm(struct passthru *device, unsigned at)
 {
-	set_register(device, at + 2, (uint16_t)(host16(device, at + 2) & ~PM_PME_SUPPORT), 0);
-	set_register(device, at + 4, PM_NO_SOFT_RESET, PM_STATE);
-	set_register(device, at + 6, 0, 0);
+	set_config_register(device, at + 2,
+			    (uint16_t)(read_host16(device, at + 2) & ~PM_PME_SUPPORT), 0);
+	set_config_register(device, at + 4, PM_NO_SOFT_RESET, PM_STATE);
+	set_config_register(device, at + 6, 0, 0);
 	return true;
 }
 
 static bool init_msi(struct passthru *device, unsigned at)
 {
-	uint16_t control = host16(device, at + 2) & ~(MSI_VECTOR_MASK | MSI_ENABLE | 0x70u);
+	uint16_t control = read_host16(device, at + 2) & ~(MSI_VECTOR_MASK | MSI_ENABLE | 0x70u);
 	unsigned data = control & MSI_64BIT ? 12 : 8;
 
 	device->msi = at;
-	set_register(device, at + 2, control, MSI_WRITABLE);
-	set_register(device, at + 4, 0, 0xfffc);
-	set_register(device, at + 6, 0, 0xffff);
+	set_config_register(device, at + 2, control, MSI_WRITABLE);
+	set_config_register(device, at + 4, 0, 0xfffc);
+	set_config_register(device, at + 6, 0, 0xffff);
 	if (control & MSI_64BIT) {
-		set_register(device, at + 8, 0, 0xffff);
-		set_register(device, at + 10, 0, 0xffff);
+		set_config_register(device, at + 8, 0, 0xffff);
+		set_config_register(device, at + 10, 0, 0xffff);
 	}
-	set_register(device, at + data, 0, 0xffff);
-	set_register(device, at + data + 2, 0, 0);
+	set_config_register(device, at + data, 0, 0xffff);
+	set_config_register(device, at + data + 2, 0, 0);
 	return true;
 }
 
-/* A table in a BAR that is not there is one to stay away from. */
+/* False, and the capability is hidden, if its table is in a BAR that the device lacks. */
 static bool init_msix(struct passthru *device, unsigned at)
 {
-	uint16_t control = host16(device, at + 2);
+	uint16_t control = read_host16(device, at + 2);
 	uint32_t table = host_pci_read(&device->host, at + 4, 4);
 	uint32_t pba = host_pci_read(&device->host, at + 8, 4);
 	unsigned bar = table & MSIX_BAR, pba_bar = pba & MSIX_BAR;
@@ -161,14 +162,14 @@ static bool init_msix(struct passthru *device, unsigned at)
 	device->table_offset = table & ~MSIX_BAR;
 	device->pba_bar = pba_bar;
 	device->pba_offset = pba & ~MSIX_BAR;
-	set_register(device, at + 2, (uint16_t)(control & 0x7ff), MSIX_WRITABLE);
+	set_config_register(device, at + 2, (uint16_t)(control & 0x7ff), MSIX_WRITABLE);
 	copy_registers(device, at + 4, 8);
 	return true;
 }
 
 static bool init_vendor(struct passthru *device, unsigned at)
 {
-	unsigned length = host8(device, at + 2);
+	unsigned length = read_host8(device, at + 2);
 
 	if (length > FIRST_EXTENDED - at)
 		length = FIRST_EXTENDED - at;
@@ -178,23 +179,23 @@ static bool init_vendor(struct passthru *device, unsigned at)
 
 /*
  * On bus 0 there is no link above it, so an endpoint becomes one of the root complex.
- * Its control registers are the host's business; the guest's are remembered.
+ * The host controls the device's own; what the guest writes is only remembered.
  */
 static bool init_express(struct passthru *device, unsigned at)
 {
-	uint16_t flags = host16(device, at + EXPRESS_FLAGS);
+	uint16_t flags = read_host16(device, at + EXPRESS_FLAGS);
 
 	device->express = at;
 	if ((flags & EXPRESS_TYPE) == TYPE_ENDPOINT)
 		flags = (uint16_t)(flags | TYPE_ROOT_ENDPOINT);
 	set_kind(device, at + 2, EXPRESS_LENGTH - 2, CONFIG_HIDDEN);
-	set_register(device, at + EXPRESS_FLAGS, flags, 0);
+	set_config_register(device, at + EXPRESS_FLAGS, flags, 0);
 	set_kind(device, at + EXPRESS_DEVCAP, 4, CONFIG_HOST_READ);
-	set_register(device, at + EXPRESS_DEVCTL, host16(device, at + EXPRESS_DEVCTL),
-		     (uint16_t)~DEVCTL_RESET);
+	set_config_register(device, at + EXPRESS_DEVCTL, read_host16(device, at + EXPRESS_DEVCTL),
+			    (uint16_t)~DEVCTL_RESET);
 	set_kind(device, at + EXPRESS_DEVSTA, 2, CONFIG_HOST);
 	set_kind(device, at + EXPRESS_DEVCAP2, 4, CONFIG_HOST_READ);
-	set_register(device, at + EXPRESS_DEVCTL2, 0, 0xffff);
+	set_config_register(device, at + EXPRESS_DEVCTL2, 0, 0xffff);
 	return true;
 }
 
@@ -229,19 +230,19 @@ static void init_capabilities(struct passthru *device)
 	unsigned link = PCI_CAPABILITIES;
 	unsigned at = 0;
 
-	if (host16(device, PCI_STATUS) & PCI_STATUS_CAPABILITIES)
-		at = host8(device, PCI_CAPABILITIES) & 0xfcu;
+	if (read_host16(device, PCI_STATUS) & PCI_STATUS_CAPABILITIES)
+		at = read_host8(device, PCI_CAPABILITIES) & 0xfcu;
 	for (unsigned i = 0; at >= FIRST_CAPABILITY && i < MAX_CAPABILITIES; i++) {
-		uint8_t id = host8(device, at);
+		uint8_t id = read_host8(device, at);
 
 		if (init_capability(device, id, at)) {
-			set_register(device, at, id, 0);
+			set_config_register(device, at, id, 0);
 			config[link] = (uint8_t)at;
 			link = at + 1;
 		} else {
 			hide_capability(device, at);
 		}
-		at = host8(device, at + 1) & 0xfcu;
+		at = read_host8(device, at + 1) & 0xfcu;
 	}
 }
 
@@ -260,7 +261,7 @@ static unsigned extended_length(const struct passthru *device, uint32_t header, 
 	}
 }
 
-/* The first place always has a header, which may be that of nothing. */
+/* The header at FIRST_EXTENDED is always there; it may name no capability. */
 static void init_extended(struct passthru *device)
 {
 	struct pci_function *function = device->function;
@@ -326,7 +327,7 @@ uint32_t passthru_config_read(struct pci_function *function, unsigned offset, un
 	for (unsigned i = 0; i < bytes; i++) {
 		uint8_t byte = read_byte(device, offset + i, host, i);
 
-		/* Whether there is a list of capabilities is ours to say. */
+		/* Whether there is a list of capabilities follows from those that are shown. */
 		if (offset + i == PCI_STATUS && function->config[PCI_CAPABILITIES])
 			byte |= PCI_STATUS_CAPABILITIES;
 		else if (offset + i == PCI_STATUS)
@@ -336,7 +337,7 @@ uint32_t passthru_config_read(struct pci_function *function, unsigned offset, un
 	return value;
 }
 
-/* --- interrupts --------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------ */
 
 static bool msix_enabled(const struct passthru *device)
 {
@@ -377,26 +378,26 @@ static void update_msi(struct passthru *device)
 				on ? MSI_COUNT(control) : 0))
 		complain("-s %u:%u: MSI: %s", function->slot, function->number, strerror(errno));
 	device->msi_on = on;
-	/* Another kind of interrupts has ended the line. */
+	/* The module disconnects the line when MSI is enabled. */
 	device->intx_on &= !on;
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------- */
 
-static bool covers(unsigned offset, unsigned bytes, unsigned start, unsigned length)
+static bool access_covers(unsigned offset, unsigned bytes, unsigned start, unsigned length)
 {
 	return offset < start + length && start < offset + bytes;
 }
 
-/* DMA is the device's own bit; in a byte of its own, for the host changes the next one. */
+/* Bus mastering is set in the device. One byte is written: the host changes the next one. */
 static void update_master(struct passthru *device)
 {
-	uint8_t host = host8(device, PCI_COMMAND);
+	uint8_t host = read_host8(device, PCI_COMMAND);
 	uint8_t command = device->function->config[PCI_COMMAND];
-	uint8_t wanted = (uint8_t)((host & ~PCI_COMMAND_MASTER) | (command & PCI_COMMAND_MASTER));
+	uint8_t updated = (uint8_t)((host & ~PCI_COMMAND_MASTER) | (command & PCI_COMMAND_MASTER));
 
-	if (wanted != host)
-		host_pci_write(&device->host, PCI_COMMAND, 1, wanted);
+	if (updated != host)
+		host_pci_write(&device->host, PCI_COMMAND, 1, updated);
 }
 
 /* The guest resets the function: its registers here are as at the start. */
@@ -427,16 +428,17 @@ static void function_reset(struct passthru *device)
 }
 
 /* What follows from a write to the register file. */
-static void written(struct passthru *device, unsigned offset, unsigned bytes, uint32_t value)
+static void registers_written(struct passthru *device, unsigned offset, unsigned bytes,
+			      uint32_t value)
 {
 	unsigned control = device->express + EXPRESS_DEVCTL;
 
-	if (covers(offset, bytes, PCI_COMMAND, 2))
+	if (access_covers(offset, bytes, PCI_COMMAND, 2))
 		update_master(device);
-	if (device->msi && covers(offset, bytes, device->msi, 16))
+	if (device->msi && access_covers(offset, bytes, device->msi, 16))
 		update_msi(device);
-	if (device->msix && covers(offset, bytes, device->msix + 2, 2)) {
-		/* The line goes before MSI-X comes. */
+	if (device->msix && access_covers(offset, bytes, device->msix + 2, 2)) {
+		/* Disconnect the line before MSI-X is enabled. */
 		if (msix_enabled(device))
 			passthru_update_intx(device);
 		passthru_msix_update(device, pci_get16(device->function, device->msix + 2));
@@ -478,5 +480,5 @@ void passthru_config_write(struct pci_function *function, unsigned offset, unsig
 			pci_register_write(function, offset + i, 1, part & 0xff);
 		step = step ? step : 1;
 	}
-	written(device, offset, bytes, value);
+	registers_written(device, offset, bytes, value);
 }

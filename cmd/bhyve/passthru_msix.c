@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The MSI-X table (PCI Local Bus Specification 3.0, 6.8.2): the guest's is ours, the
- * device's is the host's. The module is told of entries that are unmasked.
+ * The MSI-X table (PCI Local Bus Specification 3.0, 6.8.2): the guest's is
+ * emulated, the device's is the host's. Entries that are unmasked go to the module.
  */
 #include "passthru.h"
 #include "diag.h"
@@ -21,13 +21,14 @@ void passthru_msix_init(struct passthru *device)
 		return;
 	device->table = calloc(device->vectors, sizeof(device->table[0]));
 	if (!device->table)
-		fatal("%s", strerror(ENOMEM));
+		fatal("-s %u:%u: no memory for its MSI-X table", device->function->slot,
+		      device->function->number);
 	for (unsigned i = 0; i < device->vectors; i++)
 		device->table[i].control = ENTRY_MASKED;
 }
 
-/* With the lock, like the next ones: tell the module of an entry. */
-static void tell(struct passthru *device, unsigned index, uint32_t control)
+/* With the lock, like the next ones: gives an entry to the module. */
+static void set_host_entry(struct passthru *device, unsigned index, uint32_t control)
 {
 	struct msix_entry *entry = &device->table[index];
 	bool masked = control & ENTRY_MASKED;
@@ -46,24 +47,25 @@ static void tell(struct passthru *device, unsigned index, uint32_t control)
 static void entry_changed(struct passthru *device, unsigned index)
 {
 	if (device->msix_on)
-		tell(device, index, device->table[index].control);
+		set_host_entry(device, index, device->table[index].control);
 }
 
-static void tell_all(struct passthru *device)
+static void set_host_table(struct passthru *device)
 {
 	for (unsigned i = 0; i < device->vectors; i++)
-		tell(device, i, device->msix_on ? device->table[i].control : ENTRY_MASKED);
+		set_host_entry(device, i,
+			       device->msix_on ? device->table[i].control : ENTRY_MASKED);
 }
 
-static void all_off(struct passthru *device)
+static void disable_host_msix(struct passthru *device)
 {
 	for (unsigned i = 0; i < device->vectors; i++)
 		device->table[i].live = false;
 	(void)vm_disable_pptdev_msix(device->ctx, device->bus, device->slot, device->func);
 }
 
-/* The device is to know at once: one may look at this when its queues are made. */
-static void enable(struct passthru *device)
+/* Enabled in the device at once: one may check this when its queues are created. */
+static void enable_host_msix(struct passthru *device)
 {
 	if (!device->msix_enabled)
 		(void)vm_setup_pptdev_msix(device->ctx, device->bus, device->slot, device->func, 0,
@@ -76,14 +78,14 @@ void passthru_msix_update(struct passthru *device, uint16_t control)
 
 	pthread_mutex_lock(&device->lock);
 	if (control & CONTROL_ENABLE)
-		enable(device);
+		enable_host_msix(device);
 	device->msix_enabled = control & CONTROL_ENABLE;
 	if (on != device->msix_on) {
 		device->msix_on = on;
-		tell_all(device);
+		set_host_table(device);
 	}
 	if (!(control & CONTROL_ENABLE))
-		all_off(device);
+		disable_host_msix(device);
 	pthread_mutex_unlock(&device->lock);
 }
 

@@ -7,6 +7,7 @@
 #include "inout.h"
 #include "layout.h"
 #include "mmio.h"
+#include "common/number.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -49,7 +50,8 @@ void pci_register_write(struct pci_function *function, unsigned offset, unsigned
 	}
 }
 
-static struct pci_function *find(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
+static struct pci_function *find_register(unsigned slot, unsigned number, unsigned offset,
+					  unsigned bytes)
 {
 	if (slot >= PCI_SLOTS || number >= PCI_FUNCTIONS || offset % bytes != 0 ||
 	    offset + bytes > PCI_CONFIG_LENGTH)
@@ -59,7 +61,7 @@ static struct pci_function *find(unsigned slot, unsigned number, unsigned offset
 
 uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsigned bytes)
 {
-	struct pci_function *function = find(slot, number, offset, bytes);
+	struct pci_function *function = find_register(slot, number, offset, bytes);
 	uint32_t value;
 
 	if (!function)
@@ -76,7 +78,7 @@ uint32_t pci_config_read(unsigned slot, unsigned number, unsigned offset, unsign
 void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned bytes,
 		      uint32_t value)
 {
-	struct pci_function *function = find(slot, number, offset, bytes);
+	struct pci_function *function = find_register(slot, number, offset, bytes);
 
 	if (!function)
 		return;
@@ -98,13 +100,13 @@ void pci_config_write(unsigned slot, unsigned number, unsigned offset, unsigned 
 
 static _Atomic uint32_t config_address;
 
-static uint32_t address_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t config_address_read(void *arg, unsigned offset, unsigned bytes)
 {
 	(void)arg, (void)offset, (void)bytes;
 	return atomic_load(&config_address);
 }
 
-static void address_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void config_address_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	(void)arg, (void)offset, (void)bytes;
 	atomic_store(&config_address, value & ADDRESS_WRITABLE);
@@ -116,7 +118,7 @@ static bool is_selected(uint32_t address)
 	return (address & ADDRESS_ENABLE) && ((address >> 16) & 0xff) == 0;
 }
 
-static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t config_data_read(void *arg, unsigned offset, unsigned bytes)
 {
 	uint32_t address = atomic_load(&config_address);
 
@@ -127,7 +129,7 @@ static uint32_t data_read(void *arg, unsigned offset, unsigned bytes)
 			       (address & 0xfc) + offset, bytes);
 }
 
-static void data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void config_data_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	uint32_t address = atomic_load(&config_address);
 
@@ -143,8 +145,8 @@ static const struct inout_range address_range = {
 	.base = ADDRESS_PORT,
 	.count = 1,
 	.widths = INOUT_DWORD,
-	.read = address_read,
-	.write = address_write,
+	.read = config_address_read,
+	.write = config_address_write,
 };
 
 static const struct inout_range data_range = {
@@ -152,8 +154,8 @@ static const struct inout_range data_range = {
 	.base = DATA_PORT,
 	.count = 4,
 	.widths = INOUT_ANY,
-	.read = data_read,
-	.write = data_write,
+	.read = config_data_read,
+	.write = config_data_write,
 };
 
 /* --- in memory ----------------------------------------------------------------- */
@@ -225,16 +227,16 @@ static const struct pci_driver *find_driver(const char *name, size_t length)
 /* Reads "[BUS:]SLOT[:FUNCTION]" up to the comma: "3", "3:1" or "0:3:1". */
 static bool parse_place(const char *text, unsigned *bus, unsigned *slot, unsigned *number)
 {
-	unsigned long fields[3] = { 0 };
+	unsigned fields[3] = { 0 };
 	unsigned count = 0;
-	char *end;
 
-	do {
-		if (*text < '0' || *text > '9')
+	for (;;) {
+		if (!number_read(&text, 255, &fields[count++]))
 			return false;
-		fields[count++] = strtoul(text, &end, 10);
-		text = end + 1;
-	} while (*end == ':' && count < 3);
+		if (count == 3 || *text != ':')
+			break;
+		text++;
+	}
 
 	/* Only the full form begins with the bus. */
 	if (count < 3) {
@@ -242,10 +244,10 @@ static bool parse_place(const char *text, unsigned *bus, unsigned *slot, unsigne
 		fields[1] = fields[0];
 		fields[0] = 0;
 	}
-	*bus = (unsigned)fields[0];
-	*slot = (unsigned)fields[1];
-	*number = (unsigned)fields[2];
-	return *end == ',' && fields[0] < 256 && fields[1] < PCI_SLOTS && fields[2] < PCI_FUNCTIONS;
+	*bus = fields[0];
+	*slot = fields[1];
+	*number = fields[2];
+	return *text == ',' && fields[1] < PCI_SLOTS && fields[2] < PCI_FUNCTIONS;
 }
 
 static struct pci_function *new_function(const struct pci_driver *driver, unsigned slot,
@@ -275,12 +277,47 @@ static void mark_multifunction(unsigned slot)
 			functions[slot][i]->config[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
 }
 
-void pci_add(const char *option)
+/* The words are those that libvirt looks for. */
+static void report_device(unsigned slot, unsigned number, const char *name, size_t length)
+{
+	/* What FreeBSD's bhyve has besides. */
+	static const char *const others[] = {
+		"ahci",	      "ahci-cd",    "ahci-hd",	      "e1000",
+		"fbuf",	      "hda",	    "nvme",	      "uart",
+		"virtio-9p",  "virtio-blk", "virtio-console", "virtio-input",
+		"virtio-net", "virtio-rnd", "virtio-scsi",    "xhci",
+	};
+	const char *why = "\"-s help\" lists the devices";
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strlen(others[i]) == length && strncmp(others[i], name, length) == 0)
+			why = "bhyve has it, this version does not";
+	complain("pci slot %u:%u: unknown device \"%.*s\": %s", slot, number, (int)length, name,
+		 why);
+}
+
+/* The place is free, and the driver can be there as the option says. */
+static void check_function(const char *option, const struct pci_driver *driver, unsigned slot,
+			   unsigned number, const char *settings)
+{
+	int other = pci_find_slot(driver->name);
+
+	if (functions[slot][number])
+		fatal("-s %s: that slot has %s already", option,
+		      functions[slot][number]->driver->name);
+	if (driver->is_single && other >= 0)
+		fatal("-s %s: there is one already, in slot %d", option, other);
+	if (settings && !driver->has_settings)
+		fatal("-s %s: the device has no settings", option);
+}
+
+bool pci_add(const char *option)
 {
 	const struct pci_driver *driver;
 	const char *name = strchr(option, ',');
 	unsigned bus, slot, number;
-	const char *options;
+	const char *settings;
+	size_t length;
 	int error;
 
 	if (!name || !parse_place(option, &bus, &slot, &number))
@@ -289,17 +326,19 @@ void pci_add(const char *option)
 		      option);
 	if (bus != 0)
 		fatal("-s %s: there is only bus 0", option);
-	options = strchr(++name, ',');
-	driver = find_driver(name, options ? (size_t)(options - name) : strlen(name));
-	if (!driver)
-		fatal("-s %s: no such device (\"-s help\" lists them)", option);
-	if (functions[slot][number])
-		fatal("-s %s: that slot has %s already", option,
-		      functions[slot][number]->driver->name);
-	error = driver->init(new_function(driver, slot, number), options ? options + 1 : NULL);
+	length = strcspn(++name, ",");
+	settings = name[length] ? name + length + 1 : NULL;
+	driver = find_driver(name, length);
+	if (!driver) {
+		report_device(slot, number, name, length);
+		return false;
+	}
+	check_function(option, driver, slot, number, settings);
+	error = driver->init(new_function(driver, slot, number), settings);
 	if (error)
 		fatal("-s %s: %s", option, strerror(-error));
 	mark_multifunction(slot);
+	return true;
 }
 
 void pci_list_drivers(void)

@@ -10,6 +10,7 @@
 #include "pci_bar.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <vmmapi.h>
 
@@ -56,9 +57,11 @@ struct pci_function;
 struct pci_driver {
 	const char *name;
 	const char *summary; /* for "-s help" */
-	/* Fill in a new function; 'options' is what follows the name, or NULL. 0 or -errno. */
+	bool is_single;	     /* there can be one such function */
+	bool has_settings;
+	/* Fill in a new function; 'options' are its settings, or NULL. 0 or -errno. */
 	int (*init)(struct pci_function *function, const char *options);
-	/* The VM is there: the rest of it; NULL for most. Ends the program if that fails. */
+	/* What needs the VM, once there is one; NULL for most. Ends bhyve if that fails. */
 	void (*start)(struct pci_function *function, struct vmctx *ctx);
 	uint32_t (*config_read)(struct pci_function *function, unsigned offset, unsigned bytes);
 	void (*config_write)(struct pci_function *function, unsigned offset, unsigned bytes,
@@ -68,7 +71,7 @@ struct pci_driver {
 	 * The function's lock is held, and no access to a BAR is under way.
 	 */
 	void (*bar_moved)(struct pci_function *function, struct pci_bar *bar);
-	/* Accesses to a BAR where it is not the guest's own. A vCPU's thread, no lock. */
+	/* Accesses to a BAR where it is not mapped into the guest. A vCPU's thread, no lock. */
 	uint64_t (*bar_read)(struct pci_function *function, unsigned bar, uint64_t offset,
 			     unsigned bytes);
 	void (*bar_write)(struct pci_function *function, unsigned bar, uint64_t offset,
@@ -89,9 +92,10 @@ struct pci_function {
 
 /*
  * Read one -s option, "[BUS:]SLOT[:FUNCTION],DRIVER[,OPTIONS]", and make that
- * function. Ends the program with a message if that cannot be.
+ * function. False, after a complaint, if there is no such driver, so that others
+ * can be reported as well; ends bhyve with a message if anything else is wrong.
  */
-void pci_add(const char *option);
+bool pci_add(const char *option);
 
 /* List the drivers on standard output ("-s help"). */
 void pci_list_drivers(void);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Base address registers. A guest's access that comes here is looked up among the
- * BARs that are decoded; those of a device that the guest has for itself are seen
- * by the processor directly and do not come here.
+ * BARs that are decoded; pages of an assigned device that are mapped into the
+ * guest cause no exit and do not come here.
  */
 #include "diag.h"
 #include "inout.h"
@@ -37,7 +37,7 @@ static struct pci_bar *bars[BAR_MAX];
 static unsigned bar_count;
 static struct pci_windows windows;
 
-/* Read: somebody is in a BAR. Write: one moves. */
+/* For reading: an access to a BAR is under way. For writing: a BAR moves. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
 /* --- windows ----------------------------------------------------------------------- */
@@ -72,18 +72,19 @@ void pci_windows_of(struct vmctx *ctx, struct pci_windows *result)
 	};
 }
 
-static bool within(const struct pci_bar *bar, uint64_t address, uint64_t start, uint64_t end)
+static bool bar_lies_within(const struct pci_bar *bar, uint64_t address, uint64_t start,
+			    uint64_t end)
 {
 	return address >= start && address < end && bar->size <= end - address;
 }
 
-/* What is not in a window does not come through the host bridge. */
+/* The host bridge forwards only what is in a window. */
 static bool in_window(const struct pci_bar *bar, uint64_t address)
 {
 	if (bar->kind == PCI_BAR_IO)
-		return within(bar, address, windows.io, windows.io_end);
-	return within(bar, address, windows.memory32, windows.memory32_end) ||
-	       within(bar, address, windows.memory64, windows.memory64_end);
+		return bar_lies_within(bar, address, windows.io, windows.io_end);
+	return bar_lies_within(bar, address, windows.memory32, windows.memory32_end) ||
+	       bar_lies_within(bar, address, windows.memory64, windows.memory64_end);
 }
 
 /* --- registers ---------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ void pci_bar_add(struct pci_function *function, unsigned index, enum pci_bar_kin
 		.index = index,
 		.kind = kind,
 		.prefetchable = prefetchable,
-		/* Two devices' BARs never share a page, or neither could be the guest's own. */
+		/* Two devices' BARs never share a page: neither could be mapped then. */
 		.size = round_up(size, kind == PCI_BAR_IO ? 4 : PAGE),
 	};
 	mask = ~(bar->size - 1);
@@ -152,7 +153,7 @@ static uint64_t register_address(const struct pci_bar *bar)
 	return address & ~(bar->size - 1);
 }
 
-static void set_register(struct pci_bar *bar, uint64_t address)
+static void set_bar_register(struct pci_bar *bar, uint64_t address)
 {
 	pci_set32(bar->function, register_of(bar), (uint32_t)address | low_bits(bar));
 	if (bar->kind == PCI_BAR_MEMORY64)
@@ -172,7 +173,7 @@ static bool is_enabled(const struct pci_bar *bar)
 
 /* --- moving -------------------------------------------------------------------------- */
 
-static void move(struct pci_bar *bar, bool decoded, uint64_t address)
+static void move_bar(struct pci_bar *bar, bool decoded, uint64_t address)
 {
 	const struct pci_driver *driver = bar->function->driver;
 
@@ -188,20 +189,20 @@ static void move(struct pci_bar *bar, bool decoded, uint64_t address)
 	pthread_rwlock_unlock(&lock);
 }
 
-static void update(struct pci_bar *bar)
+static void update_bar(struct pci_bar *bar)
 {
 	uint64_t address = register_address(bar);
 	bool decoded = is_enabled(bar) && in_window(bar, address);
 
 	if (decoded != bar->decoded || (decoded && address != bar->address))
-		move(bar, decoded, address);
+		move_bar(bar, decoded, address);
 }
 
 void pci_bars_update(struct pci_function *function)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		if (function->bar[i].size)
-			update(&function->bar[i]);
+			update_bar(&function->bar[i]);
 }
 
 void pci_bars_written(struct pci_function *function, unsigned offset, unsigned bytes)
@@ -216,7 +217,7 @@ void pci_bars_written(struct pci_function *function, unsigned offset, unsigned b
 /* --- accesses -------------------------------------------------------------------------- */
 
 /* The BAR that has all of an access, or NULL. With the lock. */
-static struct pci_bar *find(bool io, uint64_t address, unsigned bytes)
+static struct pci_bar *find_decoded_bar(bool io, uint64_t address, unsigned bytes)
 {
 	for (unsigned i = 0; i < bar_count; i++) {
 		struct pci_bar *bar = bars[i];
@@ -229,13 +230,13 @@ static struct pci_bar *find(bool io, uint64_t address, unsigned bytes)
 	return NULL;
 }
 
-static uint64_t bar_read(bool io, uint64_t address, unsigned bytes)
+static uint64_t decoded_bar_read(bool io, uint64_t address, unsigned bytes)
 {
 	uint64_t value = UINT64_MAX;
 	struct pci_bar *bar;
 
 	pthread_rwlock_rdlock(&lock);
-	bar = find(io, address, bytes);
+	bar = find_decoded_bar(io, address, bytes);
 	if (bar)
 		value = bar->function->driver->bar_read(bar->function, bar->index,
 							address - bar->address, bytes);
@@ -243,38 +244,38 @@ static uint64_t bar_read(bool io, uint64_t address, unsigned bytes)
 	return value;
 }
 
-static void bar_write(bool io, uint64_t address, unsigned bytes, uint64_t value)
+static void decoded_bar_write(bool io, uint64_t address, unsigned bytes, uint64_t value)
 {
 	struct pci_bar *bar;
 
 	pthread_rwlock_rdlock(&lock);
-	bar = find(io, address, bytes);
+	bar = find_decoded_bar(io, address, bytes);
 	if (bar)
 		bar->function->driver->bar_write(bar->function, bar->index, address - bar->address,
 						 bytes, value);
 	pthread_rwlock_unlock(&lock);
 }
 
-static uint64_t window_read(void *arg, uint64_t offset, unsigned bytes)
+static uint64_t memory_window_read(void *arg, uint64_t offset, unsigned bytes)
 {
-	return bar_read(false, *(uint64_t *)arg + offset, bytes);
+	return decoded_bar_read(false, *(uint64_t *)arg + offset, bytes);
 }
 
-static void window_write(void *arg, uint64_t offset, unsigned bytes, uint64_t value)
+static void memory_window_write(void *arg, uint64_t offset, unsigned bytes, uint64_t value)
 {
-	bar_write(false, *(uint64_t *)arg + offset, bytes, value);
+	decoded_bar_write(false, *(uint64_t *)arg + offset, bytes, value);
 }
 
-static uint32_t port_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t port_window_read(void *arg, unsigned offset, unsigned bytes)
 {
 	(void)arg;
-	return (uint32_t)bar_read(true, IO_WINDOW + offset, bytes);
+	return (uint32_t)decoded_bar_read(true, IO_WINDOW + offset, bytes);
 }
 
-static void port_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void port_window_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	(void)arg;
-	bar_write(true, IO_WINDOW + offset, bytes, value);
+	decoded_bar_write(true, IO_WINDOW + offset, bytes, value);
 }
 
 /* --- at the start ------------------------------------------------------------------------ */
@@ -297,19 +298,19 @@ struct cursor {
 	uint64_t end;
 };
 
-static bool place(struct pci_bar *bar, struct cursor *cursor)
+static bool place_bar(struct pci_bar *bar, struct cursor *cursor)
 {
 	uint64_t address = (cursor->next + bar->size - 1) & ~(bar->size - 1);
 
 	if (address < cursor->next || address > cursor->end || cursor->end - address < bar->size)
 		return false;
 	cursor->next = address + bar->size;
-	set_register(bar, address);
+	set_bar_register(bar, address);
 	return true;
 }
 
-/* A guest's own firmware or system may do better with one that finds no place. */
-static void place_all(void)
+/* For a BAR without a place the guest's firmware or system may find one. */
+static void place_all_bars(void)
 {
 	struct cursor memory32 = { windows.memory32, windows.memory32_end };
 	struct cursor memory64 = { windows.memory64, windows.memory64_end };
@@ -318,10 +319,10 @@ static void place_all(void)
 	qsort(bars, bar_count, sizeof(bars[0]), by_size);
 	for (unsigned i = 0; i < bar_count; i++) {
 		struct pci_bar *bar = bars[i];
-		bool placed = bar->kind == PCI_BAR_IO ? place(bar, &io) :
-			      bar->kind == PCI_BAR_MEMORY64 && place(bar, &memory64) ?
+		bool placed = bar->kind == PCI_BAR_IO ? place_bar(bar, &io) :
+			      bar->kind == PCI_BAR_MEMORY64 && place_bar(bar, &memory64) ?
 							true :
-							place(bar, &memory32);
+							place_bar(bar, &memory32);
 
 		if (!placed)
 			complain("-s %u:%u: no room for a BAR of %#llx bytes", bar->function->slot,
@@ -330,8 +331,8 @@ static void place_all(void)
 }
 
 static struct mmio_range memory_ranges[2] = {
-	{ .name = "pci memory", .read = window_read, .write = window_write },
-	{ .name = "pci memory above 4G", .read = window_read, .write = window_write },
+	{ .name = "pci memory", .read = memory_window_read, .write = memory_window_write },
+	{ .name = "pci memory above 4G", .read = memory_window_read, .write = memory_window_write },
 };
 
 static const struct inout_range port_range = {
@@ -339,8 +340,8 @@ static const struct inout_range port_range = {
 	.base = IO_WINDOW,
 	.count = IO_WINDOW_END - IO_WINDOW,
 	.widths = INOUT_ANY,
-	.read = port_read,
-	.write = port_write,
+	.read = port_window_read,
+	.write = port_window_write,
 };
 
 static void claim_memory(struct mmio_range *range, uint64_t *start, uint64_t end)
@@ -365,7 +366,7 @@ static bool any_bar(bool io)
 void pci_bars_start(struct vmctx *ctx)
 {
 	pci_windows_of(ctx, &windows);
-	place_all();
+	place_all_bars();
 	if (any_bar(false)) {
 		claim_memory(&memory_ranges[0], &windows.memory32, windows.memory32_end);
 		claim_memory(&memory_ranges[1], &windows.memory64, windows.memory64_end);

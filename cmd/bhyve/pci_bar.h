@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Base address registers: where functions of bus 0 are seen in memory and among
- * ports, within the windows that ACPI tells of. A guest may move them.
+ * ports, within the windows that ACPI describes. A guest may move them.
  */
 #ifndef BHYVE_PCI_BAR_H
 #define BHYVE_PCI_BAR_H

@@ -6,8 +6,6 @@
  */
 #include "pci.h"
 
-#include <errno.h>
-
 #define VENDOR_INTEL 0x8086
 #define VENDOR_AMD   0x1022
 
@@ -25,12 +23,10 @@
 #define COMMAND_ENABLED	 0x0007
 #define COMMAND_WRITABLE 0x0007
 
-/* A bridge takes no options, is always enabled and has no BARs. */
-static int init_bridge(struct pci_function *function, const char *options, uint16_t vendor,
-		       uint16_t device, uint8_t subclass)
+/* A bridge has no settings, is always enabled and has no BARs. */
+static int init_bridge(struct pci_function *function, uint16_t vendor, uint16_t device,
+		       uint8_t subclass)
 {
-	if (options)
-		return -EINVAL;
 	pci_set16(function, PCI_VENDOR_ID, vendor);
 	pci_set16(function, PCI_DEVICE_ID, device);
 	pci_set16(function, PCI_COMMAND, COMMAND_ENABLED);
@@ -42,17 +38,20 @@ static int init_bridge(struct pci_function *function, const char *options, uint1
 
 static int init_hostbridge(struct pci_function *function, const char *options)
 {
-	return init_bridge(function, options, VENDOR_BHYVE, HOSTBRIDGE_BHYVE, SUBCLASS_HOST);
+	(void)options;
+	return init_bridge(function, VENDOR_BHYVE, HOSTBRIDGE_BHYVE, SUBCLASS_HOST);
 }
 
 static int init_amd_hostbridge(struct pci_function *function, const char *options)
 {
-	return init_bridge(function, options, VENDOR_AMD, HOSTBRIDGE_AMD, SUBCLASS_HOST);
+	(void)options;
+	return init_bridge(function, VENDOR_AMD, HOSTBRIDGE_AMD, SUBCLASS_HOST);
 }
 
 static int init_lpc(struct pci_function *function, const char *options)
 {
-	return init_bridge(function, options, VENDOR_INTEL, LPC_INTEL_82371SB, SUBCLASS_ISA);
+	(void)options;
+	return init_bridge(function, VENDOR_INTEL, LPC_INTEL_82371SB, SUBCLASS_ISA);
 }
 
 const struct pci_driver pci_hostbridge = {
@@ -70,5 +69,6 @@ const struct pci_driver pci_amd_hostbridge = {
 const struct pci_driver pci_lpc = {
 	.name = "lpc",
 	.summary = "the bridge to the ISA bus, where the devices of -l are",
+	.is_single = true,
 	.init = init_lpc,
 };

@@ -70,27 +70,27 @@ static uint32_t event_read(void *arg, unsigned offset, unsigned bytes)
 }
 
 /* Replaces, in a register of which 'mask' is written, the bits in 'writable'. */
-static uint16_t merge(uint16_t old, uint32_t value, uint32_t mask, uint32_t writable)
+static uint16_t merge_bits(uint16_t old, uint32_t value, uint32_t mask, uint32_t writable)
 {
 	mask &= writable;
 	return (uint16_t)((old & ~mask) | (value & mask));
 }
 
 /* The bits of a wider register that an access covers. */
-static uint32_t covered(unsigned offset, unsigned bytes)
+static uint32_t covered_bits(unsigned offset, unsigned bytes)
 {
 	return (uint32_t)((UINT64_C(1) << (8 * bytes)) - 1) << (8 * offset);
 }
 
 static void event_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
-	uint32_t mask = covered(offset, bytes);
+	uint32_t mask = covered_bits(offset, bytes);
 
 	(void)arg;
 	value <<= 8 * offset;
 	pthread_mutex_lock(&pm.lock);
 	pm.status &= (uint16_t) ~(value & mask); /* writing ones clears */
-	pm.enable = merge(pm.enable, value >> 16, mask >> 16, PM1_ENABLES);
+	pm.enable = merge_bits(pm.enable, value >> 16, mask >> 16, PM1_ENABLES);
 	update_sci();
 	pthread_mutex_unlock(&pm.lock);
 }
@@ -114,8 +114,8 @@ static void control_write(void *arg, unsigned offset, unsigned bytes, uint32_t v
 	(void)arg;
 	value <<= 8 * offset;
 	pthread_mutex_lock(&pm.lock);
-	pm.control =
-		merge(pm.control, value, covered(offset, bytes), PM1_BUS_MASTER | PM1_SLEEP_TYPE);
+	pm.control = merge_bits(pm.control, value, covered_bits(offset, bytes),
+				PM1_BUS_MASTER | PM1_SLEEP_TYPE);
 	off = (value & PM1_SLEEP_ENABLE) &&
 	      (pm.control & PM1_SLEEP_TYPE) >> PM1_SLEEP_TYPE_SHIFT == PM_SLEEP_TYPE_S5;
 	pthread_mutex_unlock(&pm.lock);

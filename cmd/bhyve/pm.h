@@ -25,12 +25,12 @@
 /* SLP_TYP of the soft-off state, as the DSDT's _S5 gives it. */
 #define PM_SLEEP_TYPE_S5 5
 
-/* Claim the ports; ends the program with a message on failure. */
+/* Claim the ports; ends bhyve with a message on failure. */
 void pm_init(struct vmctx *ctx);
 
 /*
- * Press the power button. Returns whether the guest has asked to be told of
- * that: if not, nothing happens. Any thread.
+ * Press the power button. Returns whether the guest has enabled its event:
+ * if not, nothing happens. Any thread.
  */
 bool pm_power_button(void);
 

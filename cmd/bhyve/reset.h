@@ -11,7 +11,7 @@
 #define RESET_CONTROL_PORT  0xcf9
 #define RESET_CONTROL_RESET 0x06 /* what a full reset writes there */
 
-/* Claim the ports; ends the program with a message on failure. */
+/* Claim the ports; ends bhyve with a message on failure. */
 void reset_init(struct vmctx *ctx);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What bhyve tells the real-time clock, which itself is in the module. */
+/* What bhyve writes into the real-time clock, which is in the module. */
 #ifndef BHYVE_RTC_H
 #define BHYVE_RTC_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * vCPU threads and what they do about exits. This is the program's hot path:
- * exit table, port table, device, back into the guest.
+ * vCPU threads and what they do about exits. This is the VMM process's hot
+ * path: exit table, port table, device, back into the guest.
  */
 #include "run.h"
 #include "diag.h"
@@ -33,7 +33,7 @@ struct runner {
 	uint64_t value;
 };
 
-/* What a handler wants next. */
+/* What run_vcpu() does after a handler. */
 enum action { GO_ON, STOP };
 
 /* How it ended. Written by the first thread that ends it, before event_stop(). */
@@ -86,7 +86,7 @@ static enum action end_run(int status, enum vm_suspend_how how)
 }
 
 /* Only the first error is worth a line: others follow from it. */
-static enum action fail(struct runner *runner, const char *what)
+static enum action vcpu_failed(struct runner *runner, const char *what)
 {
 	uint64_t rip = runner->exit.rip;
 
@@ -108,7 +108,7 @@ static enum action strict_port(struct runner *runner)
 
 	snprintf(what, sizeof(what), "%s of %u bytes at port %#x, which has no device,",
 		 inout->in ? "input" : "output", inout->bytes, inout->port);
-	return fail(runner, what);
+	return vcpu_failed(runner, what);
 }
 
 static enum action exit_inout(struct runner *runner)
@@ -139,26 +139,26 @@ static enum action exit_mmio(struct runner *runner)
 	return GO_ON;
 }
 
-static enum action raise_gp(struct runner *runner)
+static enum action inject_gp(struct runner *runner)
 {
 	if (vm_inject_exception(runner->vcpu, EXCEPTION_GP, 1, 0, 1))
-		return fail(runner, "cannot raise #GP");
+		return vcpu_failed(runner, "cannot inject #GP");
 	return GO_ON;
 }
 
 static enum action exit_rdmsr(struct runner *runner)
 {
 	if (!runner->options->ignore_msrs)
-		return raise_gp(runner);
+		return inject_gp(runner);
 	if (vm_set_register(runner->vcpu, VM_REG_GUEST_RAX, 0) ||
 	    vm_set_register(runner->vcpu, VM_REG_GUEST_RDX, 0))
-		return fail(runner, "cannot answer RDMSR");
+		return vcpu_failed(runner, "cannot answer RDMSR");
 	return GO_ON;
 }
 
 static enum action exit_wrmsr(struct runner *runner)
 {
-	return runner->options->ignore_msrs ? GO_ON : raise_gp(runner);
+	return runner->options->ignore_msrs ? GO_ON : inject_gp(runner);
 }
 
 /* Nothing is to be done, or the module has done it. */
@@ -168,7 +168,7 @@ static enum action exit_nothing(struct runner *runner)
 	return GO_ON;
 }
 
-/* The guest waits for something: let another thread have the processor. */
+/* The guest is idle: yield the CPU to another thread. */
 static enum action exit_yield(struct runner *runner)
 {
 	(void)runner;
@@ -205,7 +205,7 @@ static enum action exit_svm(struct runner *runner)
 	snprintf(what, sizeof(what), "unexpected #VMEXIT %#" PRIx64 " (%#" PRIx64 ", %#" PRIx64 ")",
 		 runner->exit.u.svm.exitcode, runner->exit.u.svm.exitinfo1,
 		 runner->exit.u.svm.exitinfo2);
-	return fail(runner, what);
+	return vcpu_failed(runner, what);
 }
 
 static enum action exit_vmx(struct runner *runner)
@@ -216,7 +216,7 @@ static enum action exit_vmx(struct runner *runner)
 		 "unexpected VM exit %u (qualification %#" PRIx64 ", status %d)",
 		 runner->exit.u.vmx.exit_reason, runner->exit.u.vmx.exit_qualification,
 		 runner->exit.u.vmx.status);
-	return fail(runner, what);
+	return vcpu_failed(runner, what);
 }
 
 static enum action (*const exit_handlers[VM_EXITCODE_MAX])(struct runner *runner) = {
@@ -242,7 +242,7 @@ static enum action exit_unexpected(struct runner *runner)
 	char what[40];
 
 	snprintf(what, sizeof(what), "unexpected exit %d", runner->exit.exitcode);
-	return fail(runner, what);
+	return vcpu_failed(runner, what);
 }
 
 static enum action handle_exit(struct runner *runner)
@@ -267,11 +267,11 @@ static enum action handle_error(struct runner *runner, int error)
 		runner->exit.u.suspended.how = VM_SUSPEND_DESTROY;
 		return exit_suspended(runner);
 	case ENOMEM:
-		return fail(runner, "the host has no memory for the guest's RAM");
+		return vcpu_failed(runner, "the host has no memory for the guest's RAM");
 	case EFAULT:
-		return fail(runner, "the guest runs into an address where nothing is");
+		return vcpu_failed(runner, "the guest executes at an address without memory");
 	default:
-		return fail(runner, strerror(error));
+		return vcpu_failed(runner, strerror(error));
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run: one thread per vCPU, which goes in and out of the guest until the VM
- * stops, and the exit status that follows from why it stopped.
+ * The run: one thread per vCPU, which enters the guest and handles its exits until the
+ * VM stops, and the exit status that follows from why it stopped.
  */
 #ifndef BHYVE_RUN_H
 #define BHYVE_RUN_H

@@ -36,7 +36,7 @@ struct serial_port {
 	size_t length;
 };
 
-static uint32_t port_read(void *arg, unsigned offset, unsigned bytes)
+static uint32_t serial_read(void *arg, unsigned offset, unsigned bytes)
 {
 	struct serial_port *port = arg;
 
@@ -44,7 +44,7 @@ static uint32_t port_read(void *arg, unsigned offset, unsigned bytes)
 	return uart_read(port->uart, offset);
 }
 
-static void port_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+static void serial_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
 	struct serial_port *port = arg;
 
@@ -52,16 +52,16 @@ static void port_write(void *arg, unsigned offset, unsigned bytes, uint32_t valu
 	uart_write(port->uart, offset, (uint8_t)value);
 }
 
-#define SERIAL_PORT(NAME, BASE, IRQ)              \
-	{                                         \
-		.name = (NAME), .irq = (IRQ),     \
-		.range = { .name = (NAME),        \
-			   .base = (BASE),        \
-			   .count = 8,            \
-			   .widths = INOUT_BYTE,  \
-			   .read = port_read,     \
-			   .write = port_write }, \
-		.input = -1,                      \
+#define SERIAL_PORT(NAME, BASE, IRQ)                \
+	{                                           \
+		.name = (NAME), .irq = (IRQ),       \
+		.range = { .name = (NAME),          \
+			   .base = (BASE),          \
+			   .count = 8,              \
+			   .widths = INOUT_BYTE,    \
+			   .read = serial_read,     \
+			   .write = serial_write }, \
+		.input = -1,                        \
 	}
 
 static struct serial_port ports[SERIAL_PORTS] = {
@@ -79,7 +79,7 @@ static void set_irq(void *arg, bool level)
 		vm_isa_deassert_irq(port->ctx, port->irq, port->irq);
 }
 
-static bool transmit(void *arg, uint8_t byte)
+static bool serial_transmit(void *arg, uint8_t byte)
 {
 	struct serial_port *port = arg;
 
@@ -95,7 +95,7 @@ static void receive_ready(void *arg)
 		event_again(port->event);
 }
 
-static const struct uart_ops uart_ops = { set_irq, transmit, receive_ready };
+static const struct uart_ops uart_ops = { set_irq, serial_transmit, receive_ready };
 
 static void transmit_ready(void *arg)
 {
@@ -112,7 +112,7 @@ static bool has_input(int fd)
 }
 
 /* Offer what has been read before; returns whether the UART took it all. */
-static bool deliver(struct serial_port *port)
+static bool deliver_input(struct serial_port *port)
 {
 	size_t taken = uart_receive(port->uart, port->data, port->length);
 
@@ -124,7 +124,7 @@ static bool deliver(struct serial_port *port)
 /*
  * Hand over what there is to read, and no more than the UART has room for: the
  * rest stays where it is until the guest has caught up. End of file, and a
- * pseudo-terminal that nobody has open, are simply no input.
+ * pseudo-terminal that no process has open, are no input.
  */
 static void input_ready(void *arg)
 {
@@ -132,7 +132,7 @@ static void input_ready(void *arg)
 	size_t room;
 	ssize_t length;
 
-	while (deliver(port) && (room = uart_receive_room(port->uart)) > 0 &&
+	while (deliver_input(port) && (room = uart_receive_room(port->uart)) > 0 &&
 	       has_input(port->input)) {
 		if (room > sizeof(port->data))
 			room = sizeof(port->data);
@@ -145,7 +145,7 @@ static void input_ready(void *arg)
 	}
 }
 
-static void attach(struct serial_port *port, int input, int output, bool listened)
+static void attach_files(struct serial_port *port, int input, int output, bool listened)
 {
 	port->input = input;
 	port->output = output_open(output, listened);
@@ -165,7 +165,7 @@ static void attach_stdio(struct serial_port *port)
 	error = terminal_make_raw(STDIN_FILENO);
 	if (error)
 		fatal("%s: standard input: %s", port->name, strerror(-error));
-	attach(port, STDIN_FILENO, STDOUT_FILENO, false);
+	attach_files(port, STDIN_FILENO, STDOUT_FILENO, false);
 }
 
 /*
@@ -196,7 +196,7 @@ static void attach_pty(struct serial_port *port)
 	    prepare_slave(path))
 		fatal("%s: no pseudo-terminal: %s", port->name, strerror(errno));
 	complain("%s is %s", port->name, path);
-	attach(port, fd, fd, true);
+	attach_files(port, fd, fd, true);
 }
 
 static void attach_terminal(struct serial_port *port, const char *path)
@@ -211,7 +211,7 @@ static void attach_terminal(struct serial_port *port, const char *path)
 	error = terminal_make_raw(fd);
 	if (error)
 		fatal("%s: %s: %s", port->name, path, strerror(-error));
-	attach(port, fd, fd, false);
+	attach_files(port, fd, fd, false);
 }
 
 static void attach_backend(struct serial_port *port, const char *backend)

@@ -12,8 +12,8 @@
 
 /*
  * Make port 'number' (0 is COM1). 'backend' is "stdio", "pty" (or "auto"), the
- * path of a terminal, or NULL for a port with nothing attached. Ends the program
- * with a message if that cannot be had. After event_init(), before vCPUs run.
+ * path of a terminal, or NULL for a port with nothing attached. Ends bhyve
+ * with a message if there is none. After event_init(), before vCPUs run.
  */
 void serial_init(struct vmctx *ctx, unsigned number, const char *backend);
 

@@ -18,7 +18,7 @@ static const int served[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCONT };
 static struct {
 	int fd;
 	struct vmctx *ctx;
-	int deadly; /* the signal that ends the program, or 0 */
+	int deadly; /* the signal that is to end the process, or 0 */
 } signals;
 
 static void served_set(sigset_t *set)
@@ -37,7 +37,7 @@ void signals_block(void)
 	signal(SIGPIPE, SIG_IGN); /* a console's reader may go */
 }
 
-static void serve(int number)
+static void serve_signal(int number)
 {
 	switch (number) {
 	case SIGTERM:
@@ -59,7 +59,7 @@ static void signals_ready(void *arg)
 
 	(void)arg;
 	while (read(signals.fd, &info, sizeof(info)) == sizeof(info))
-		serve((int)info.ssi_signo);
+		serve_signal((int)info.ssi_signo);
 }
 
 void signals_init(struct vmctx *ctx)

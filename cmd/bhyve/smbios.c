@@ -4,6 +4,7 @@
  */
 #include "smbios.h"
 #include "layout.h"
+#include "common/checksum.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -83,7 +84,7 @@ struct table {
 };
 
 /* A structure is its fields, then its strings (numbered from 1), then a zero byte. */
-static void add(struct table *table, const void *structure, const char *const *strings)
+static void add_structure(struct table *table, const void *structure, const char *const *strings)
 {
 	const struct structure *header = structure;
 	size_t start = table->used;
@@ -115,7 +116,7 @@ static void add_bios(struct table *table)
 		.release = { BIOS_NO_RELEASE, BIOS_NO_RELEASE, BIOS_NO_RELEASE, BIOS_NO_RELEASE },
 	};
 
-	add(table, &bios, strings);
+	add_structure(table, &bios, strings);
 }
 
 /* The first three fields of a UUID are little-endian here (DSP0134, 7.2.1). */
@@ -144,7 +145,7 @@ static void add_system(struct table *table, const uint8_t uuid[UUID_LENGTH])
 	};
 
 	swap_uuid(system.uuid, uuid);
-	add(table, &system, strings);
+	add_structure(table, &system, strings);
 }
 
 static void add_end(struct table *table)
@@ -152,17 +153,7 @@ static void add_end(struct table *table)
 	static const char *const no_strings[] = { NULL };
 	const struct structure end = { TYPE_END, sizeof(end), 2 };
 
-	add(table, &end, no_strings);
-}
-
-static uint8_t checksum(const void *data, size_t length)
-{
-	const uint8_t *bytes = data;
-	uint8_t sum = 0;
-
-	while (length--)
-		sum += *bytes++;
-	return (uint8_t)-sum;
+	add_structure(table, &end, no_strings);
 }
 
 static struct entry_point make_entry_point(const struct table *table)
@@ -231,7 +222,7 @@ bool uuid_parse(const char *text, uint8_t uuid[UUID_LENGTH])
 }
 
 /* FNV-1a, 64 bits, from a given start. */
-static uint64_t hash(uint64_t value, const char *text)
+static uint64_t hash_text(uint64_t value, const char *text)
 {
 	for (; *text; text++)
 		value = (value ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
@@ -244,8 +235,8 @@ void uuid_generate(const char *name, uint8_t uuid[UUID_LENGTH])
 	uint64_t halves[2];
 
 	gethostname(host, sizeof(host) - 1);
-	halves[0] = hash(hash(UINT64_C(0xcbf29ce484222325), host), name);
-	halves[1] = hash(hash(halves[0], name), host);
+	halves[0] = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), host), name);
+	halves[1] = hash_text(hash_text(halves[0], name), host);
 	memcpy(uuid, halves, UUID_LENGTH);
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80); /* version 8: by our own rule (RFC 9562) */
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);

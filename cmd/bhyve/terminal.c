@@ -3,9 +3,11 @@
  * Raw terminals and their restoration, at exit and by fatal signals.
  */
 #include "terminal.h"
+#include "common/complain.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,9 +23,8 @@ struct terminal {
 /* Written before other threads run, then only read. */
 static struct terminal terminals[TERMINAL_MAX];
 static int terminal_count;
-static bool is_raw;
 
-/* Signals that end the program by what it did itself. */
+/* Signals that a fault of the process itself raises. */
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 
 static void set_all(bool raw)
@@ -36,21 +37,16 @@ static void set_all(bool raw)
 void terminal_restore(void)
 {
 	set_all(false);
-	is_raw = false;
+	complain_to_raw_terminal(false);
 }
 
 void terminal_resume(void)
 {
 	set_all(true);
-	is_raw = terminal_count > 0 && isatty(STDERR_FILENO);
+	complain_to_raw_terminal(terminal_count > 0 && isatty(STDERR_FILENO));
 }
 
-bool terminal_is_raw(void)
-{
-	return is_raw;
-}
-
-/* SA_RESETHAND is set: returning runs into the default action. */
+/* SA_RESETHAND is set: raised again, the signal has its default action. */
 static void restore_and_die(int number)
 {
 	set_all(false);
@@ -83,6 +79,6 @@ int terminal_make_raw(int fd)
 		restore_at_end();
 	if (tcsetattr(fd, TCSANOW, &terminal->raw))
 		return -errno;
-	is_raw = isatty(STDERR_FILENO);
+	complain_to_raw_terminal(isatty(STDERR_FILENO));
 	return 0;
 }

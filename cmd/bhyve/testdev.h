@@ -18,7 +18,7 @@
 /* Bytes written here go to standard output (isa-debugcon); it reads as 0xe9. */
 #define TESTDEV_CONSOLE_PORT 0xe9
 
-/* Claim both ports; ends the program with a message on failure. */
+/* Claim both ports; ends bhyve with a message on failure. */
 void testdev_init(struct vmctx *ctx);
 
 #endif

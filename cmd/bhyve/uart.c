@@ -63,7 +63,7 @@ enum {
 #define MSR_DCD	      0x80
 #define MSR_LINES     0xf0
 
-/* The other side is always there and ready. */
+/* The other end is always connected and ready. */
 #define MSR_CONNECTED (MSR_CTS | MSR_DSR | MSR_DCD)
 
 /* 115,200 baud, where firmware would have left it. */
@@ -83,7 +83,7 @@ struct uart {
 	bool fifo_enabled;
 	uint8_t trigger; /* bytes that make a receive interrupt */
 	bool overrun;
-	bool transmit_blocked; /* transmit() has said no */
+	bool transmit_blocked; /* transmit_byte() has said no */
 	bool transmit_event;   /* THR became empty; not yet read in IIR */
 	bool receive_starved;  /* receive_ready() is owed */
 	bool irq_level;
@@ -109,7 +109,7 @@ static uint8_t interrupt_cause(const struct uart *uart)
 }
 
 /* On a PC the pin reaches the interrupt controller only while OUT2 is set. */
-static void update_irq(struct uart *uart)
+static void update_uart_irq(struct uart *uart)
 {
 	bool level = interrupt_cause(uart) != IIR_NONE && (uart->mcr & MCR_OUT2);
 
@@ -202,7 +202,7 @@ static void update_modem(struct uart *uart)
 	uart->msr = (uint8_t)((uart->msr & ~MSR_LINES) | lines);
 }
 
-static void transmit(struct uart *uart, uint8_t byte)
+static void transmit_byte(struct uart *uart, uint8_t byte)
 {
 	uart->transmit_event = false;
 	if (uart->mcr & MCR_LOOPBACK)
@@ -241,7 +241,7 @@ static void write_data(struct uart *uart, uint8_t value)
 	if (uart->lcr & LCR_DLAB)
 		uart->divisor = (uint16_t)((uart->divisor & 0xff00) | value);
 	else
-		transmit(uart, value);
+		transmit_byte(uart, value);
 }
 
 static void write_ier_or_divisor(struct uart *uart, uint8_t value)
@@ -284,7 +284,7 @@ void uart_write(struct uart *uart, unsigned offset, uint8_t value)
 	default: /* LSR and MSR are read-only */
 		break;
 	}
-	update_irq(uart);
+	update_uart_irq(uart);
 	pthread_mutex_unlock(&uart->lock);
 }
 
@@ -360,7 +360,7 @@ uint8_t uart_read(struct uart *uart, unsigned offset)
 
 	pthread_mutex_lock(&uart->lock);
 	value = read_register(uart, offset);
-	update_irq(uart);
+	update_uart_irq(uart);
 	pthread_mutex_unlock(&uart->lock);
 	return value;
 }
@@ -377,7 +377,7 @@ size_t uart_receive(struct uart *uart, const uint8_t *data, size_t length)
 		uart->receive_starved = true;
 	for (size_t i = 0; i < taken; i++)
 		fifo_put(uart, data[i]);
-	update_irq(uart);
+	update_uart_irq(uart);
 	pthread_mutex_unlock(&uart->lock);
 	return taken;
 }
@@ -400,7 +400,7 @@ void uart_transmit_ready(struct uart *uart)
 	if (uart->transmit_blocked) {
 		uart->transmit_blocked = false;
 		uart->transmit_event = true;
-		update_irq(uart);
+		update_uart_irq(uart);
 	}
 	pthread_mutex_unlock(&uart->lock);
 }

@@ -4,35 +4,27 @@
  * are read twice: first the parameters, then the actions in the order given.
  */
 #include "bhyvectl.h"
+#include "common/complain.h"
+#include "common/number.h"
+#include "common/vm_name.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-void session_note(struct session *session, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(session->message, sizeof(session->message), format, args);
-	va_end(args);
-}
+const char program_name[] = "bhyvectl";
 
 int parse_number(struct session *session, const char *text, uint64_t max, uint64_t *value)
 {
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	if (*text == '\0' || *end != '\0' || strchr(text, '-') || errno)
-		return session_fail(session, "'%s' is no number", text);
-	if (*value > max)
+	switch (number_parse(text, NUMBER_C, max, value)) {
+	case 0:
+		return 0;
+	case -ERANGE:
 		return session_fail(session, "%s is more than %#llx", text,
 				    (unsigned long long)max);
-	return 0;
+	default:
+		return session_fail(session, "'%s' is no number", text);
+	}
 }
 
 /* One argument of the command, taken apart. */
@@ -63,16 +55,16 @@ static int read_word(struct session *session, char **argv, int *index, struct wo
 	return 0;
 }
 
-/* Tells which argument failed and why, in one line. */
-static void complain(const struct session *session, const char *text)
+/* Prints which argument failed and why, in one line. */
+static void complain_about(const struct session *session, const char *text)
 {
 	int length = (int)strcspn(text, "=");
-	const char *why = session->message[0] ? session->message : strerror(errno);
+	const char *why = session->failure.text[0] ? session->failure.text : strerror(errno);
 
 	if (session->vm_name)
-		fprintf(stderr, "bhyvectl: %.*s: VM %s: %s\n", length, text, session->vm_name, why);
+		complain("%.*s: VM %s: %s", length, text, session->vm_name, why);
 	else
-		fprintf(stderr, "bhyvectl: %.*s: %s\n", length, text, why);
+		complain("%.*s: %s", length, text, why);
 }
 
 /* Performs what belongs to one phase; counts it in *count. */
@@ -87,7 +79,7 @@ static int run_phase(struct session *session, char **argv, enum when when, int *
 		if (read_word(session, argv, &index, &word) ||
 		    (word.option.when == when &&
 		     word.option.act(session, &word.option, word.argument))) {
-			complain(session, text);
+			complain_about(session, text);
 			return -1;
 		}
 		*count += word.option.when == when;
@@ -107,21 +99,37 @@ static int count_phase(struct session *session, char **argv, enum when when)
 	return count;
 }
 
+/* A vCPU that the VM cannot have would be no more than an invalid argument. */
+static int check_cpu(struct session *session)
+{
+	uint16_t sockets, cores, threads, maxcpus;
+
+	if (vm_get_topology(session->ctx, &sockets, &cores, &threads, &maxcpus) ||
+	    session->cpu < maxcpus)
+		return 0;
+	failure_note(&session->failure, "there is no vCPU %d: its numbers are 0 to %d",
+		     session->cpu, maxcpus - 1);
+	complain_about(session, "--cpu");
+	return -1;
+}
+
 static int open_vm(struct session *session)
 {
-	if (!session->vm_name) {
-		fprintf(stderr, "bhyvectl: no VM is named (--vm)\n");
+	const char *problem;
+
+	if (check_vm_name(session)) {
+		complain_about(session, "--vm");
 		return -1;
 	}
 	session->ctx = vm_open(session->vm_name);
+	if (session->ctx && check_cpu(session))
+		return -1;
 	if (session->ctx)
 		session->vcpu = vm_vcpu_open(session->ctx, session->cpu);
 	if (session->vcpu)
 		return 0;
-	fprintf(stderr, "bhyvectl: cannot open VM %s: %s\n", session->vm_name,
-		errno != ENOENT			 ? strerror(errno) :
-		access("/dev/vmmctl", F_OK) == 0 ? "no such VM" :
-						   "the module is not loaded");
+	problem = vm_access_problem(errno);
+	complain("VM %s: %s", session->vm_name, problem);
 	return -1;
 }
 
@@ -151,7 +159,7 @@ static int run_all(struct session *session, char **argv)
 	if (run_phase(session, argv, AT_END, &done))
 		return -1;
 	if (done == 0) {
-		fprintf(stderr, "bhyvectl: nothing to do; see bhyvectl --help\n");
+		complain("command line: nothing to do; see bhyvectl --help");
 		return -1;
 	}
 	return 0;
@@ -165,9 +173,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	error = run_all(&session, argv);
 	close_vm(&session);
-	if (fflush(stdout) == EOF && !error) {
-		fprintf(stderr, "bhyvectl: standard output: %s\n", strerror(errno));
-		error = -1;
-	}
+	if (!error)
+		error = finish_standard_output();
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -12,6 +12,8 @@
 
 #include <vmmapi.h>
 
+#include "common/failure.h"
+
 /* One run of the command. Parameters are complete before any action starts. */
 struct session {
 	const char *vm_name;
@@ -22,7 +24,7 @@ struct session {
 	struct seg_desc desc;	/* --desc-base, -limit, -access */
 	const char *capability; /* --capname */
 	int nvram_offset;	/* --rtc-nvram-offset; -1: not given */
-	char message[256];	/* why, where errno does not say it */
+	struct failure failure; /* why, where errno does not say it */
 };
 
 /* When an action runs, whatever place it has among the arguments. */
@@ -51,10 +53,11 @@ struct option {
 	const char *help; /* NULL: speaks for itself */
 };
 
-/* Notes why an action fails, in printf()'s way; session_fail() is -1 besides. */
-void session_note(struct session *session, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-#define session_fail(session, ...) (session_note(session, __VA_ARGS__), -1)
+/* Notes why an action fails, as by printf(), and is -1. */
+#define session_fail(session, ...) fail(&(session)->failure, __VA_ARGS__)
+
+/* 0, or -1 after noting that no VM is named, or not by a name. */
+int check_vm_name(struct session *session);
 
 /* Reads a number, in any of C's notations, of at most 'max'. */
 int parse_number(struct session *session, const char *text, uint64_t max, uint64_t *value);

@@ -8,6 +8,9 @@
 
 #include "bhyvectl.h"
 
+/* The last entry of the local vector table, as vm_lapic_local_irq() numbers them. */
+#define LVT_LAST 6
+
 int get_stats(struct session *session, const struct option *option, const char *argument)
 {
 	const uint64_t *stats;
@@ -40,12 +43,24 @@ static int get_capability(struct session *session, int type)
 	return 0;
 }
 
+/* Says what errno means here. */
+static int capability_result(struct session *session, int result)
+{
+	if (result && errno == ENOENT)
+		return session_fail(session, "this host does not have it");
+	if (result && errno == EINVAL)
+		return session_fail(session, "it can only be read");
+	return result;
+}
+
 int get_capabilities(struct session *session, const struct option *option, const char *argument)
 {
 	(void)option;
 	(void)argument;
 	if (session->capability)
-		return get_capability(session, vm_capability_name2type(session->capability));
+		return capability_result(
+			session,
+			get_capability(session, vm_capability_name2type(session->capability)));
 	for (int type = 0; type < VM_CAP_MAX; type++)
 		if (get_capability(session, type)) {
 			/* This machine lacks it: the next one may be there. */
@@ -59,6 +74,7 @@ int get_capabilities(struct session *session, const struct option *option, const
 
 int set_capability(struct session *session, const struct option *option, const char *argument)
 {
+	enum vm_cap_type type;
 	uint64_t value;
 
 	(void)option;
@@ -66,9 +82,8 @@ int set_capability(struct session *session, const struct option *option, const c
 		return session_fail(session, "which capability? (--capname)");
 	if (parse_number(session, argument, 1, &value))
 		return -1;
-	return vm_set_capability(session->vcpu,
-				 (enum vm_cap_type)vm_capability_name2type(session->capability),
-				 (int)value);
+	type = (enum vm_cap_type)vm_capability_name2type(session->capability);
+	return capability_result(session, vm_set_capability(session->vcpu, type, (int)value));
 }
 
 static void print_intinfo(int cpu, const char *name, uint64_t info)
@@ -136,7 +151,7 @@ int assert_lapic_lvt(struct session *session, const struct option *option, const
 	uint64_t entry;
 
 	(void)option;
-	if (parse_number(session, argument, 255, &entry))
+	if (parse_number(session, argument, LVT_LAST, &entry))
 		return -1;
 	return vm_lapic_local_irq(session->vcpu, (int)entry);
 }

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "bhyvectl.h"
+#include "common/vm_name.h"
 
-#define VM_DIRECTORY   "/dev/vmm"
-#define CONTROL_DEVICE "/dev/vmmctl"
+#define VM_DIRECTORY "/dev/vmm"
 
 static int is_vm(const struct dirent *entry)
 {
@@ -27,7 +27,7 @@ static void print_vm(int directory, const char *name)
 	const struct passwd *user;
 	struct stat status;
 
-	/* It may have gone since the directory was read. */
+	/* It may have been destroyed since the directory was read. */
 	if (fstatat(directory, name, &status, 0))
 		return;
 	user = getpwuid(status.st_uid);
@@ -50,8 +50,7 @@ int list_vms(struct session *session, const struct option *option, const char *a
 	if (directory < 0 && errno == ENOENT && stat(CONTROL_DEVICE, &status) == 0)
 		return 0; /* the directory comes with the first VM */
 	if (directory < 0 && errno == ENOENT)
-		return session_fail(session, "the module is not loaded (there is no %s)",
-				    CONTROL_DEVICE);
+		return session_fail(session, MODULE_NOT_LOADED);
 	if (directory < 0)
 		return -1;
 	count = scandirat(directory, ".", &entries, is_vm, alphasort);
@@ -65,48 +64,36 @@ int list_vms(struct session *session, const struct option *option, const char *a
 	return count < 0 ? -1 : 0;
 }
 
-static int need_name(struct session *session)
+int check_vm_name(struct session *session)
 {
-	return session->vm_name ? 0 : session_fail(session, "no VM is named (--vm)");
+	const char *problem;
+
+	if (!session->vm_name)
+		return session_fail(session, "no VM is named; see bhyvectl --help");
+	problem = vm_name_problem(session->vm_name);
+	return problem ? session_fail(session, "%s", problem) : 0;
 }
 
 int create_vm(struct session *session, const struct option *option, const char *argument)
 {
 	(void)option;
 	(void)argument;
-	if (need_name(session))
+	if (check_vm_name(session))
 		return -1;
 	if (vm_create(session->vm_name) == 0)
 		return 0;
-	switch (errno) {
-	case ENOENT:
-		return session_fail(session, "the module is not loaded (there is no %s)",
-				    CONTROL_DEVICE);
-	case EEXIST:
-		return session_fail(session, "it exists already");
-	case EACCES:
-		return session_fail(session, "no permission (root and group vmm may create VMs)");
-	default:
-		return -1;
-	}
+	return session_fail(session, "%s", vm_access_problem(errno));
 }
 
 int destroy_vm(struct session *session, const struct option *option, const char *argument)
 {
-	struct stat status;
-
 	(void)option;
 	(void)argument;
-	if (need_name(session))
+	if (check_vm_name(session))
 		return -1;
 	if (vm_destroy_name(session->vm_name) == 0)
 		return 0;
-	if (errno == ENOENT && stat(CONTROL_DEVICE, &status))
-		return session_fail(session, "the module is not loaded (there is no %s)",
-				    CONTROL_DEVICE);
-	if (errno == ENOENT || errno == EINVAL)
-		return session_fail(session, "no such VM");
-	return -1;
+	return session_fail(session, "%s", vm_access_problem(errno == EINVAL ? ENOENT : errno));
 }
 
 int stop_vm(struct session *session, const struct option *option, const char *argument)
@@ -207,7 +194,13 @@ int set_rtc_nvram(struct session *session, const struct option *option, const ch
 	(void)option;
 	if (need_nvram_offset(session) || parse_number(session, argument, UINT8_MAX, &value))
 		return -1;
-	return vm_rtc_write(session->ctx, session->nvram_offset, (uint8_t)value);
+	if (vm_rtc_write(session->ctx, session->nvram_offset, (uint8_t)value) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	return session_fail(session,
+			    "byte %d is the clock's (--set-rtc-time sets it), or a status register",
+			    session->nvram_offset);
 }
 
 int get_hpet(struct session *session, const struct option *option, const char *argument)

@@ -7,10 +7,11 @@
 #include <stdio.h>
 
 #include "bhyvectl.h"
+#include "common/size.h"
 
 #define ABOVE_4G 0x100000000ULL
 
-/* What VM_MMAP_GETNEXT tells of one mapping. */
+/* One mapping, as VM_MMAP_GETNEXT returns it. */
 struct mapping {
 	vm_paddr_t gpa;
 	int segid;
@@ -31,30 +32,16 @@ static int next_mapping(struct session *session, struct mapping *map)
 	return errno == ENOENT ? 0 : -1;
 }
 
-/* A size in the largest unit that divides it. */
-static const char *size_text(uint64_t size, char text[32])
-{
-	static const char units[] = "BKMGT";
-	int unit = 0;
-
-	while (unit < 4 && size && size % 1024 == 0) {
-		size /= 1024;
-		unit++;
-	}
-	snprintf(text, 32, "%" PRIu64 "%c", size, units[unit]);
-	return text;
-}
-
 static int print_mapping(struct session *session, const struct mapping *map)
 {
 	char name[VM_MAX_SUFFIXLEN + 1];
-	char size[32];
+	char size[SIZE_TEXT_LENGTH];
 	size_t seglen;
 
 	if (vm_get_memseg(session->ctx, map->segid, &seglen, name, sizeof(name)))
 		return -1;
 	printf("%-12" PRIX64 "%-12s%-12s%-12" PRIX64 "%c%c%c   %s%s%s\n", map->gpa,
-	       size_text(map->len, size), name[0] ? name : "sysmem", (uint64_t)map->segoff,
+	       size_format(map->len, size), name[0] ? name : "sysmem", (uint64_t)map->segoff,
 	       map->prot & VM_PROT_READ ? 'R' : '-', map->prot & VM_PROT_WRITE ? 'W' : '-',
 	       map->prot & VM_PROT_EXEC ? 'X' : '-', map->flags & VM_MEMMAP_F_WIRED ? "wired" : "",
 	       (map->flags & VM_MEMMAP_F_WIRED) && (map->flags & VM_MEMMAP_F_IOMMU) ? "/" : "",
@@ -81,7 +68,7 @@ int get_memory_map(struct session *session, const struct option *option, const c
 int get_segment_list(struct session *session, const struct option *option, const char *argument)
 {
 	char name[VM_MAX_SUFFIXLEN + 1];
-	char text[32];
+	char text[SIZE_TEXT_LENGTH];
 	size_t size;
 
 	(void)option;
@@ -91,7 +78,7 @@ int get_segment_list(struct session *session, const struct option *option, const
 	for (int segid = 0; vm_get_memseg(session->ctx, segid, &size, name, sizeof(name)) == 0;
 	     segid++)
 		if (size)
-			printf("%-4d%-12s%s\n", segid, size_text(size, text),
+			printf("%-4d%-12s%s\n", segid, size_format(size, text),
 			       name[0] ? name : "sysmem");
 	return errno == EINVAL ? 0 : -1;
 }
@@ -116,14 +103,33 @@ int get_sysmem(struct session *session, const struct option *option, const char 
 	return 0;
 }
 
+/* The library's EINVAL says neither. */
+static int give_memory(struct session *session, const char *argument, size_t size)
+{
+	char name[VM_MAX_SUFFIXLEN + 1], text[SIZE_TEXT_LENGTH];
+	size_t existing;
+
+	if (size > host_memory_size())
+		return session_fail(session, "%s: this host has %llu MiB", argument,
+				    host_memory_size() / MIB);
+	if (vm_get_memseg(session->ctx, VM_SYSMEM, &existing, name, sizeof(name)))
+		return -1;
+	if (existing && existing != size)
+		return session_fail(session, "%s: it has %s already", argument,
+				    size_format(existing, text));
+	return vm_setup_memory(session->ctx, size, VM_MMAP_NONE);
+}
+
 int set_memory(struct session *session, const struct option *option, const char *argument)
 {
+	const char *problem;
 	size_t size;
 
 	(void)option;
-	if (vm_parse_memsize(argument, &size))
-		return session_fail(session, "'%s' is no size", argument);
-	return vm_setup_memory(session->ctx, size, VM_MMAP_NONE);
+	problem = size_parse(argument, &size);
+	if (problem)
+		return session_fail(session, "%s: %s", argument, problem);
+	return give_memory(session, argument, size);
 }
 
 int get_gpa_pmap(struct session *session, const struct option *option, const char *argument)

@@ -8,6 +8,8 @@
 
 #include "bhyvectl.h"
 
+#define NVRAM_LAST 127
+
 static int set_name(struct session *session, const struct option *option, const char *argument)
 {
 	(void)option;
@@ -73,13 +75,13 @@ static int set_nvram_offset(struct session *session, const struct option *option
 	uint64_t value;
 
 	(void)option;
-	if (parse_number(session, argument, INT_MAX, &value))
+	if (parse_number(session, argument, NVRAM_LAST, &value))
 		return -1;
 	session->nvram_offset = (int)value;
 	return 0;
 }
 
-static int help(struct session *session, const struct option *option, const char *argument)
+static int print_help(struct session *session, const struct option *option, const char *argument)
 {
 	(void)session;
 	(void)option;
@@ -107,7 +109,7 @@ static int get_all(struct session *session, const struct option *option, const c
 static const struct option options[] = {
 	{ "vm", "NAME", PARAMETER, set_name, 0, "the VM" },
 	{ "cpu", "N", PARAMETER, set_cpu, 0, "the vCPU (0)" },
-	{ "help", NULL, WITHOUT_VM, help, 0, NULL },
+	{ "help", NULL, WITHOUT_VM, print_help, 0, NULL },
 	{ "list", NULL, WITHOUT_VM, list_vms, 0, "the VMs of this machine and their users" },
 	{ "create", NULL, WITHOUT_VM, create_vm, 0, "create the VM" },
 	{ "destroy", NULL, AT_END, destroy_vm, 0, "destroy the VM" },
@@ -120,7 +122,7 @@ static const struct option options[] = {
 	{ "force-poweroff", NULL, WITH_VM, stop_vm, VM_SUSPEND_POWEROFF, "stop it at once" },
 	{ "inject-nmi", NULL, WITH_VM, inject_nmi, 0, NULL },
 	{ "assert-lapic-lvt", "ENTRY", WITH_VM, assert_lapic_lvt, 0,
-	  "fire a local interrupt (0 to 6)" },
+	  "assert a local interrupt (0 to 6)" },
 	{ "suspend-cpu", NULL, WITH_VM, suspend_cpu, 0, "hold the vCPU, or all without --cpu" },
 	{ "resume-cpu", NULL, WITH_VM, resume_cpu, 0, "let it go on" },
 	{ "get-active-cpus", NULL, WITH_VM, get_cpus, VM_ACTIVE_CPUS, NULL },
@@ -136,7 +138,7 @@ static const struct option options[] = {
 	{ "get-highmem", NULL, WITH_VM, get_sysmem, 1, "system memory above" },
 	{ "get-gpa-pmap", "GPA", WITH_VM, get_gpa_pmap, 0, "the nested page table's entries" },
 	{ "get-segs", NULL, WITH_VM, get_segments, 0, "all segment registers" },
-	{ "get-intinfo", NULL, WITH_VM, get_intinfo, 0, "events on their way into the guest" },
+	{ "get-intinfo", NULL, WITH_VM, get_intinfo, 0, "events in delivery to the guest" },
 	{ "get-x2apic-state", NULL, WITH_VM, get_x2apic_state, 0, NULL },
 	{ "set-x2apic-state", "0|1", WITH_VM, set_x2apic_state, 0, NULL },
 	{ "capname", "NAME", PARAMETER, set_capability_name, 0, "the capability" },

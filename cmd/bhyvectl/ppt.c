@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Devices reserved for guests: which there are, and handing them over between the
- * host's drivers and guests, through sysfs.
+ * Reserved devices: which there are, and moving devices between the host's drivers
+ * and the driver ppt, through sysfs.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,13 +14,12 @@
 #include <unistd.h>
 
 #include "bhyvectl.h"
+#include "common/pci_place.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DRIVER	"/sys/bus/pci/drivers/ppt"
 #define PROBE	"/sys/bus/pci/drivers_probe"
 #define UNBIND	DRIVER "/unbind"
-
-#define NAME_SIZE 16 /* 0000:00:00.0 */
 
 /* --- sysfs ------------------------------------------------------------------------ */
 
@@ -160,29 +159,18 @@ int list_pptdevs(struct session *session, const struct option *option, const cha
 	return 0;
 }
 
-/* --- handing over ------------------------------------------------------------------- */
+/* --- reserving ----------------------------------------------------------------------- */
 
-/* "BUS/SLOT/FUNCTION" or "DOMAIN/BUS/SLOT/FUNCTION", as sysfs writes it. */
 static int parse_device(struct session *session, const char *text, char *device)
 {
-	unsigned field[4];
-	char end;
+	struct pci_place place;
 	struct stat status;
 	char path[PATH_MAX];
-	int count =
-		sscanf(text, "%5u/%5u/%5u/%5u%c", &field[0], &field[1], &field[2], &field[3], &end);
 
-	if (count == 3 && sscanf(text, "%*u/%*u/%*u%c", &end) == 1)
-		count = 0;
-	if (count == 3) {
-		memmove(&field[1], &field[0], 3 * sizeof(field[0]));
-		field[0] = 0;
-	}
-	if (count < 3 || count > 4 || field[0] > 0xffff || field[1] > 0xff || field[2] > 31 ||
-	    field[3] > 7)
+	if (!pci_place_parse(text, strlen(text), &place))
 		return session_fail(session, "'%s' is not BUS/SLOT/FUNCTION in decimal numbers",
 				    text);
-	snprintf(device, NAME_SIZE, "%04x:%02x:%02x.%u", field[0], field[1], field[2], field[3]);
+	pci_place_name(&place, device);
 	snprintf(path, sizeof(path), DEVICES "/%s", device);
 	if (stat(path, &status))
 		return session_fail(session, "there is no device %s", device);
@@ -197,8 +185,8 @@ static int is_bridge(const char *device)
 	return (strtoul(class, NULL, 16) >> 8) == 0x0604;
 }
 
-/* Takes it from the driver that has it. */
-static int take(struct session *session, const char *device, const char *driver)
+/* Unbinds the device from the driver that is bound to it, if any. */
+static int unbind_from_driver(struct session *session, const char *device, const char *driver)
 {
 	if (driver[0] == '\0' || write_file(device, "driver/unbind", device) == 0)
 		return 0;
@@ -208,7 +196,7 @@ static int take(struct session *session, const char *device, const char *driver)
 
 int attach_pptdev(struct session *session, const struct option *option, const char *argument)
 {
-	char device[NAME_SIZE], driver[64];
+	char device[PCI_PLACE_NAME_LENGTH], driver[64];
 
 	(void)option;
 	if (parse_device(session, argument, device))
@@ -222,7 +210,7 @@ int attach_pptdev(struct session *session, const struct option *option, const ch
 		return 0;
 	if (write_file(device, "driver_override", "ppt"))
 		return -1;
-	if (take(session, device, driver))
+	if (unbind_from_driver(session, device, driver))
 		return -1;
 	if (write_path(PROBE, device))
 		return -1;
@@ -232,10 +220,10 @@ int attach_pptdev(struct session *session, const struct option *option, const ch
 	return session_fail(session, "%s could not be reserved; see the kernel's log", device);
 }
 
-/* The guest that has it must be gone; then the host's driver, if any, is told of it. */
+/* Fails while the device is assigned; then the host's drivers are probed for it. */
 int detach_pptdev(struct session *session, const struct option *option, const char *argument)
 {
-	char device[NAME_SIZE], driver[64], owner[256];
+	char device[PCI_PLACE_NAME_LENGTH], driver[64], owner[256];
 
 	(void)option;
 	if (parse_device(session, argument, device))

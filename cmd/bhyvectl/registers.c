@@ -3,6 +3,7 @@
  * Options for single registers: get-NAME and set-NAME for each, get-desc-NAME and
  * set-desc-NAME for those with a hidden part.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,7 +88,11 @@ static int set_register(struct session *session, const struct option *option, co
 
 	if (parse_number(session, argument, UINT64_MAX, &value))
 		return -1;
-	return vm_set_register(session->vcpu, (int)registers[option->data].reg, value);
+	if (vm_set_register(session->vcpu, (int)registers[option->data].reg, value) == 0)
+		return 0;
+	return errno == EINVAL ?
+		       session_fail(session, "the processor would not accept %s", argument) :
+		       -1;
 }
 
 static int get_desc(struct session *session, const struct option *option, const char *argument)
@@ -109,9 +114,18 @@ static int get_desc(struct session *session, const struct option *option, const 
 
 static int set_desc(struct session *session, const struct option *option, const char *argument)
 {
+	const struct seg_desc *desc = &session->desc;
+
 	(void)argument;
-	return vm_set_desc(session->vcpu, (int)registers[option->data].reg, session->desc.base,
-			   session->desc.limit, session->desc.access);
+	if (vm_set_desc(session->vcpu, (int)registers[option->data].reg, desc->base, desc->limit,
+			desc->access) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	return session_fail(session,
+			    "the processor would not accept base %#" PRIx64
+			    ", limit %#x, access %#x",
+			    desc->base, desc->limit, desc->access);
 }
 
 /* The four forms of an option's name, longest first. */

@@ -11,14 +11,31 @@
 
 #include <vmmapi.h>
 
+#include "common/arguments.h"
+#include "common/complain.h"
+#include "common/vm_name.h"
 #include "load.h"
 #include "target.h"
 
 #define DEFAULT_MEMORY (256 * MIB)
 
-#define USAGE                                                             \
-	"usage: bhyveload [-CS] [-m SIZE] [-i INITRD] [-a COMMAND-LINE] " \
-	"[-M MODULE[=ARGUMENTS]]... -k KERNEL VM"
+const char program_name[] = "bhyveload";
+
+static const char help[] =
+	"usage: bhyveload [-CS] [-m SIZE] [-i INITRD] [-a COMMAND-LINE]\n"
+	"                 [-M MODULE[=ARGUMENTS]]... -k KERNEL VM\n"
+	"\n"
+	"Puts a kernel into a VM, which is created if it does not exist, and leaves the\n"
+	"VM for bhyve.\n"
+	"\n"
+	"  -k KERNEL              a Linux bzImage, or a Multiboot or PVH ELF kernel\n"
+	"  -i INITRD              the initrd, or the first module\n"
+	"  -a COMMAND-LINE        for the kernel\n"
+	"  -M MODULE[=ARGUMENTS]  a file for a Multiboot or PVH kernel; may be repeated\n"
+	"  -m SIZE                the VM's memory: 512, 512M, 4G (256M)\n"
+	"  -S                     allocate all of it now\n"
+	"  -C                     guest memory goes into core dumps of bhyveload\n"
+	"  --help                 this help\n";
 
 struct options {
 	size_t memory;
@@ -33,11 +50,9 @@ struct options {
 
 static int parse_memory(struct options *options, const char *text, struct failure *failure)
 {
-	if (vm_parse_memsize(text, &options->memory))
-		return fail(failure, "-m %s: not a size", text);
-	if (options->memory == 0)
-		return fail(failure, "-m %s: a VM needs memory", text);
-	return 0;
+	const char *problem = size_parse(text, &options->memory);
+
+	return problem ? fail(failure, "-m %s: %s", text, problem) : 0;
 }
 
 static int add_module(struct options *options, char *text, struct failure *failure)
@@ -72,27 +87,41 @@ static int parse_option(struct options *options, int letter, char *argument,
 	case 'S':
 		options->memflags |= VM_MEM_F_WIRED;
 		return 0;
-	case ':':
-		return fail(failure, "-%c: needs a value; %s", optopt, USAGE);
+	case 'h':
+		fputs(help, stdout);
+		exit(finish_standard_output() ? EXIT_FAILURE : EXIT_SUCCESS);
 	default:
-		return fail(failure, "-%c: no such option; %s", optopt, USAGE);
+		return -1;
 	}
+}
+
+static int parse_name(struct options *options, int argc, char **argv, struct failure *failure)
+{
+	const char *problem;
+
+	options->vm = argument_only(failure, argc, argv, "VM");
+	if (!options->vm)
+		return -1;
+	problem = vm_name_problem(options->vm);
+	return problem ? fail(failure, "%s: %s", options->vm, problem) : 0;
 }
 
 static int parse_options(struct options *options, int argc, char **argv, struct failure *failure)
 {
 	int letter;
 
+	opterr = 0;
 	*options = (struct options){ .memory = DEFAULT_MEMORY, .command_line = "" };
-	while ((letter = getopt(argc, argv, ":CSm:k:i:a:M:")) != -1)
+	while ((letter = getopt_long(argc, argv, ":CSm:k:i:a:M:", help_option, NULL)) != -1) {
+		if (letter == ':' || letter == '?')
+			return argument_refused(failure, letter, argv);
 		if (parse_option(options, letter, optarg, failure))
 			return -1;
-	if (optind != argc - 1)
-		return fail(failure, "%s; %s",
-			    optind == argc ? "no VM is named" : "too many arguments", USAGE);
+	}
+	if (parse_name(options, argc, argv, failure))
+		return -1;
 	if (!options->kernel)
-		return fail(failure, "no kernel is named (-k); %s", USAGE);
-	options->vm = argv[optind];
+		return fail(failure, "-k: no kernel is named; see bhyveload --help");
 	return 0;
 }
 
@@ -133,7 +162,7 @@ static int open_files(struct load_request *request, struct options *options,
 	return 0;
 }
 
-/* Of those that end a program: the ones that are not ignored, as under nohup. */
+/* Signals that end the process: those that are not ignored, as SIGHUP is under nohup. */
 static void ending_signals(sigset_t *set)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -146,8 +175,8 @@ static void ending_signals(sigset_t *set)
 }
 
 /*
- * Signals that would end us wait until the VM is complete or gone: a VM that is
- * half loaded would be left behind otherwise.
+ * Blocks the signals that end the process until the VM is complete or destroyed: one
+ * that is half loaded would be left behind otherwise.
  */
 static void hold_signals(void)
 {
@@ -157,7 +186,7 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static bool interrupted(void)
+static bool is_interrupted(void)
 {
 	sigset_t pending, ending;
 
@@ -166,8 +195,8 @@ static bool interrupted(void)
 	       !sigisemptyset(&pending);
 }
 
-static int fill(struct target *target, const struct load_request *request,
-		const struct kernel_format *format, struct failure *failure)
+static int fill_vm(struct target *target, const struct load_request *request,
+		   const struct kernel_format *format, struct failure *failure)
 {
 	static struct guest guest;
 	struct boot_state state;
@@ -178,10 +207,12 @@ static int fill(struct target *target, const struct load_request *request,
 	}
 	if (target_set_state(target, &state, failure))
 		return -1;
-	return interrupted() ? fail(failure, "interrupted") : 0;
+	return is_interrupted() ?
+		       fail(failure, "%s: interrupted by a signal", vm_get_name(target->ctx)) :
+		       0;
 }
 
-static int load(struct options *options, struct failure *failure)
+static int load_vm(struct options *options, struct failure *failure)
 {
 	static struct load_request request;
 	const struct kernel_format *format;
@@ -196,32 +227,18 @@ static int load(struct options *options, struct failure *failure)
 	hold_signals();
 	if (target_open(&target, options->vm, options->memory, options->memflags, failure))
 		return -1;
-	error = fill(&target, &request, format, failure);
+	error = fill_vm(&target, &request, format, failure);
 	target_close(&target, error != 0);
 	return error;
 }
-
-static const char help[] = USAGE
-	"\n"
-	"Puts a kernel into a VM, which is created if it does not exist, and leaves the\n"
-	"VM for bhyve.\n"
-	"  -k KERNEL              a Linux bzImage, or a Multiboot or PVH ELF kernel\n"
-	"  -i INITRD              the initrd, or the first module\n"
-	"  -a COMMAND-LINE        for the kernel\n"
-	"  -M MODULE[=ARGUMENTS]  a file for a Multiboot or PVH kernel; may be repeated\n"
-	"  -m SIZE                the VM's memory: 512, 512M, 4G (256M)\n"
-	"  -S                     allocate all of it now\n"
-	"  -C                     guest memory goes into core dumps of bhyveload\n";
 
 int main(int argc, char **argv)
 {
 	struct failure failure;
 	struct options options;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return fputs(help, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	if (parse_options(&options, argc, argv, &failure) || load(&options, &failure)) {
-		fprintf(stderr, "bhyveload: %s\n", failure.text);
+	if (parse_options(&options, argc, argv, &failure) || load_vm(&options, &failure)) {
+		complain("%s", failure.text);
 		return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;

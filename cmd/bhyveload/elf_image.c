@@ -35,7 +35,8 @@ bool elf_probe(const struct image *image)
 	       memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
-static int open64(struct elf *elf, uint16_t *machine, uint16_t *type, struct failure *failure)
+static int read_header64(struct elf *elf, uint16_t *machine, uint16_t *type,
+			 struct failure *failure)
 {
 	Elf64_Ehdr header;
 
@@ -50,7 +51,8 @@ static int open64(struct elf *elf, uint16_t *machine, uint16_t *type, struct fai
 	return 0;
 }
 
-static int open32(struct elf *elf, uint16_t *machine, uint16_t *type, struct failure *failure)
+static int read_header32(struct elf *elf, uint16_t *machine, uint16_t *type,
+			 struct failure *failure)
 {
 	Elf32_Ehdr header;
 
@@ -78,8 +80,8 @@ int elf_open(struct elf *elf, const struct image *image, struct failure *failure
 	elf->is64 = ident[EI_CLASS] == ELFCLASS64;
 	if ((!elf->is64 && ident[EI_CLASS] != ELFCLASS32) || ident[EI_DATA] != ELFDATA2LSB)
 		return fail(failure, "%s: an ELF file for another kind of machine", image->name);
-	if (elf->is64 ? open64(elf, &machine, &type, failure) :
-			open32(elf, &machine, &type, failure))
+	if (elf->is64 ? read_header64(elf, &machine, &type, failure) :
+			read_header32(elf, &machine, &type, failure))
 		return -1;
 	if (machine != EM_386 && machine != EM_X86_64)
 		return fail(failure, "%s: an ELF file for another kind of machine", image->name);

@@ -11,7 +11,7 @@
 
 #define LOW_AREA_START PAGE_BYTES /* the interrupt table and the BIOS's data stay free */
 
-static unsigned long long ull(uint64_t value)
+static unsigned long long to_ull(uint64_t value)
 {
 	return value;
 }
@@ -43,7 +43,7 @@ int guest_init(struct guest *guest, const struct memory_ops *memory, uint64_t lo
 	guest->highmem = highmem;
 	if (lowmem < LEAST_MEMORY)
 		return fail(&guest->failure, "memory: %llu KiB are too few for any kernel",
-			    ull(lowmem / KIB));
+			    to_ull(lowmem / KIB));
 	return add_range(guest, LOW_RAM_END, HIGH_RAM_START);
 }
 
@@ -52,10 +52,10 @@ int guest_claim(struct guest *guest, uint64_t start, uint64_t length, const char
 	if (length > guest->lowmem || start > guest->lowmem - length)
 		return fail(&guest->failure,
 			    "%s: wants memory from %#llx to %#llx, but it ends at %#llx", what,
-			    ull(start), ull(start + length), ull(guest->lowmem));
+			    to_ull(start), to_ull(start + length), to_ull(guest->lowmem));
 	if (length && find_overlap(guest, start, start + length))
 		return fail(&guest->failure, "%s: wants memory from %#llx to %#llx, which is %s",
-			    what, ull(start), ull(start + length),
+			    what, to_ull(start), to_ull(start + length),
 			    find_overlap(guest, start, start + length) == &guest->ranges[0] ?
 				    "not all RAM" :
 				    "taken already");
@@ -65,7 +65,8 @@ int guest_claim(struct guest *guest, uint64_t start, uint64_t length, const char
 static int no_room(struct guest *guest, uint64_t length, const char *what)
 {
 	return fail(&guest->failure, "%s: no room for its %llu KiB in %llu MiB of memory", what,
-		    ull((length + KIB - 1) / KIB), ull((guest->lowmem + guest->highmem) / MIB));
+		    to_ull((length + KIB - 1) / KIB),
+		    to_ull((guest->lowmem + guest->highmem) / MIB));
 }
 
 int guest_find(struct guest *guest, uint64_t length, uint64_t align, uint64_t min, uint64_t max,
@@ -112,19 +113,19 @@ int guest_find_top(struct guest *guest, uint64_t length, uint64_t align, uint64_
 	return add_range(guest, at, at + length);
 }
 
-static void *map(struct guest *guest, uint64_t start, size_t length)
+static void *map_range(struct guest *guest, uint64_t start, size_t length)
 {
 	void *bytes = guest->memory.map(guest->memory.context, start, length);
 
 	if (!bytes)
 		failure_note(&guest->failure, "memory: %#llx to %#llx cannot be reached",
-			     ull(start), ull(start + length));
+			     to_ull(start), to_ull(start + length));
 	return bytes;
 }
 
 void *guest_zeroed(struct guest *guest, uint64_t start, size_t length)
 {
-	void *bytes = map(guest, start, length);
+	void *bytes = map_range(guest, start, length);
 
 	if (bytes)
 		memset(bytes, 0, length);
@@ -139,7 +140,7 @@ int guest_put(struct guest *guest, const void *bytes, size_t length, uint64_t al
 	if (guest_find(guest, length, align, LOW_AREA_START, LOW_RAM_END, what, start) &&
 	    guest_find(guest, length, align, HIGH_RAM_START, guest->lowmem, what, start))
 		return -1;
-	to = map(guest, *start, length);
+	to = map_range(guest, *start, length);
 	if (!to)
 		return -1;
 	if (length)
@@ -150,7 +151,7 @@ int guest_put(struct guest *guest, const void *bytes, size_t length, uint64_t al
 int guest_read_image(struct guest *guest, uint64_t start, const struct image *image,
 		     uint64_t offset, uint64_t length)
 {
-	void *to = map(guest, start, length);
+	void *to = map_range(guest, start, length);
 
 	return to ? image_read(image, offset, to, length, &guest->failure) : -1;
 }

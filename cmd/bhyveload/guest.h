@@ -10,12 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "common/failure.h"
+#include "common/size.h"
 #include "image.h"
-
-#define KIB 1024ULL
-#define MIB (1024ULL * 1024)
-#define GIB (1024ULL * 1024 * 1024)
 
 /*
  * Low memory as on a PC: RAM to LOW_RAM_END, then the extended BIOS data area,
@@ -28,7 +25,7 @@
 #define HIGH_RAM_START 0x100000ULL
 #define ABOVE_4G       0x100000000ULL
 
-/* Less than this does not hold the tables that any kernel is given. */
+/* The tables that every kernel gets need as much. */
 #define LEAST_MEMORY (2 * MIB)
 
 /* An ELF file's segments, modules and their command lines, our own tables. */

@@ -80,7 +80,7 @@ int image_read(const struct image *image, uint64_t offset, void *buffer, size_t 
 	return 0;
 }
 
-/* First bytes by which people's files can be told apart. */
+/* First bytes by which kinds of files are recognized. */
 static const struct {
 	uint8_t length;
 	const char *bytes;

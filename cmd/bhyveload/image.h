@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "failure.h"
+#include "common/failure.h"
 
 struct image {
 	const char *name; /* for messages; outlives the image */

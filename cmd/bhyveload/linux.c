@@ -153,7 +153,8 @@ struct bzimage {
 	bool entry64;
 };
 
-static int read_header(const struct image *kernel, struct bzimage *bz, struct failure *failure)
+static int linux_read_header(const struct image *kernel, struct bzimage *bz,
+			     struct failure *failure)
 {
 	uint64_t end;
 
@@ -177,7 +178,7 @@ static bool linux_probe(const struct image *kernel)
 	struct failure ignored = { "" };
 	struct bzimage bz;
 
-	return read_header(kernel, &bz, &ignored) == 0 && bz.header.header == HEADER_MAGIC &&
+	return linux_read_header(kernel, &bz, &ignored) == 0 && bz.header.header == HEADER_MAGIC &&
 	       bz.header.boot_flag == BOOT_FLAG;
 }
 
@@ -258,8 +259,8 @@ static int load_initrd(const struct load_request *request, struct guest *guest,
 	return 0;
 }
 
-static int put_command_line(const struct load_request *request, struct guest *guest,
-			    struct setup_header *header)
+static int linux_put_command_line(const struct load_request *request, struct guest *guest,
+				  struct setup_header *header)
 {
 	size_t length = strlen(request->command_line);
 	uint64_t start;
@@ -325,13 +326,13 @@ static int linux_load(const struct load_request *request, struct guest *guest,
 	if (request->module_count > (request->has_initrd ? 1 : 0))
 		return fail(&guest->failure, "%s: a Linux bzImage takes no modules (-M)",
 			    kernel->name);
-	if (read_header(kernel, &bz, &guest->failure) ||
+	if (linux_read_header(kernel, &bz, &guest->failure) ||
 	    check_header(kernel, &bz, &guest->failure) || place_kernel(kernel, &bz, guest, &code) ||
 	    guest_read_image(guest, code, kernel, bz.code_offset, bz.code_size))
 		return -1;
 	bz.header.code32_start = (uint32_t)code;
 	if (load_initrd(request, guest, &bz.header) ||
-	    put_command_line(request, guest, &bz.header) ||
+	    linux_put_command_line(request, guest, &bz.header) ||
 	    put_boot_params(kernel, &bz, guest, &params))
 		return -1;
 	return set_entry(&bz, code, params, guest, state);

@@ -86,7 +86,7 @@ struct multiboot_area {
 static_assert(sizeof(struct multiboot_area) == 24, "multiboot_area");
 
 /* Looks for a header in bytes[]; returns its offset, -1 if there is none. */
-static int find_header(const uint8_t *bytes, size_t size, struct multiboot_header *header)
+static int multiboot_find_header(const uint8_t *bytes, size_t size, struct multiboot_header *header)
 {
 	const size_t least = offsetof(struct multiboot_header, header_addr);
 
@@ -106,15 +106,15 @@ static int find_header(const uint8_t *bytes, size_t size, struct multiboot_heade
 	return -1;
 }
 
-static int read_header(const struct image *kernel, struct multiboot_header *header,
-		       struct failure *failure)
+static int multiboot_read_header(const struct image *kernel, struct multiboot_header *header,
+				 struct failure *failure)
 {
 	uint8_t bytes[SEARCHED_BYTES];
 	size_t size = kernel->size < sizeof(bytes) ? kernel->size : sizeof(bytes);
 
 	if (image_read(kernel, 0, bytes, size, failure))
 		return -1;
-	return find_header(bytes, size, header);
+	return multiboot_find_header(bytes, size, header);
 }
 
 static bool multiboot_probe(const struct image *kernel)
@@ -122,7 +122,7 @@ static bool multiboot_probe(const struct image *kernel)
 	struct multiboot_header header;
 	struct failure ignored = { "" };
 
-	return read_header(kernel, &header, &ignored) >= 0;
+	return multiboot_read_header(kernel, &header, &ignored) >= 0;
 }
 
 /* Where an image with addresses in its header goes. */
@@ -172,7 +172,7 @@ static int load_kernel(const struct image *kernel, struct guest *guest, uint64_t
 		       uint64_t *end)
 {
 	struct multiboot_header header;
-	int offset = read_header(kernel, &header, &guest->failure);
+	int offset = multiboot_read_header(kernel, &header, &guest->failure);
 	uint32_t unknown;
 
 	if (offset < 0)
@@ -188,7 +188,7 @@ static int load_kernel(const struct image *kernel, struct guest *guest, uint64_t
 	return load_by_addresses(kernel, &header, (uint64_t)offset, guest, end);
 }
 
-static int put_string(struct guest *guest, const char *text, uint32_t *address)
+static int multiboot_put_string(struct guest *guest, const char *text, uint32_t *address)
 {
 	uint64_t start;
 
@@ -198,8 +198,8 @@ static int put_string(struct guest *guest, const char *text, uint32_t *address)
 	return 0;
 }
 
-static int put_modules(const struct load_request *request, struct guest *guest, uint64_t from,
-		       struct multiboot_info *info)
+static int multiboot_put_modules(const struct load_request *request, struct guest *guest,
+				 uint64_t from, struct multiboot_info *info)
 {
 	struct multiboot_module list[MOST_MODULES] = { 0 };
 	uint64_t start;
@@ -208,7 +208,7 @@ static int put_modules(const struct load_request *request, struct guest *guest, 
 		const struct module *module = &request->modules[i];
 
 		if (guest_put_image(guest, &module->image, from, &start) ||
-		    put_string(guest, module->args, &list[i].string))
+		    multiboot_put_string(guest, module->args, &list[i].string))
 			return -1;
 		list[i].mod_start = (uint32_t)start;
 		list[i].mod_end = (uint32_t)(start + module->image.size);
@@ -224,7 +224,7 @@ static int put_modules(const struct load_request *request, struct guest *guest, 
 	return 0;
 }
 
-static int put_memory_map(struct guest *guest, struct multiboot_info *info)
+static int multiboot_put_memory_map(struct guest *guest, struct multiboot_info *info)
 {
 	struct multiboot_area map[MOST_MEMORY_AREAS];
 	struct memory_area areas[MOST_MEMORY_AREAS];
@@ -245,8 +245,8 @@ static int put_memory_map(struct guest *guest, struct multiboot_info *info)
 }
 
 /* The kernel's name, and after a space its arguments if there are any. */
-static int put_command_line(const struct load_request *request, struct guest *guest,
-			    struct multiboot_info *info)
+static int multiboot_put_command_line(const struct load_request *request, struct guest *guest,
+				      struct multiboot_info *info)
 {
 	const char *arguments = request->command_line;
 	char *line = NULL;
@@ -254,7 +254,7 @@ static int put_command_line(const struct load_request *request, struct guest *gu
 
 	if (asprintf(&line, "%s%s%s", request->kernel.name, *arguments ? " " : "", arguments) < 0)
 		return fail(&guest->failure, "command line: no memory");
-	error = put_string(guest, line, &info->cmdline);
+	error = multiboot_put_string(guest, line, &info->cmdline);
 	free(line);
 	info->flags |= INFO_COMMAND_LINE;
 	return error;
@@ -265,8 +265,10 @@ static int put_info(const struct load_request *request, struct guest *guest, uin
 {
 	struct multiboot_info info = { .flags = INFO_LOADER_NAME };
 
-	if (put_modules(request, guest, from, &info) || put_command_line(request, guest, &info) ||
-	    put_memory_map(guest, &info) || put_string(guest, "bhyveload", &info.boot_loader_name))
+	if (multiboot_put_modules(request, guest, from, &info) ||
+	    multiboot_put_command_line(request, guest, &info) ||
+	    multiboot_put_memory_map(guest, &info) ||
+	    multiboot_put_string(guest, "bhyveload", &info.boot_loader_name))
 		return -1;
 	return guest_put(guest, &info, sizeof(info), 8, "Multiboot information", address);
 }

@@ -64,13 +64,13 @@ static bool pvh_probe(const struct image *kernel)
 	       find_entry(&elf, &entry, &ignored) == 1;
 }
 
-static int put_string(struct guest *guest, const char *text, uint64_t *address)
+static int pvh_put_string(struct guest *guest, const char *text, uint64_t *address)
 {
 	return guest_put(guest, text, strlen(text) + 1, 1, "command line", address);
 }
 
-static int put_modules(const struct load_request *request, struct guest *guest, uint64_t from,
-		       struct hvm_start_info *info)
+static int pvh_put_modules(const struct load_request *request, struct guest *guest, uint64_t from,
+			   struct hvm_start_info *info)
 {
 	struct hvm_modlist_entry list[MOST_MODULES] = { 0 };
 
@@ -78,7 +78,7 @@ static int put_modules(const struct load_request *request, struct guest *guest, 
 		const struct module *module = &request->modules[i];
 
 		if (guest_put_image(guest, &module->image, from, &list[i].paddr) ||
-		    put_string(guest, module->args, &list[i].cmdline_paddr))
+		    pvh_put_string(guest, module->args, &list[i].cmdline_paddr))
 			return -1;
 		list[i].size = module->image.size;
 	}
@@ -89,7 +89,7 @@ static int put_modules(const struct load_request *request, struct guest *guest, 
 			 &info->modlist_paddr);
 }
 
-static int put_memory_map(struct guest *guest, struct hvm_start_info *info)
+static int pvh_put_memory_map(struct guest *guest, struct hvm_start_info *info)
 {
 	struct hvm_memmap_table_entry map[MOST_MEMORY_AREAS];
 	struct memory_area areas[MOST_MEMORY_AREAS];
@@ -110,9 +110,9 @@ static int put_start_info(const struct load_request *request, struct guest *gues
 		.version = START_VERSION,
 	};
 
-	if (put_modules(request, guest, from, &info) ||
-	    put_string(guest, request->command_line, &info.cmdline_paddr) ||
-	    put_memory_map(guest, &info))
+	if (pvh_put_modules(request, guest, from, &info) ||
+	    pvh_put_string(guest, request->command_line, &info.cmdline_paddr) ||
+	    pvh_put_memory_map(guest, &info))
 		return -1;
 	return guest_put(guest, &info, sizeof(info), 8, "start information", address);
 }

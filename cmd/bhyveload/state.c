@@ -69,7 +69,7 @@ static void add_segment(struct boot_state *state, enum vm_reg_name reg, uint16_t
 }
 
 /* The eight bytes of a descriptor with base 0. */
-static uint64_t descriptor(uint32_t limit, uint32_t access)
+static uint64_t flat_descriptor(uint32_t limit, uint32_t access)
 {
 	uint64_t units = access & 0x8000 ? limit >> 12 : limit;
 
@@ -80,15 +80,15 @@ static uint64_t descriptor(uint32_t limit, uint32_t access)
 static int put_gdt(struct guest *guest, uint32_t code_access, uint64_t *base)
 {
 	const uint64_t gdt[GDT_ENTRIES] = {
-		[BOOT_CODE_SELECTOR / 8] = descriptor(FLAT_LIMIT, code_access),
-		[BOOT_DATA_SELECTOR / 8] = descriptor(FLAT_LIMIT, ACCESS_DATA),
-		[BOOT_TSS_SELECTOR / 8] = descriptor(TSS_LIMIT, ACCESS_TSS_BUSY),
+		[BOOT_CODE_SELECTOR / 8] = flat_descriptor(FLAT_LIMIT, code_access),
+		[BOOT_DATA_SELECTOR / 8] = flat_descriptor(FLAT_LIMIT, ACCESS_DATA),
+		[BOOT_TSS_SELECTOR / 8] = flat_descriptor(TSS_LIMIT, ACCESS_TSS_BUSY),
 	};
 
 	return guest_put(guest, gdt, sizeof(gdt), sizeof(gdt[0]), "descriptor table", base);
 }
 
-static int set_segments(struct boot_state *state, struct guest *guest, uint32_t code_access)
+static int describe_segments(struct boot_state *state, struct guest *guest, uint32_t code_access)
 {
 	static const enum vm_reg_name data[] = { VM_REG_GUEST_DS, VM_REG_GUEST_ES, VM_REG_GUEST_FS,
 						 VM_REG_GUEST_GS, VM_REG_GUEST_SS };
@@ -117,7 +117,7 @@ int state_protected_mode(struct boot_state *state, struct guest *guest, uint32_t
 	state_set(state, VM_REG_GUEST_RFLAGS, RFLAGS_RESERVED);
 	state_set(state, VM_REG_GUEST_RDX, 0);
 	state_set(state, VM_REG_GUEST_RIP, entry);
-	return set_segments(state, guest, ACCESS_CODE32);
+	return describe_segments(state, guest, ACCESS_CODE32);
 }
 
 /* A root, one table of 1 GiB entries, and a table of 2 MiB pages for each GiB. */
@@ -156,5 +156,5 @@ int state_long_mode(struct boot_state *state, struct guest *guest, uint64_t entr
 	state_set(state, VM_REG_GUEST_RFLAGS, RFLAGS_RESERVED);
 	state_set(state, VM_REG_GUEST_RDX, 0);
 	state_set(state, VM_REG_GUEST_RIP, entry);
-	return set_segments(state, guest, ACCESS_CODE64);
+	return describe_segments(state, guest, ACCESS_CODE64);
 }

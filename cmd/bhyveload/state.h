@@ -9,7 +9,7 @@
 
 #include "guest.h"
 
-/* The selectors that Linux asks for; Multiboot and PVH kernels ask for none. */
+/* The selectors that Linux requires; Multiboot and PVH require none. */
 #define BOOT_CODE_SELECTOR 0x10
 #define BOOT_DATA_SELECTOR 0x18
 #define BOOT_TSS_SELECTOR  0x20

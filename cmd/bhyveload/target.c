@@ -4,37 +4,14 @@
  * is known what was tried.
  */
 #include "target.h"
+#include "common/vm_name.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Why /dev/vmmctl did not give us a VM. */
-static int create_failed(const char *name, struct failure *failure)
+static int access_failed(const char *name, struct failure *failure)
 {
-	switch (errno) {
-	case ENOENT:
-		return fail(failure, "%s: the module is not loaded (there is no /dev/vmmctl)",
-			    name);
-	case EACCES:
-	case EPERM:
-		return fail(failure,
-			    "%s: no permission to create a VM (root and group vmm have it)", name);
-	case EINVAL:
-		return fail(failure, "%s: cannot be the name of a VM", name);
-	case ENAMETOOLONG:
-		return fail(failure, "%s: the name is longer than %d characters", name,
-			    VM_MAX_NAMELEN);
-	default:
-		return fail(failure, "%s: cannot create the VM: %s", name, strerror(errno));
-	}
-}
-
-static int open_failed(const char *name, struct failure *failure)
-{
-	if (errno == EACCES || errno == EPERM)
-		return fail(failure, "%s: the VM belongs to another user", name);
-	return fail(failure, "%s: cannot open the VM: %s", name, strerror(errno));
+	return fail(failure, "%s: %s", name, vm_access_problem(errno));
 }
 
 static int reset_existing(struct target *target, const char *name, struct failure *failure)
@@ -42,10 +19,8 @@ static int reset_existing(struct target *target, const char *name, struct failur
 	if (vm_reinit(target->ctx) == 0)
 		return 0;
 	if (errno == EBUSY)
-		return fail(
-			failure,
-			"%s: the VM exists already and has not stopped (bhyvectl --destroy ends it)",
-			name);
+		return fail(failure,
+			    "%s: it exists and has not stopped (bhyvectl --destroy ends it)", name);
 	return fail(failure, "%s: cannot reset the VM: %s", name, strerror(errno));
 }
 
@@ -54,15 +29,11 @@ static int open_or_create(struct target *target, const char *name, struct failur
 	target->ctx = vm_open(name);
 	if (target->ctx)
 		return reset_existing(target, name, failure);
-	if (errno == EINVAL || errno == ENAMETOOLONG)
-		return create_failed(name, failure);
-	if (errno != ENOENT)
-		return open_failed(name, failure);
-	if (vm_create(name))
-		return create_failed(name, failure);
+	if (errno != ENOENT || vm_create(name))
+		return access_failed(name, failure);
 	target->created = true;
 	target->ctx = vm_open(name);
-	return target->ctx ? 0 : open_failed(name, failure);
+	return target->ctx ? 0 : access_failed(name, failure);
 }
 
 static int setup_memory(struct target *target, const char *name, size_t size,
@@ -85,8 +56,7 @@ static int setup_memory(struct target *target, const char *name, size_t size,
 
 static int check_size(size_t size, struct failure *failure)
 {
-	unsigned long long present =
-		(unsigned long long)sysconf(_SC_PHYS_PAGES) * (unsigned long long)getpagesize();
+	unsigned long long present = host_memory_size();
 
 	if (size < LEAST_MEMORY)
 		return fail(failure, "memory: %zu KiB are too few for any kernel",
@@ -143,7 +113,7 @@ static bool has_selector(enum vm_reg_name reg)
 	return reg != VM_REG_GUEST_GDTR && reg != VM_REG_GUEST_IDTR;
 }
 
-static int set_segments(struct vcpu *vcpu, const struct boot_state *state)
+static int set_vcpu_segments(struct vcpu *vcpu, const struct boot_state *state)
 {
 	for (unsigned int i = 0; i < state->segment_count; i++) {
 		const struct boot_segment *segment = &state->segments[i];
@@ -166,7 +136,7 @@ static int set_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 	if (vcpu_reset(vcpu) ||
 	    vm_set_register_set(vcpu, state->register_count, state->regs, values))
 		return -1;
-	return set_segments(vcpu, state);
+	return set_vcpu_segments(vcpu, state);
 }
 
 int target_set_state(struct target *target, const struct boot_state *state, struct failure *failure)

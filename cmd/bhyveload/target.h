@@ -12,7 +12,7 @@
 
 #include <vmmapi.h>
 
-#include "failure.h"
+#include "common/failure.h"
 #include "guest.h"
 #include "state.h"
 

@@ -2,6 +2,9 @@
 /* The names of loader.conf that are about vmm, and what their values may be. */
 #include "conf.h"
 #include "line.h"
+#include "common/number.h"
+#include "common/pci_place.h"
+#include "common/printable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,11 +19,11 @@ struct reading {
 	struct line line;
 };
 
-static void problem(struct reading *reading, const char *format, ...)
+static void report_problem(struct reading *reading, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Tells the listener. The text may quote the file: what is no text becomes '?'. */
-static void problem(struct reading *reading, const char *format, ...)
+/* Reports a problem. The text may quote the file, which may hold any bytes. */
+static void report_problem(struct reading *reading, const char *format, ...)
 {
 	char text[256];
 	va_list args;
@@ -28,28 +31,8 @@ static void problem(struct reading *reading, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-			*c = '?';
+	make_printable(text, PRINTABLE_ASCII);
 	reading->listener->problem(reading->listener->context, reading->number, text);
-}
-
-/*
- * Reads digits at *text, which is moved behind them. False if there are none or
- * the number is greater than 'most'.
- */
-static bool read_number(const char **text, unsigned int most, unsigned int *number)
-{
-	const char *start = *text;
-	unsigned long long value = 0;
-
-	for (; **text >= '0' && **text <= '9'; (*text)++) {
-		value = value * 10 + (unsigned int)(**text - '0');
-		if (value > most)
-			return false;
-	}
-	*number = (unsigned int)value;
-	return *text > start;
 }
 
 /* --- devices -------------------------------------------------------------------- */
@@ -59,26 +42,6 @@ const char *conf_ppt_name(unsigned int list)
 	static const char *const names[CONF_PPT_LISTS] = { "pptdevs", "pptdevs2", "pptdevs3" };
 
 	return names[list];
-}
-
-/* BUS/SLOT/FUNCTION or DOMAIN/BUS/SLOT/FUNCTION in decimal. */
-static bool is_device(const char *text)
-{
-	static const unsigned int most[] = { 65535, 255, 31, 7 };
-	unsigned int slashes = 0;
-	unsigned int number;
-
-	for (const char *c = text; *c; c++)
-		slashes += *c == '/';
-	if (slashes != 2 && slashes != 3)
-		return false;
-	for (unsigned int i = 3 - slashes; i < 4; i++) {
-		if (!read_number(&text, most[i], &number))
-			return false;
-		if (*text++ != (i < 3 ? '/' : '\0'))
-			return false;
-	}
-	return true;
 }
 
 static void append_device(char *list, size_t used, const char *device)
@@ -91,13 +54,14 @@ static void append_device(char *list, size_t used, const char *device)
 static void add_device(struct reading *reading, char *list, const char *device)
 {
 	size_t used = strlen(list);
+	struct pci_place place;
 
-	if (!is_device(device))
-		problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
-			reading->line.name, device);
+	if (!pci_place_parse(device, strlen(device), &place))
+		report_problem(reading, "%s: '%.40s' is not bus/slot/function; it is left out",
+			       reading->line.name, device);
 	else if (used + (used > 0) + strlen(device) > CONF_PPT_LENGTH)
-		problem(reading, "%s: '%.40s' is left out: the kernel takes %d characters",
-			reading->line.name, device, CONF_PPT_LENGTH);
+		report_problem(reading, "%s: '%.40s' is left out: the kernel takes %d characters",
+			       reading->line.name, device, CONF_PPT_LENGTH);
 	else
 		append_device(list, used, device);
 }
@@ -123,20 +87,22 @@ static void set_load(struct reading *reading, unsigned int unused)
 	(void)unused;
 	reading->conf->load = strcasecmp(value, "YES") == 0;
 	if (!reading->conf->load && strcasecmp(value, "NO") != 0)
-		problem(reading, "vmm_load: '%.40s' is neither YES nor NO; NO is assumed", value);
+		report_problem(reading, "vmm_load: '%.40s' is neither YES nor NO; NO is assumed",
+			       value);
 }
 
 static void set_maxcpu(struct reading *reading, unsigned int unused)
 {
-	const char *text = reading->line.value;
 	unsigned int number;
 
 	(void)unused;
-	if (read_number(&text, CONF_MAXCPU_LIMIT, &number) && number > 0 && *text == '\0')
+	if (number_parse_unsigned(reading->line.value, CONF_MAXCPU_LIMIT, &number) == 0 &&
+	    number > 0)
 		reading->conf->maxcpu = number;
 	else
-		problem(reading, "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
-			reading->line.value, CONF_MAXCPU_LIMIT);
+		report_problem(reading,
+			       "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
+			       reading->line.value, CONF_MAXCPU_LIMIT);
 }
 
 static const struct setting {
@@ -159,7 +125,7 @@ static const struct setting *find_setting(const char *name)
 
 /* --- the file ---------------------------------------------------------------------- */
 
-static void apply(struct reading *reading)
+static void apply_line(struct reading *reading)
 {
 	const struct conf_listener *listener = reading->listener;
 	const struct setting *setting = find_setting(reading->line.name);
@@ -168,8 +134,8 @@ static void apply(struct reading *reading)
 		if (listener->ignored)
 			listener->ignored(listener->context, reading->number, reading->line.name);
 	} else if (reading->line.cut) {
-		problem(reading, "%s: the value is longer than %d characters; ignored",
-			setting->name, LINE_VALUE_LENGTH);
+		report_problem(reading, "%s: the value is longer than %d characters; ignored",
+			       setting->name, LINE_VALUE_LENGTH);
 	} else {
 		setting->set(reading, setting->argument);
 	}
@@ -180,9 +146,9 @@ static void read_line(struct reading *reading, const char *text, size_t length)
 	const char *wrong = line_parse(&reading->line, text, length);
 
 	if (wrong)
-		problem(reading, "%s: %.*s", wrong, length > 60 ? 60 : (int)length, text);
+		report_problem(reading, "%s: %.*s", wrong, length > 60 ? 60 : (int)length, text);
 	else if (reading->line.name[0])
-		apply(reading);
+		apply_line(reading);
 }
 
 void conf_parse(struct conf *conf, const char *text, size_t length,

@@ -2,7 +2,7 @@
 /*
  * What loader.conf says about vmm. The file has FreeBSD's syntax, loader.conf(5):
  * each line is empty, a comment, or NAME="VALUE", where the quotes may be missing
- * around a plain word. It may hold lines for other software, which are passed over.
+ * around a plain word. It may hold lines for other software, which are ignored.
  */
 #ifndef VMM_LOADER_CONF_H
 #define VMM_LOADER_CONF_H
@@ -21,7 +21,7 @@ struct conf {
 	char pptdevs[CONF_PPT_LISTS][CONF_PPT_LENGTH + 1];
 };
 
-/* Who is told while the file is read. */
+/* Callbacks while the file is read. */
 struct conf_listener {
 	/* A line, or a part of its value, means nothing; the rest of the file still does. */
 	void (*problem)(void *context, unsigned int line, const char *text);

@@ -11,7 +11,7 @@ struct cursor {
 };
 
 /* The next byte, or -1 at the end of the line. */
-static int peek(const struct cursor *cursor)
+static int peek_byte(const struct cursor *cursor)
 {
 	return cursor->at < cursor->end ? (unsigned char)*cursor->at : -1;
 }
@@ -41,18 +41,18 @@ static bool in_word(int byte)
 /* A file that was edited on another system may have returns at its lines' ends. */
 static void skip_blanks(struct cursor *cursor)
 {
-	while (is_one_of(peek(cursor), " \t\r\f\v"))
+	while (is_one_of(peek_byte(cursor), " \t\r\f\v"))
 		cursor->at++;
 }
 
 static bool at_end_or_comment(struct cursor *cursor)
 {
 	skip_blanks(cursor);
-	return peek(cursor) < 0 || peek(cursor) == '#';
+	return peek_byte(cursor) < 0 || peek_byte(cursor) == '#';
 }
 
 /* Appends to a string of at most 'room' bytes. */
-static void append(struct line *line, char *string, size_t *length, size_t room, int byte)
+static void append_byte(struct line *line, char *string, size_t *length, size_t room, int byte)
 {
 	if (*length == room) {
 		line->cut = true;
@@ -66,16 +66,16 @@ static void read_name(struct line *line, struct cursor *cursor)
 {
 	size_t length = 0;
 
-	for (; in_name(peek(cursor)); cursor->at++)
-		append(line, line->name, &length, LINE_NAME_LENGTH, peek(cursor));
+	for (; in_name(peek_byte(cursor)); cursor->at++)
+		append_byte(line, line->name, &length, LINE_NAME_LENGTH, peek_byte(cursor));
 }
 
 static const char *read_word(struct line *line, struct cursor *cursor)
 {
 	size_t length = 0;
 
-	for (; in_word(peek(cursor)); cursor->at++)
-		append(line, line->value, &length, LINE_VALUE_LENGTH, peek(cursor));
+	for (; in_word(peek_byte(cursor)); cursor->at++)
+		append_byte(line, line->value, &length, LINE_VALUE_LENGTH, peek_byte(cursor));
 	return length ? NULL : "there is no value";
 }
 
@@ -84,15 +84,15 @@ static const char *read_quoted(struct line *line, struct cursor *cursor)
 {
 	size_t length = 0;
 
-	for (cursor->at++; peek(cursor) != '"'; cursor->at++) {
-		if (peek(cursor) == '\\' && cursor->end - cursor->at > 1 &&
+	for (cursor->at++; peek_byte(cursor) != '"'; cursor->at++) {
+		if (peek_byte(cursor) == '\\' && cursor->end - cursor->at > 1 &&
 		    is_one_of(cursor->at[1], "\"\\"))
 			cursor->at++;
-		if (peek(cursor) < 0)
+		if (peek_byte(cursor) < 0)
 			return "the quote is not closed";
-		if (peek(cursor) == '\0')
+		if (peek_byte(cursor) == '\0')
 			return "a zero byte is in the value";
-		append(line, line->value, &length, LINE_VALUE_LENGTH, peek(cursor));
+		append_byte(line, line->value, &length, LINE_VALUE_LENGTH, peek_byte(cursor));
 	}
 	cursor->at++;
 	return NULL;
@@ -109,11 +109,11 @@ const char *line_parse(struct line *line, const char *text, size_t length)
 		return NULL;
 	read_name(line, &cursor);
 	skip_blanks(&cursor);
-	if (!line->name[0] || peek(&cursor) != '=')
+	if (!line->name[0] || peek_byte(&cursor) != '=')
 		return "this is not NAME=\"VALUE\"";
 	cursor.at++;
 	skip_blanks(&cursor);
-	wrong = peek(&cursor) == '"' ? read_quoted(line, &cursor) : read_word(line, &cursor);
+	wrong = peek_byte(&cursor) == '"' ? read_quoted(line, &cursor) : read_word(line, &cursor);
 	if (wrong)
 		return wrong;
 	return at_end_or_comment(&cursor) ? NULL : "there is more after the value";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Calling modprobe. Values hold spaces but no quotes (conf.c sees to it): modprobe
- * itself puts quotes around such a value for the kernel, and would add a second pair
- * to ours.
+ * Calling modprobe. Values hold spaces but no quotes (conf.c ensures it): modprobe
+ * itself quotes such a value for the kernel, and would quote ours twice.
  */
 #include "modprobe.h"
 
@@ -15,7 +14,7 @@
 
 extern char **environ;
 
-static void add(struct modprobe *modprobe, const char *name, const char *value)
+static void add_parameter(struct modprobe *modprobe, const char *name, const char *value)
 {
 	char *parameter = modprobe->parameters[modprobe->count++];
 
@@ -29,11 +28,11 @@ void modprobe_init(struct modprobe *modprobe, const struct conf *conf)
 	memset(modprobe, 0, sizeof(*modprobe));
 	if (conf->maxcpu) {
 		snprintf(number, sizeof(number), "%u", conf->maxcpu);
-		add(modprobe, "maxcpu", number);
+		add_parameter(modprobe, "maxcpu", number);
 	}
 	for (unsigned int i = 0; i < CONF_PPT_LISTS; i++)
 		if (conf->pptdevs[i][0])
-			add(modprobe, conf_ppt_name(i), conf->pptdevs[i]);
+			add_parameter(modprobe, conf_ppt_name(i), conf->pptdevs[i]);
 }
 
 void modprobe_print_command(const struct modprobe *modprobe, FILE *file)
@@ -64,7 +63,7 @@ void modprobe_print_options(const struct modprobe *modprobe, FILE *file)
 }
 
 /* By PATH, or where it usually is if PATH is a user's and knows no /sbin. */
-static int spawn(pid_t *pid, char **argv)
+static int spawn_modprobe(pid_t *pid, char **argv)
 {
 	static const char *const names[] = { "modprobe", "/sbin/modprobe", "/usr/sbin/modprobe" };
 	int error = ENOENT;
@@ -82,7 +81,7 @@ int modprobe_run(struct modprobe *modprobe)
 
 	for (unsigned int i = 0; i < modprobe->count; i++)
 		argv[2 + i] = modprobe->parameters[i];
-	error = spawn(&pid, argv);
+	error = spawn_modprobe(&pid, argv);
 	if (error)
 		return -error;
 	while (waitpid(pid, &status, 0) < 0)

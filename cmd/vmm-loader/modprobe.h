@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The call of modprobe that does what a loader.conf asks. */
+/* The call of modprobe that a loader.conf results in. */
 #ifndef VMM_LOADER_MODPROBE_H
 #define VMM_LOADER_MODPROBE_H
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * vmm-loader: loads the module as loader.conf says. It is run early in the boot,
- * so that whatever is wrong is told in a line and stops as little as possible.
+ * so that a problem is reported in one line and stops as little as possible.
  */
+#include "common/arguments.h"
+#include "common/complain.h"
 #include "conf.h"
 #include "modprobe.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,8 @@
 #define COMMAND_LINE  "/proc/cmdline"
 #define FILE_MOST     ((size_t)1 << 20)
 #define EXIT_USAGE    2
+
+const char program_name[] = "vmm-loader";
 
 static const char usage[] =
 	"usage: vmm-loader [-nov] [-f FILE]\n"
@@ -42,19 +44,6 @@ struct options {
 	bool verbose;
 };
 
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void complain(const char *format, ...)
-{
-	va_list args;
-
-	fputs("vmm-loader: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
 /* --- options ------------------------------------------------------------------------ */
 
 static bool parse_option(struct options *options, int letter)
@@ -73,32 +62,28 @@ static bool parse_option(struct options *options, int letter)
 	case 'v':
 		options->verbose = true;
 		return true;
-	case ':':
-		complain("-%c: needs a value; see vmm-loader --help", optopt);
-		return false;
 	default:
-		if (optopt)
-			complain("-%c: no such option; see vmm-loader --help", optopt);
-		else
-			complain("no such long option; see vmm-loader --help");
 		return false;
 	}
 }
 
 static bool parse_options(struct options *options, int argc, char **argv)
 {
-	static const struct option long_options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	struct failure failure;
 	int letter;
 
 	opterr = 0;
 	*options = (struct options){ .file = DEFAULT_FILE };
-	while ((letter = getopt_long(argc, argv, ":f:hnov", long_options, NULL)) >= 0) {
+	while ((letter = getopt_long(argc, argv, ":f:hnov", help_option, NULL)) >= 0) {
 		if (letter == 'h') {
 			fputs(usage, stdout);
-			exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+			exit(finish_standard_output() ? EXIT_FAILURE : EXIT_SUCCESS);
 		}
-		if (!parse_option(options, letter))
+		if (!parse_option(options, letter)) {
+			argument_refused(&failure, letter, argv);
+			complain("%s", failure.text);
 			return false;
+		}
 	}
 	if (optind < argc)
 		complain("%s: takes no arguments; see vmm-loader --help", argv[optind]);
@@ -163,7 +148,7 @@ static int read_conf(struct options *options, struct conf *conf)
 }
 
 /* A command line that cannot be read forbids nothing. */
-static bool forbidden(void)
+static bool is_load_forbidden(void)
 {
 	static char text[4096];
 	FILE *file = fopen(COMMAND_LINE, "re");
@@ -178,7 +163,7 @@ static bool forbidden(void)
 
 /* --- loading -------------------------------------------------------------------------- */
 
-static int load(struct modprobe *modprobe)
+static int load_module(struct modprobe *modprobe)
 {
 	int status = modprobe_run(modprobe);
 
@@ -192,7 +177,7 @@ static int load(struct modprobe *modprobe)
 	return EXIT_FAILURE;
 }
 
-static int act(const struct options *options, const struct conf *conf)
+static int load_or_print(const struct options *options, const struct conf *conf)
 {
 	struct modprobe modprobe;
 
@@ -203,22 +188,22 @@ static int act(const struct options *options, const struct conf *conf)
 	}
 	if (!conf->load) {
 		if (options->print_command || options->verbose)
-			complain("%s does not say vmm_load=\"YES\": nothing is loaded",
+			complain("%s: it does not say vmm_load=\"YES\": nothing is loaded",
 				 options->file);
 		return EXIT_SUCCESS;
 	}
-	if (forbidden()) {
-		complain("the kernel's command line says vmm_load=NO: nothing is loaded");
+	if (is_load_forbidden()) {
+		complain("kernel's command line: vmm_load=NO: nothing is loaded");
 		return EXIT_SUCCESS;
 	}
 	if (access(LOADED_MODULE, F_OK) == 0) {
-		complain("vmm is loaded already; its parameters stay as they are");
+		complain("vmm: it is loaded already; its parameters stay as they are");
 		return EXIT_SUCCESS;
 	}
 	if (options->print_command || options->verbose)
 		modprobe_print_command(&modprobe, stdout);
 	fflush(stdout);
-	return options->print_command ? EXIT_SUCCESS : load(&modprobe);
+	return options->print_command ? EXIT_SUCCESS : load_module(&modprobe);
 }
 
 int main(int argc, char **argv)
@@ -231,10 +216,6 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (read_conf(&options, &conf))
 		return EXIT_FAILURE;
-	status = act(&options, &conf);
-	if (fflush(stdout) == EOF) {
-		complain("standard output: %s", strerror(errno));
-		status = EXIT_FAILURE;
-	}
-	return status;
+	status = load_or_print(&options, &conf);
+	return finish_standard_output() ? EXIT_FAILURE : status;
 }

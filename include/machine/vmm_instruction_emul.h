@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The library's instruction emulator, for programs that use vm_run(): what they
- * do with an INST_EMUL exit. (With vm_run_reply() the module emulates, and the
- * program sees single accesses.) Names and arguments are FreeBSD's.
+ * The library's instruction emulator, for VMM processes that use vm_run(): what they
+ * do with an INST_EMUL exit. (With vm_run_reply() the module emulates, and single
+ * accesses exit to userspace.) Names and arguments are FreeBSD's.
  *
- * A program either calls vmm_emulate_instruction() right away, and RIP is taken
+ * A VMM process either calls vmm_emulate_instruction() right away, and RIP is taken
  * care of; or, as bhyve does, first vmm_decode_instruction(), then sets RIP to the
  * exit's rip + vie->num_processed, then vmm_emulate_instruction().
  */
@@ -44,7 +44,7 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie);
 /*
  * Carries out the instruction that faulted at 'gpa'. Accesses to system memory are
  * done here, with the guest's page tables honoured; all others go to 'mrr' and
- * 'mrw'. Returns 0 when the vCPU can go on: registers and RIP are as after the
+ * 'mrw'. Returns 0 when the vCPU can be run: registers and RIP are as after the
  * instruction (after one iteration, with REP), or an exception is pending in the
  * guest. Otherwise an errno, with the vCPU unchanged: EINVAL for what cannot be
  * emulated (vector registers among it). The vCPU must not run.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sets of vCPUs under FreeBSD's names: the C library's cpu_set_t, and those of
- * FreeBSD's CPU_ macros that it lacks. For programs only.
+ * FreeBSD's CPU_ macros that it lacks. For userspace only.
  *
  * CPU_ZERO, CPU_SET, CPU_CLR, CPU_ISSET, CPU_COUNT, CPU_AND, CPU_OR, CPU_XOR and
  * CPU_SETSIZE are the C library's own and mean the same on both systems.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The integer types and the ioctl number macros, from whichever side includes
- * this: the module (kernel build) or a program. The only header outside
+ * this: the module (kernel build) or userspace. The only header outside
  * module/os/linux that names a kernel header, so that every other one need not.
  */
 #ifndef VMM_TYPES_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the module and its programs say to each other about a virtual machine:
- * register names, segment descriptors, capabilities and the reasons for which
- * a virtual CPU comes back to its program.
+ * What the module and userspace say to each other about a virtual machine: register
+ * names, segment descriptors, capabilities and the reasons for which a virtual CPU
+ * exits to userspace.
  *
  * Names, numbers and field order follow FreeBSD 14's <machine/vmm.h>, so that a
  * program written against bhyve's library compiles here. What is ours alone is
@@ -64,7 +64,7 @@ enum vm_reg_name {
 	VM_REG_GUEST_PDPTE1,
 	VM_REG_GUEST_PDPTE2,
 	VM_REG_GUEST_PDPTE3,
-	VM_REG_GUEST_INTR_SHADOW, /* 1 while STI or MOV SS holds interrupts off */
+	VM_REG_GUEST_INTR_SHADOW, /* 1 while STI or MOV SS blocks interrupts */
 	VM_REG_GUEST_DR0,
 	VM_REG_GUEST_DR1,
 	VM_REG_GUEST_DR2,
@@ -81,7 +81,7 @@ enum vm_reg_name {
 enum x2apic_state { X2APIC_DISABLED, X2APIC_ENABLED, X2APIC_STATE_LAST };
 
 /*
- * An event on its way into a guest, as VM_GET_INTINFO and VM_SET_INTINFO carry
+ * An event in delivery to a guest, as VM_GET_INTINFO and VM_SET_INTINFO carry
  * it. The layout is the processors' own (APM vol. 2, 15.20; SDM vol. 3, 24.8.3).
  * The error code is in bits 63:32.
  */
@@ -104,14 +104,14 @@ enum x2apic_state { X2APIC_DISABLED, X2APIC_ENABLED, X2APIC_STATE_LAST };
 /* Optional behaviour, set per vCPU by VM_SET_CAPABILITY. */
 enum vm_cap_type {
 	VM_CAP_HALT_EXIT,	   /* HLT sleeps in the module; here it always does */
-	VM_CAP_MTRAP_EXIT,	   /* an exit after each instruction */
-	VM_CAP_PAUSE_EXIT,	   /* PAUSE is an exit to the program */
+	VM_CAP_MTRAP_EXIT,	   /* exits after each instruction */
+	VM_CAP_PAUSE_EXIT,	   /* PAUSE exits to userspace */
 	VM_CAP_UNRESTRICTED_GUEST, /* read-only: real mode runs unassisted */
 	VM_CAP_ENABLE_INVPCID,
-	VM_CAP_BPT_EXIT, /* INT3 is an exit to the program */
+	VM_CAP_BPT_EXIT, /* INT3 exits to userspace */
 	VM_CAP_RDPID,
 	VM_CAP_RDTSCP,
-	VM_CAP_IPI_EXIT,    /* INIT and SIPI are exits of the sender; see struct vm_run */
+	VM_CAP_IPI_EXIT,    /* INIT and SIPI exit on the sender; see struct vm_run */
 	VM_CAP_MASK_HWINTR, /* no hardware interrupt is injected */
 	VM_CAP_RFLAGS_TF,   /* single-step through RFLAGS.TF, hidden from the guest */
 	VM_CAP_MAX
@@ -160,7 +160,7 @@ struct vm_guest_paging {
 };
 
 /*
- * An instruction on its way from the module to the library's emulator: see
+ * An instruction that the module hands to the library's emulator: see
  * <machine/vmm_instruction_emul.h>.
  */
 #define VIE_INST_SIZE 15
@@ -213,7 +213,7 @@ struct vm_inout {
 };
 
 struct vm_inout_str {
-	struct vm_inout inout; /* first, as programs cast */
+	struct vm_inout inout; /* first: userspace casts */
 	struct vm_guest_paging paging;
 	uint64_t rflags;
 	uint64_t cr0;
@@ -249,8 +249,8 @@ struct vm_mmio {
 };
 
 /*
- * Why VM_RUN came back. RIP is that of the instruction the exit is about; the
- * next VM_RUN goes on at rip + inst_length, unless VM_RESTART_INSTRUCTION or a
+ * Why VM_RUN has returned. RIP is that of the instruction the exit is about; the
+ * next VM_RUN resumes at rip + inst_length, unless VM_RESTART_INSTRUCTION or a
  * new RIP says otherwise.
  */
 struct vm_exit {

@@ -91,7 +91,7 @@ struct vm_register_set {
  * userspace sees of that what VM_CAP_IPI_EXIT shows.
  *
  * VM_RUN and VM_RUN_REPLY fail with EBUSY while another thread runs the vCPU, and
- * with EINTR when a signal came; a BOGUS exit may come at any time.
+ * with EINTR when a signal is pending; a BOGUS exit may occur at any time.
  */
 struct vm_run {
 	int cpuid;
@@ -102,11 +102,11 @@ struct vm_run {
 #define VM_RUN_CPUSET_MAX 4096
 
 /*
- * Ours: run, and take exits that are finished by an answer instead of by
+ * Ours: run, with exits that are completed by an answer instead of by
  * register writes. A read (INOUT with in=1, or MMIO with write=0) is finished
  * by the next VM_RUN_REPLY with VM_RUN_F_REPLY set and 'reply' the value read;
- * a write needs no flag. Without the flag a pending access is given up: the
- * instruction starts again. String I/O and instructions with several memory
+ * a write needs no flag. Without the flag a pending access is dropped: the
+ * instruction restarts. String I/O and instructions with several memory
  * operands arrive as single accesses, one after the other.
  */
 struct vm_run_reply {
@@ -224,7 +224,7 @@ struct vm_cpuset {
 struct vm_intinfo {
 	int vcpuid;
 	uint64_t info1; /* what was interrupted while being delivered */
-	uint64_t info2; /* what a program or the emulator asked for */
+	uint64_t info2; /* what userspace or the emulator has queued */
 };
 
 struct vm_rtc_time {
@@ -391,8 +391,6 @@ enum {
 #define VM_GET_SEGMENT_DESCRIPTOR _IOWR('v', IOCNUM_GET_SEGMENT_DESCRIPTOR, struct vm_seg_desc)
 #define VM_SET_REGISTER_SET	  _IOW('v', IOCNUM_SET_REGISTER_SET, struct vm_register_set)
 #define VM_GET_REGISTER_SET	  _IOWR('v', IOCNUM_GET_REGISTER_SET, struct vm_register_set)
-#define VM_SET_KERNEMU_DEV	  _IOW('v', IOCNUM_SET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
-#define VM_GET_KERNEMU_DEV	  _IOWR('v', IOCNUM_GET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
 #define VM_INJECT_EXCEPTION	  _IOW('v', IOCNUM_INJECT_EXCEPTION, struct vm_exception)
 #define VM_LAPIC_IRQ		  _IOW('v', IOCNUM_LAPIC_IRQ, struct vm_lapic_irq)
 #define VM_LAPIC_LOCAL_IRQ	  _IOW('v', IOCNUM_LAPIC_LOCAL_IRQ, struct vm_lapic_irq)
@@ -439,6 +437,9 @@ enum {
 #define VM_PPTDEV_RESET		  _IOW('v', IOCNUM_PPTDEV_RESET, struct vm_pptdev)
 #define VM_PPTDEV_LIMITS	  _IOWR('v', IOCNUM_PPTDEV_LIMITS, struct vm_pptdev_limits)
 #define VM_RESTART_INSTRUCTION	  _IOW('v', IOCNUM_RESTART_INSTRUCTION, int)
+
+#define VM_SET_KERNEMU_DEV _IOW('v', IOCNUM_SET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
+#define VM_GET_KERNEMU_DEV _IOWR('v', IOCNUM_GET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
 
 /*
  * mmap() of /dev/vmm/NAME maps segment SEGID from byte OFFSET of it with the

@@ -11,8 +11,9 @@
 
 #define PAGE_BYTES 4096ULL
 
-static int translate(struct vcpu *vcpu, unsigned long request, struct vm_guest_paging *paging,
-		     uint64_t gla, int prot, uint64_t *gpa, int *fault)
+static int translate_linear(struct vcpu *vcpu, unsigned long request,
+			    struct vm_guest_paging *paging, uint64_t gla, int prot, uint64_t *gpa,
+			    int *fault)
 {
 	struct vm_gla2gpa argument = {
 		.vcpuid = vcpu->id,
@@ -31,13 +32,13 @@ static int translate(struct vcpu *vcpu, unsigned long request, struct vm_guest_p
 int vm_gla2gpa(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t gla, int prot,
 	       uint64_t *gpa, int *fault)
 {
-	return translate(vcpu, VM_GLA2GPA, paging, gla, prot, gpa, fault);
+	return translate_linear(vcpu, VM_GLA2GPA, paging, gla, prot, gpa, fault);
 }
 
 int vm_gla2gpa_nofault(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t gla, int prot,
 		       uint64_t *gpa, int *fault)
 {
-	return translate(vcpu, VM_GLA2GPA_NOFAULT, paging, gla, prot, gpa, fault);
+	return translate_linear(vcpu, VM_GLA2GPA_NOFAULT, paging, gla, prot, gpa, fault);
 }
 
 int vm_copy_setup(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t gla, size_t len,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The devices inside the module as programs see them: x2APIC mode, HPET, RTC,
+ * The devices inside the module as userspace sees them: x2APIC mode, HPET, RTC,
  * and their memory-mapped registers.
  */
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The instruction emulator for programs: the module's own decoder and engine, with
+ * The instruction emulator for userspace: the module's own decoder and engine, with
  * registers, page tables and memory reached through the library.
  */
 #include <cpuid.h>
@@ -11,13 +11,14 @@
 #include <machine/vmm_instruction_emul.h>
 
 #include "x86/emulate/emulate_insn.h"
+#include "x86/emulate/pieces.h"
 #include "vm/regs.h"
 
 #include "internal.h"
 
 #define PAGE_BYTES 4096ULL
 #define GPR_COUNT  16
-#define MOST_TURNS 64 /* another vCPU may change the word under an update as often */
+#define MOST_TURNS 64 /* how often another vCPU may win a compare-and-exchange */
 
 /* One call of vmm_emulate_instruction(). */
 struct emulation {
@@ -28,15 +29,30 @@ struct emulation {
 	mem_region_write_t write;
 	void *argument;
 	bool injected; /* VM_GLA2GPA has put the exception into the guest */
-	int error;     /* what a callback of the program returned */
+	int error;     /* what a callback of the VMM process returned */
 };
 
 /* General registers in encoding order, then the rest of what the engine changes. */
 static const int register_names[] = {
-	VM_REG_GUEST_RAX, VM_REG_GUEST_RCX, VM_REG_GUEST_RDX,	 VM_REG_GUEST_RBX, VM_REG_GUEST_RSP,
-	VM_REG_GUEST_RBP, VM_REG_GUEST_RSI, VM_REG_GUEST_RDI,	 VM_REG_GUEST_R8,  VM_REG_GUEST_R9,
-	VM_REG_GUEST_R10, VM_REG_GUEST_R11, VM_REG_GUEST_R12,	 VM_REG_GUEST_R13, VM_REG_GUEST_R14,
-	VM_REG_GUEST_R15, VM_REG_GUEST_RIP, VM_REG_GUEST_RFLAGS,
+	VM_REG_GUEST_RAX,
+	VM_REG_GUEST_RCX,
+	VM_REG_GUEST_RDX,
+	VM_REG_GUEST_RBX,
+	VM_REG_GUEST_RSP,
+	VM_REG_GUEST_RBP,
+	VM_REG_GUEST_RSI,
+	VM_REG_GUEST_RDI,
+	VM_REG_GUEST_R8,
+	VM_REG_GUEST_R9,
+	VM_REG_GUEST_R10,
+	VM_REG_GUEST_R11,
+	VM_REG_GUEST_R12,
+	VM_REG_GUEST_R13,
+	VM_REG_GUEST_R14,
+	VM_REG_GUEST_R15,
+	/* RIP_INDEX, RFLAGS_INDEX */
+	VM_REG_GUEST_RIP,
+	VM_REG_GUEST_RFLAGS,
 };
 #define RIP_INDEX      GPR_COUNT
 #define RFLAGS_INDEX   (GPR_COUNT + 1)
@@ -49,25 +65,11 @@ static struct emulation *emulation_of(struct emulator *emulator)
 
 /* --- memory --------------------------------------------------------------------- */
 
-/* Outside 64-bit mode linear addresses have 32 bits. */
-static uint64_t wrap(enum vm_cpu_mode cpu_mode, uint64_t linear)
+static int translate_piece(struct emulator *emulator, uint64_t linear, bool write,
+			   struct piece *piece)
 {
-	return cpu_mode == CPU_MODE_64BIT ? linear : (uint32_t)linear;
-}
-
-/* Where a piece of an access goes: system memory, or a device if address is NULL. */
-struct piece {
-	void *address;
-	uint64_t gpa;
-	unsigned int size;
-};
-
-#define MOST_PIECES 2 /* an access crosses one page boundary at most */
-
-static int translate(struct emulation *emulation, uint64_t linear, unsigned int size,
-		     enum emulate_access access, struct piece *piece)
-{
-	int prot = access == EMULATE_READ ? VM_PROT_READ : VM_PROT_WRITE;
+	struct emulation *emulation = emulation_of(emulator);
+	int prot = write ? VM_PROT_WRITE : VM_PROT_READ;
 	int fault;
 
 	if (vm_gla2gpa(emulation->vcpu, emulation->paging, linear, prot, &piece->gpa, &fault))
@@ -76,36 +78,15 @@ static int translate(struct emulation *emulation, uint64_t linear, unsigned int 
 		emulation->injected = true;
 		return -EFAULT;
 	}
-	piece->size = size;
-	piece->address = vm_map_gpa(emulation->vcpu->ctx, piece->gpa, size);
+	piece->hva = vm_map_gpa(emulation->vcpu->ctx, piece->gpa, piece->size);
 	return 0;
 }
 
-/* Translates all of an access before any of it is done. Returns the number of pieces. */
-static int find_pieces(struct emulation *emulation, uint64_t linear, unsigned int size,
+static int find_pieces(struct emulator *emulator, uint64_t linear, unsigned int size,
 		       enum emulate_access access, struct piece pieces[MOST_PIECES])
 {
-	unsigned int first = (unsigned int)MIN(size, PAGE_BYTES - linear % PAGE_BYTES);
-	int error = translate(emulation, linear, first, access, &pieces[0]);
-
-	if (error || first == size)
-		return error ? error : 1;
-	linear = wrap(emulation->emulator.cpu_mode, linear + first);
-	error = translate(emulation, linear, size - first, access, &pieces[1]);
-	return error ? error : 2;
-}
-
-/* The largest access to a device that is left of 'size' bytes at 'gpa'. */
-static unsigned int device_access(uint64_t gpa, unsigned int size)
-{
-	unsigned int bytes = 8;
-
-	/* What is whole stays whole, wherever it lies. */
-	if (size == 1 || size == 2 || size == 4 || size == 8)
-		return size;
-	while (bytes > size || gpa % bytes)
-		bytes /= 2;
-	return bytes;
+	return pieces_translate(emulator, linear, size, access != EMULATE_READ, translate_piece,
+				pieces);
 }
 
 static int device_piece(struct emulation *emulation, const struct piece *piece, uint8_t *data,
@@ -114,7 +95,7 @@ static int device_piece(struct emulation *emulation, const struct piece *piece, 
 	unsigned int done = 0;
 
 	while (done < piece->size && emulation->error == 0) {
-		unsigned int bytes = device_access(piece->gpa + done, piece->size - done);
+		unsigned int bytes = piece_device_access(piece->size - done);
 		uint64_t value = 0;
 
 		if (write) {
@@ -136,16 +117,16 @@ static int access_memory(struct emulator *emulator, uint64_t linear, uint8_t *da
 {
 	struct emulation *emulation = emulation_of(emulator);
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation, linear, size, access, pieces);
+	int count = find_pieces(emulator, linear, size, access, pieces);
 	int error = count < 0 ? count : 0;
 
 	for (int i = 0; i < count && !error; i++) {
-		if (!pieces[i].address)
+		if (!pieces[i].hva)
 			error = device_piece(emulation, &pieces[i], data, write);
 		else if (write)
-			memcpy(pieces[i].address, data, pieces[i].size);
+			piece_write_ram(&pieces[i], data);
 		else
-			memcpy(data, pieces[i].address, pieces[i].size);
+			piece_read_ram(&pieces[i], data);
 		data += pieces[i].size;
 	}
 	return error;
@@ -170,60 +151,21 @@ static int probe_memory(struct emulator *emulator, uint64_t linear, unsigned int
 			enum emulate_access access)
 {
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation_of(emulator), linear, size, access, pieces);
+	int count = find_pieces(emulator, linear, size, access, pieces);
 
 	return count < 0 ? count : 0;
-}
-
-#define COMPARE_EXCHANGE(type)                                                                 \
-	static bool exchange_##type(void *address, const void *old, const void *new)           \
-	{                                                                                      \
-		type expected, desired;                                                        \
-                                                                                               \
-		memcpy(&expected, old, sizeof(expected));                                      \
-		memcpy(&desired, new, sizeof(desired));                                        \
-		return __atomic_compare_exchange_n((type *)address, &expected, desired, false, \
-						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);        \
-	}
-COMPARE_EXCHANGE(uint8_t)
-COMPARE_EXCHANGE(uint16_t)
-COMPARE_EXCHANGE(uint32_t)
-COMPARE_EXCHANGE(uint64_t)
-
-/* Atomic where the processor's own bus lock would be one aligned access. */
-static bool exchange(void *address, const void *old, const void *new, unsigned int size)
-{
-	if ((uintptr_t)address % size == 0) {
-		switch (size) {
-		case 1:
-			return exchange_uint8_t(address, old, new);
-		case 2:
-			return exchange_uint16_t(address, old, new);
-		case 4:
-			return exchange_uint32_t(address, old, new);
-		case 8:
-			return exchange_uint64_t(address, old, new);
-		default:
-			break;
-		}
-	}
-	if (memcmp(address, old, size) != 0)
-		return false;
-	memcpy(address, new, size);
-	return true;
 }
 
 static int exchange_memory(struct emulator *emulator, uint64_t linear, const void *old,
 			   const void *new, unsigned int size)
 {
-	struct emulation *emulation = emulation_of(emulator);
 	struct piece pieces[MOST_PIECES];
-	int count = find_pieces(emulation, linear, size, EMULATE_UPDATE, pieces);
+	int count = find_pieces(emulator, linear, size, EMULATE_UPDATE, pieces);
 
 	if (count < 0)
 		return count;
-	if (count == 1 && pieces[0].address)
-		return exchange(pieces[0].address, old, new, size) ? 0 : -EBUSY;
+	if (count == 1 && pieces[0].hva)
+		return piece_exchange_ram(&pieces[0], old, new);
 	return write_memory(emulator, linear, new, size);
 }
 
@@ -235,7 +177,7 @@ static const int segment_names[SEGMENT_COUNT] = {
 	[SEGMENT_FS] = VM_REG_GUEST_FS, [SEGMENT_GS] = VM_REG_GUEST_GS,
 };
 
-/* A vCPU that is gone has no segments: what follows fails as well. */
+/* A vCPU that no longer exists has no segments: what follows fails as well. */
 static void get_segment(struct emulator *emulator, enum segment segment, struct seg_desc *desc)
 {
 	struct vcpu *vcpu = emulation_of(emulator)->vcpu;
@@ -285,8 +227,8 @@ static enum decode_mode decode_mode(enum vm_cpu_mode cpu_mode, int csd)
 	return csd ? DECODE_32 : DECODE_16;
 }
 
-static int decode(enum vm_cpu_mode cpu_mode, int csd, const struct vie *vie,
-		  struct instruction *insn)
+static int decode_bytes(enum vm_cpu_mode cpu_mode, int csd, const struct vie *vie,
+			struct instruction *insn)
 {
 	unsigned int count = MIN(vie->num_valid, VIE_INST_SIZE);
 
@@ -297,7 +239,7 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie)
 {
 	struct instruction insn;
 
-	if (decode(cpu_mode, csd, vie, &insn) || insn.op == OP_OTHER)
+	if (decode_bytes(cpu_mode, csd, vie, &insn) || insn.op == OP_OTHER)
 		return -1;
 	vie->num_processed = insn.length;
 	vie->decoded = 1;
@@ -305,8 +247,8 @@ int vmm_decode_instruction(enum vm_cpu_mode cpu_mode, int csd, struct vie *vie)
 }
 
 /* The module may have been unable to fetch the bytes without sleeping. */
-static int fetch(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t linear,
-		 struct vie *vie)
+static int fetch_instruction(struct vcpu *vcpu, struct vm_guest_paging *paging, uint64_t linear,
+			     struct vie *vie)
 {
 	size_t in_page = PAGE_BYTES - linear % PAGE_BYTES;
 	struct iovec iov[2];
@@ -344,7 +286,7 @@ static void set_features(struct emulator *emulator)
 	emulator->has_lzcnt = has_feature(0x80000001, 0, OUTPUT_ECX, 5);
 }
 
-/* Writes back what the engine has changed; RIP always, as it tells where to go on. */
+/* Writes back what the engine has changed; RIP always, as execution resumes there. */
 static int put_registers(struct vcpu *vcpu, const uint64_t *before, uint64_t *after)
 {
 	uint64_t values[REGISTER_COUNT];
@@ -361,7 +303,7 @@ static int put_registers(struct vcpu *vcpu, const uint64_t *before, uint64_t *af
 }
 
 /* An exception in the guest, at the instruction. */
-static int inject(struct emulation *emulation, uint64_t rip)
+static int inject_exception(struct emulation *emulation, uint64_t rip)
 {
 	const struct emulator *emulator = &emulation->emulator;
 
@@ -395,7 +337,7 @@ static int run_engine(struct emulation *emulation, uint64_t *registers)
 	return result;
 }
 
-static int emulate(struct emulation *emulation, const uint64_t *before)
+static int emulate_decoded(struct emulation *emulation, const uint64_t *before)
 {
 	uint64_t after[REGISTER_COUNT];
 	int result;
@@ -405,7 +347,7 @@ static int emulate(struct emulation *emulation, const uint64_t *before)
 	if (result == 0 || result == EMULATE_REPEAT)
 		return put_registers(emulation->vcpu, before, after);
 	if (result == -EFAULT)
-		return inject(emulation, before[RIP_INDEX]);
+		return inject_exception(emulation, before[RIP_INDEX]);
 	return emulation->error ? emulation->error : EINVAL;
 }
 
@@ -431,7 +373,7 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 	struct seg_desc code;
 	int error;
 
-	(void)gpa; /* the engine finds it by itself, as it does all other operands */
+	(void)gpa; /* the engine computes it, as it does all other operands */
 	if (vm_get_register_set(vcpu, REGISTER_COUNT, register_names, registers) ||
 	    vm_get_seg_desc(vcpu, VM_REG_GUEST_CS, &code))
 		return errno;
@@ -440,15 +382,16 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 	if (vie->num_valid == 0) {
 		uint64_t base = paging->cpu_mode == CPU_MODE_64BIT ? 0 : code.base;
 
-		error = fetch(vcpu, paging, wrap(paging->cpu_mode, base + registers[RIP_INDEX]),
-			      vie);
+		error = fetch_instruction(
+			vcpu, paging,
+			piece_wrap_linear(&emulation.emulator, base + registers[RIP_INDEX]), vie);
 		if (error)
 			return error == EFAULT ? 0 : error;
 	}
-	if (decode(paging->cpu_mode, SEG_DESC_DEF32(code.access), vie, &insn))
+	if (decode_bytes(paging->cpu_mode, SEG_DESC_DEF32(code.access), vie, &insn))
 		return EINVAL;
 	set_features(&emulation.emulator);
-	return emulate(&emulation, registers);
+	return emulate_decoded(&emulation, registers);
 }
 
 int vie_update_register(struct vcpu *vcpu, enum vm_reg_name reg, uint64_t val, int size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Interrupts and exceptions from programs: local APIC, I/O APIC, 8259 pair,
- * messages, NMI, and what is on its way into a guest.
+ * Interrupts and exceptions from userspace: local APIC, I/O APIC, 8259 pair,
+ * messages, NMI, and events in delivery.
  */
 #include "internal.h"
 

@@ -121,18 +121,18 @@ int vm_mmap_getnext(struct vmctx *ctx, vm_paddr_t *gpa, int *segid, vm_ooffset_t
 	return 0;
 }
 
-/* What is there may be wired unasked: a device of the host that the guest has asks for it. */
-static bool is_as_wanted(const struct vm_memmap *existing, const struct vm_memmap *wanted)
+/* An existing mapping may be wired without a request: an assigned device needs that. */
+static bool is_same_mapping(const struct vm_memmap *existing, const struct vm_memmap *requested)
 {
-	return existing->gpa == wanted->gpa && existing->segid == wanted->segid &&
-	       existing->segoff == wanted->segoff && existing->len == wanted->len &&
-	       existing->prot == wanted->prot && !(wanted->flags & ~existing->flags);
+	return existing->gpa == requested->gpa && existing->segid == requested->segid &&
+	       existing->segoff == requested->segoff && existing->len == requested->len &&
+	       existing->prot == requested->prot && !(requested->flags & ~existing->flags);
 }
 
 int vm_mmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, int segid, vm_ooffset_t segoff, size_t len,
 		   int prot)
 {
-	struct vm_memmap wanted = {
+	struct vm_memmap requested = {
 		.gpa = gpa,
 		.segid = segid,
 		.segoff = segoff,
@@ -144,12 +144,12 @@ int vm_mmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, int segid, vm_ooffset_t se
 
 	/* bhyveload has mapped what bhyve maps again. */
 	if (ioctl(ctx->fd, VM_MMAP_GETNEXT, &existing) == 0 && existing.gpa == gpa) {
-		if (is_as_wanted(&existing, &wanted))
+		if (is_same_mapping(&existing, &requested))
 			return 0;
 		errno = EEXIST;
 		return -1;
 	}
-	return ioctl(ctx->fd, VM_MMAP_MEMSEG, &wanted);
+	return ioctl(ctx->fd, VM_MMAP_MEMSEG, &requested);
 }
 
 int vm_munmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
@@ -299,7 +299,7 @@ static int map_sparse_range(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
 	return error;
 }
 
-static bool within(vm_paddr_t start, size_t size, vm_paddr_t gpa, size_t len)
+static bool lies_within(vm_paddr_t start, size_t size, vm_paddr_t gpa, size_t len)
 {
 	return gpa >= start && len <= size && gpa - start <= size - len;
 }
@@ -308,7 +308,8 @@ void *vm_map_gpa(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
 {
 	if (!ctx->base)
 		return NULL;
-	if (!within(0, ctx->lowmem, gpa, len) && !within(HIGHMEM_BASE, ctx->highmem, gpa, len))
+	if (!lies_within(0, ctx->lowmem, gpa, len) &&
+	    !lies_within(HIGHMEM_BASE, ctx->highmem, gpa, len))
 		return NULL;
 	if (ctx->style == VM_MMAP_SPARSE && map_sparse_range(ctx, gpa, len))
 		return NULL;
@@ -321,7 +322,7 @@ vm_paddr_t vm_rev_map_gpa(struct vmctx *ctx, void *addr)
 
 	if (!ctx->base || (char *)addr < ctx->base)
 		return (vm_paddr_t)-1;
-	if (gpa < ctx->lowmem || within(HIGHMEM_BASE, ctx->highmem, gpa, 1))
+	if (gpa < ctx->lowmem || lies_within(HIGHMEM_BASE, ctx->highmem, gpa, 1))
 		return gpa;
 	return (vm_paddr_t)-1;
 }

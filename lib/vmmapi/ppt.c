@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Devices of the host that a guest has. */
+/* Assigned devices. */
 #include "internal.h"
 
 static int simple_request(struct vmctx *ctx, unsigned long request, int bus, int slot, int func)

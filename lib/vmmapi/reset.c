@@ -71,7 +71,7 @@ static int set_segments(struct vcpu *vcpu, const struct segment_value *values, s
 }
 
 static const struct register_value reset_registers[] = {
-	/* The mode first: what the rest may hold depends on it. */
+	/* The mode first: which values are legal for the rest depends on it. */
 	{ VM_REG_GUEST_CR0, CR0_CD | CR0_NW | CR0_ET },
 	{ VM_REG_GUEST_EFER, 0 },
 	{ VM_REG_GUEST_CR2, 0 },

@@ -109,8 +109,8 @@ static struct vmctx *new_context(const char *name)
 }
 
 /*
- * Creates the VM for a context that has found none. Somebody may be quicker:
- * then the VM that is there is opened, unless it must be ours.
+ * Creates the VM for a context that has found none. Another process may create it
+ * first: then that VM is opened, unless it must be ours.
  */
 static int create_and_open(struct vmctx *ctx, int flags)
 {

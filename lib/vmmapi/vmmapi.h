@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libvmmapi: one C function for each thing a program can ask of a virtual
+ * libvmmapi: one C function for each thing userspace can ask of a virtual
  * machine. Names and arguments are those of FreeBSD 14's library, and of
  * FreeBSD 15's where it has something new, so that programs written for it
  * compile; what is marked "ours" exists only here.
@@ -35,11 +35,11 @@ struct iovec;
 struct vmctx; /* an open VM */
 struct vcpu;  /* one virtual CPU of an open VM */
 
-/* How vm_setup_memory() makes guest memory visible to the program. */
+/* How vm_setup_memory() makes guest memory visible to the process. */
 enum vm_mmap_style {
 	VM_MMAP_NONE,	/* not at all: vm_map_gpa() fails */
 	VM_MMAP_ALL,	/* all of it, at once */
-	VM_MMAP_SPARSE, /* each piece when vm_map_gpa() first asks for it */
+	VM_MMAP_SPARSE, /* each part at its first vm_map_gpa() */
 };
 
 /* Flags for vm_set_memflags(). */
@@ -57,7 +57,7 @@ enum {
 /* Flags for vm_openf(). */
 #define VMMAPI_OPEN_CREATE 0x01 /* create the VM if there is none */
 #define VMMAPI_OPEN_REINIT 0x02 /* vm_reinit() a VM that was there already */
-/* The VM goes when the process closes it or dies ("monitor mode"). */
+/* The VM is destroyed when the process closes it or dies ("monitor mode"). */
 #define VMMAPI_OPEN_CREATE_DESTROY_ON_CLOSE 0x04
 
 /*
@@ -87,11 +87,11 @@ struct vmctx *vm_openf(const char *name, int flags);
 /* Unmaps guest memory and closes the VM, which lives on. Frees 'ctx'. */
 void vm_close(struct vmctx *ctx);
 
-/* Closes and destroys the VM: running vCPUs come back SUSPENDED. Frees 'ctx'. */
+/* Closes and destroys the VM: running vCPUs exit with SUSPENDED. Frees 'ctx'. */
 void vm_destroy(struct vmctx *ctx);
 
 /*
- * Ours: destroys a VM by name and says whether that worked. EPERM: the caller
+ * Ours: destroys a VM by name and reports failure. EPERM: the caller
  * is not its user. ENOENT: no such VM.
  */
 int vm_destroy_name(const char *name);
@@ -134,10 +134,10 @@ int vm_get_topology(struct vmctx *ctx, uint16_t *sockets, uint16_t *cores, uint1
 int vm_parse_memsize(const char *text, size_t *size);
 
 /*
- * Gives the VM 'len' bytes (rounded up to pages) of system memory: from guest-physical 0 up to the
- * low memory limit, the rest from 4 GiB. If the VM has system memory already
+ * Gives the VM 'len' bytes (rounded up to pages) of system memory: from guest-physical 0
+ * up to the low memory limit, the rest from 4 GiB. If the VM has system memory already
  * its size must be 'len' (else EINVAL), and it is only mapped into the process.
- * Call it once per ctx (EBUSY after that). ENOMEM: the host has not got it.
+ * Call it once per ctx (EBUSY after that). ENOMEM: the host lacks it.
  */
 int vm_setup_memory(struct vmctx *ctx, size_t len, enum vm_mmap_style style);
 
@@ -152,7 +152,7 @@ void vm_set_lowmem_limit(struct vmctx *ctx, uint32_t limit);
 void vm_set_memflags(struct vmctx *ctx, int flags);
 int vm_get_memflags(struct vmctx *ctx);
 
-/* Bytes of system memory below and above 4 GiB, as vm_setup_memory() made them. */
+/* Bytes of system memory below and above 4 GiB, as vm_setup_memory() set them. */
 size_t vm_get_lowmem_size(struct vmctx *ctx);
 size_t vm_get_highmem_size(struct vmctx *ctx);
 
@@ -220,13 +220,13 @@ void vm_vcpu_close(struct vcpu *vcpu);
 int vcpu_id(struct vcpu *vcpu);
 
 /*
- * Runs the vCPU until something needs the program: vmrun->vm_exit says what.
+ * Runs the vCPU until it exits to userspace: vmrun->vm_exit says why.
  * EINTR: a signal came first. EBUSY: another thread is running it.
  */
 int vm_run(struct vcpu *vcpu, struct vm_run *vmrun);
 
 /*
- * Ours: vm_run() for programs that finish device accesses by an answer. 'value'
+ * Ours: vm_run() for VMM processes that finish device accesses by an answer. 'value'
  * answers the pending read if 'reply' is set. See struct vm_run_reply.
  */
 int vm_run_reply(struct vcpu *vcpu, struct vm_exit *vm_exit, bool reply, uint64_t value);
@@ -373,8 +373,8 @@ int vm_inject_exception(struct vcpu *vcpu, int vector, int error_code_valid, uin
 			int restart_instruction);
 
 /*
- * Events under way: *info1 was being delivered when the last exit came, *info2
- * has been asked for since. Layout: VM_INTINFO_.
+ * Events in delivery: *info1 was being delivered when the last exit occurred, *info2
+ * has been queued since. Layout: VM_INTINFO_.
  */
 int vm_get_intinfo(struct vcpu *vcpu, uint64_t *info1, uint64_t *info2);
 int vm_set_intinfo(struct vcpu *vcpu, uint64_t info1);
@@ -413,7 +413,7 @@ int vm_assign_pptdev(struct vmctx *ctx, int bus, int slot, int func);
 int vm_unassign_pptdev(struct vmctx *ctx, int bus, int slot, int func);
 
 /*
- * Show whole pages of a memory BAR, from physical address 'hpa' on, to the guest.
+ * Map whole pages of a memory BAR, from host-physical address 'hpa' on, into the guest.
  * EINVAL: not such pages, or the MSI-X table is in them; EEXIST: something is at 'gpa'.
  */
 int vm_map_pptdev_mmio(struct vmctx *ctx, int bus, int slot, int func, vm_paddr_t gpa, size_t len,

@@ -66,6 +66,30 @@ bhyvectl --vm=taken --destroy
 
 refuses no-permission "Permission|permitted" su mallory -c "bhyvectl --vm=mine --create"
 
+# What nobody has loaded is not run, whether there is such a VM or not.
+refuses bhyve-no-such-vm "virtual machine cannot be booted" bhyve vm
+bhyvectl --vm=blank --create
+bhyve blank >"$scratch/out" 2>"$scratch/err"
+is commands.not-loaded "$? $(cut -d'(' -f1 "$scratch/err")" \
+	"4 bhyve: blank: virtual machine cannot be booted: nothing has been loaded into it "
+bhyvectl --vm=blank --destroy
+# It executes whatever is there, until SIGTERM powers it off.
+timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
+is commands.empty-is-run "$? $(cat "$scratch/err")" "1 "
+bhyvectl --vm=blank --destroy
+
+# Values out of range are named, with what is allowed.
+refuses bhyve-no-such-cpu "-p 0:1000: bhyve may run on the CPUs" bhyve --empty -p 0:1000 vm
+refuses bhyve-device-of-others "bhyve has it, this version does not" bhyve -s 3,virtio-blk,disk vm
+bhyvectl --vm=blank --create --set-mem=64M
+for options in --cpu=1000 --set-cr0=0x80000000 --set-mem=128M --rtc-nvram-offset=128; do
+	bhyvectl --vm=blank $options --get-rip >"$scratch/out" 2>"$scratch/err"
+	is "commands.bhyvectl$options" $? 1
+	check "commands.bhyvectl$options-says" "$(cat "$scratch/err")" \
+		grep -Eq "to 7|not accept 0x80000000|has 64M already|more than 0x7f" "$scratch/err"
+done
+bhyvectl --vm=blank --destroy
+
 rmmod vmm
 refuses module-not-loaded "/dev/vmmctl|module|load" bhyveload -k $kernel vm
 refuses bhyvectl-module-not-loaded "/dev/vmmctl|module|load" bhyvectl --vm=x --create

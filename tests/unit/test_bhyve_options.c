@@ -172,6 +172,12 @@ TEST(mistakes_are_one_line_and_4)
 		"-s 32,lpc vm",
 		"-s 4294967296,lpc vm",
 		"-s 0:8,lpc vm",
+		"-s 0,lpc -s 1,lpc vm",
+		"-s 3,virtio-blk,disk.img vm",
+		"-l bootrom,firmware.fd vm",
+		"-f a,string=x vm",
+		"-f cmdline,string=x -f cmdline,string=y -l fwcfg=qemu vm",
+		"a/b",
 		"-s 256:0:0,lpc vm",
 		"-s 1:0:0,lpc vm",
 		"-s 0:0:0:0,lpc vm",
@@ -206,4 +212,65 @@ TEST(mistakes_are_one_line_and_4)
 		CHECK_EQ_AT(strncmp(text, "bhyve: ", 7), 0, "%s: %.60s", lines[i], text);
 		CHECK_EQ_AT(end && end[1] == '\0', 1, "%s: %.60s", lines[i], text);
 	}
+}
+
+/* What is said of a mistake: the value, and what is allowed. */
+TEST(mistakes_are_explained)
+{
+	static const struct {
+		const char *line, *says;
+	} cases[] = {
+		{ "-s 3,virtio-blk,disk.img vm", "pci slot 3:0: unknown device \"virtio-blk\": "
+						 "bhyve has it, this version does not" },
+		{ "-s 3,virtio-blkk,disk.img vm",
+		  "pci slot 3:0: unknown device \"virtio-blkk\": \"-s help\" lists the devices" },
+		{ "-l bootrom,firmware.fd vm",
+		  "invalid lpc device configuration 'bootrom,firmware.fd': "
+		  "bhyve has it, this version does not" },
+		{ "-l bootroms vm", "invalid lpc device configuration 'bootroms': "
+				    "not com1, com2, fwcfg=qemu or testdev" },
+		{ "-s 0,lpc -s 1,lpc vm", "-s 1,lpc: there is one already, in slot 0" },
+		{ "-s 0,lpc,option vm", "-s 0,lpc,option: the device has no settings" },
+		{ "-f a,string=x vm",
+		  "-f a,string=x: there is no device to show it (-l fwcfg=qemu)" },
+		{ "-f a,string=x -f a,string=y -l fwcfg=qemu vm",
+		  "-f a,string=y: there is one of that name already" },
+		{ "-f initrd,string=x -f initrd,string=y -l fwcfg=qemu vm",
+		  "-f initrd,string=y: there is one of that name already" },
+		{ "-f ,string=x -l fwcfg=qemu vm", "-f ,string=x: a name has 1 to 55 characters" },
+		{ "-m lots vm", "-m lots: not a size such as 512, 512M or 4G" },
+		{ "a/b", "a/b: a VM's name is of ASCII characters, without spaces, '/' and '!'" },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[4096], line[512];
+
+		CHECK_EQ(run(cases[i].line, STDERR_FILENO, text, sizeof(text)), 4);
+		snprintf(line, sizeof(line), "bhyve: %s\n", cases[i].says);
+		CHECK_STR(text, line);
+	}
+}
+
+TEST(all_unknown_devices_are_reported)
+{
+	char text[4096];
+
+	CHECK_EQ(run("-s 1,nvme -s 2,lpc -s 3,nvmf -l tpm,x", STDERR_FILENO, text, sizeof(text)),
+		 4);
+	CHECK_STR(text,
+		  "bhyve: pci slot 1:0: unknown device \"nvme\": "
+		  "bhyve has it, this version does not\n"
+		  "bhyve: pci slot 3:0: unknown device \"nvmf\": \"-s help\" lists the devices\n"
+		  "bhyve: invalid lpc device configuration 'tpm,x': "
+		  "bhyve has it, this version does not\n");
+}
+
+TEST(to_start_empty)
+{
+	struct options options;
+
+	parse(&options, "vm");
+	CHECK(!options.empty);
+	parse(&options, "--empty vm");
+	CHECK(options.empty);
 }

@@ -165,23 +165,6 @@ static const char *calls(void)
 
 #define DEVICE "3,passthru,5/0/0"
 
-TEST(places)
-{
-	struct host_pci_place place;
-
-	CHECK(host_pci_parse("5/0/0", 5, &place) && place.bus == 5);
-	CHECK(host_pci_parse("1/5/31/7,rom=x", 8, &place));
-	CHECK(place.domain == 1 && place.bus == 5 && place.slot == 31 && place.function == 7);
-	CHECK(!host_pci_parse("5/0", 3, &place));
-	CHECK(!host_pci_parse("5/32/0", 6, &place));
-	CHECK(!host_pci_parse("5/0/8", 5, &place));
-	CHECK(!host_pci_parse("256/0/0", 7, &place));
-	CHECK(!host_pci_parse("1/2/3/4/5", 9, &place));
-	CHECK(!host_pci_parse("a/b/c", 5, &place));
-	CHECK(!host_pci_parse("5/0/0x", 6, &place));
-	CHECK(!host_pci_parse("", 0, &place));
-}
-
 TEST(identity_and_header)
 {
 	set_up(DEVICE);

@@ -7,13 +7,7 @@
  */
 #include "dev/device.h"
 #include "x86/emulate/emulate_state.h"
-
-/* A part of an access that lies within one page. */
-struct piece {
-	uint64_t gpa;
-	void *hva; /* RAM; NULL: a device */
-	unsigned int size;
-};
+#include "x86/emulate/pieces.h"
 
 static int wait_for(struct emulation *emulation, enum emulation_wait wait)
 {
@@ -111,12 +105,6 @@ int emulation_port(struct emulator *emulator, uint16_t port, bool write, uint32_
 	return error;
 }
 
-/* The largest access that fits: a power of two, at most 8 bytes. */
-static unsigned int access_size(unsigned int left)
-{
-	return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-}
-
 static int device_piece(struct emulation *emulation, const struct piece *piece, uint8_t *data,
 			bool write)
 {
@@ -126,7 +114,7 @@ static int device_piece(struct emulation *emulation, const struct piece *piece, 
 	for (done = 0; done < piece->size; done += size) {
 		struct vcpu_access access = { .address = piece->gpa + done, .write = write };
 
-		size = access_size(piece->size - done);
+		size = piece_device_access(piece->size - done);
 		access.size = (uint8_t)size;
 		if (write)
 			memcpy(&access.data, data + done, size);
@@ -139,108 +127,28 @@ static int device_piece(struct emulation *emulation, const struct piece *piece, 
 	return 0;
 }
 
-/* --- RAM --------------------------------------------------------------------------------- */
-
-/* Naturally aligned accesses are single ones, as the guest's other processors expect. */
-static bool is_single(const struct piece *piece)
-{
-	return (uintptr_t)piece->hva % piece->size == 0;
-}
-
-static void ram_read(const struct piece *piece, uint8_t *data)
-{
-	const void *hva = piece->hva;
-
-	if (piece->size == 8 && is_single(piece))
-		*(uint64_t *)data = READ_ONCE(*(const uint64_t *)hva);
-	else if (piece->size == 4 && is_single(piece))
-		*(uint32_t *)data = READ_ONCE(*(const uint32_t *)hva);
-	else if (piece->size == 2 && is_single(piece))
-		*(uint16_t *)data = READ_ONCE(*(const uint16_t *)hva);
-	else
-		memcpy(data, hva, piece->size);
-}
-
-static void ram_write(const struct piece *piece, const uint8_t *data)
-{
-	void *hva = piece->hva;
-
-	if (piece->size == 8 && is_single(piece))
-		WRITE_ONCE(*(uint64_t *)hva, *(const uint64_t *)data);
-	else if (piece->size == 4 && is_single(piece))
-		WRITE_ONCE(*(uint32_t *)hva, *(const uint32_t *)data);
-	else if (piece->size == 2 && is_single(piece))
-		WRITE_ONCE(*(uint16_t *)hva, *(const uint16_t *)data);
-	else
-		memcpy(hva, data, piece->size);
-}
-
-static bool exchange_16(void *where, const void *old, const void *new)
-{
-	uint64_t expected[2], wanted[2];
-	bool equal;
-
-	memcpy(expected, old, 16);
-	memcpy(wanted, new, 16);
-	__asm__ volatile("lock cmpxchg16b %1"
-			 : "=@ccz"(equal), "+m"(*(char(*)[16])where), "+a"(expected[0]),
-			   "+d"(expected[1])
-			 : "b"(wanted[0]), "c"(wanted[1])
-			 : "memory");
-	return equal;
-}
-
-#define EXCHANGE(type, where, old, new)                                                       \
-	({                                                                                    \
-		type expected = *(const type *)(old);                                         \
-		__atomic_compare_exchange_n((type *)(where), &expected, *(const type *)(new), \
-					    false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);       \
-	})
-
-/*
- * Compare-and-swap. Unaligned operands are only written: a locked access that
- * crosses cache lines is not for the host to make.
- */
-static int ram_exchange(const struct piece *piece, const void *old, const void *new)
-{
-	bool done = true;
-
-	if (!is_single(piece))
-		memcpy(piece->hva, new, piece->size);
-	else if (piece->size == 1)
-		done = EXCHANGE(uint8_t, piece->hva, old, new);
-	else if (piece->size == 2)
-		done = EXCHANGE(uint16_t, piece->hva, old, new);
-	else if (piece->size == 4)
-		done = EXCHANGE(uint32_t, piece->hva, old, new);
-	else if (piece->size == 8)
-		done = EXCHANGE(uint64_t, piece->hva, old, new);
-	else
-		done = exchange_16(piece->hva, old, new);
-	return done ? 0 : -EBUSY;
-}
-
 /* --- finding them ---------------------------------------------------------------------------- */
 
-static int translate(struct emulation *emulation, uint64_t linear, unsigned int size, bool write,
-		     uint64_t *gpa)
+static int translate_piece(struct emulator *emulator, uint64_t linear, bool write,
+			   struct piece *piece)
 {
+	struct emulation *emulation = emulation_of(emulator);
 	uint32_t error_code;
 	int error;
 
-	if (likely(emulation_is_faulting_operand(emulation, linear, size, write))) {
-		*gpa = emulation->gpa;
+	if (likely(emulation_is_faulting_operand(emulation, linear, piece->size, write))) {
+		piece->gpa = emulation->gpa;
 		return 0;
 	}
 	if (!emulation->walk_ready) {
 		walk_state_in(emulation->vcpu, &emulation->mode, &emulation->walk);
 		emulation->walk_ready = true;
 	}
-	error = walk_vcpu(emulation->vcpu, &emulation->walk, linear, write ? WALK_WRITE : 0, gpa,
-			  &error_code);
+	error = walk_vcpu(emulation->vcpu, &emulation->walk, linear, write ? WALK_WRITE : 0,
+			  &piece->gpa, &error_code);
 	if (error == -EFAULT)
-		return emulator_page_fault(&emulation->emulator, linear, error_code);
-	return error == -EAGAIN ? wait_for_memory(emulation, *gpa) : error;
+		return emulator_page_fault(emulator, linear, error_code);
+	return error == -EAGAIN ? wait_for_memory(emulation, piece->gpa) : error;
 }
 
 /* The nested fault has shown that there is no memory for this kind of access. */
@@ -269,33 +177,17 @@ static int find_memory(struct emulation *emulation, struct piece *piece, bool wr
 	return 0;
 }
 
-static uint64_t next_linear(const struct emulation *emulation, uint64_t linear)
-{
-	return emulation->emulator.cpu_mode == CPU_MODE_64BIT ? linear : (uint32_t)linear;
-}
-
 /*
  * The pieces of an access, translated: their number (1 or 2), or a negative errno.
  * 'check' is what the guest's tables have to allow, 'write' what is done now.
  */
 static inline int find_pieces(struct emulation *emulation, uint64_t linear, unsigned int size,
-			      bool check, bool write, struct piece pieces[2])
+			      bool check, bool write, struct piece pieces[MOST_PIECES])
 {
-	unsigned int first = (unsigned int)(OS_PAGE_SIZE - linear % OS_PAGE_SIZE);
-	int count = 1, error, i;
+	int count = pieces_translate(&emulation->emulator, linear, size, check, translate_piece,
+				     pieces);
+	int i, error;
 
-	pieces[0].size = min_t(unsigned int, size, first);
-	error = translate(emulation, linear, pieces[0].size, check, &pieces[0].gpa);
-	if (unlikely(error))
-		return error;
-	if (unlikely(size > first)) {
-		pieces[1].size = size - first;
-		error = translate(emulation, next_linear(emulation, linear + first), pieces[1].size,
-				  check, &pieces[1].gpa);
-		if (error)
-			return error;
-		count = 2;
-	}
 	for (i = 0; i < count; i++) {
 		error = find_memory(emulation, &pieces[i], write);
 		if (unlikely(error))
@@ -310,7 +202,7 @@ int emulation_read(struct emulator *emulator, uint64_t linear, void *data, unsig
 		   enum emulate_access access)
 {
 	struct emulation *emulation = emulation_of(emulator);
-	struct piece pieces[2];
+	struct piece pieces[MOST_PIECES];
 	uint8_t *to = data;
 	int count = find_pieces(emulation, linear, size, access != EMULATE_READ, false, pieces);
 	int i, error = 0;
@@ -319,7 +211,7 @@ int emulation_read(struct emulator *emulator, uint64_t linear, void *data, unsig
 		return count;
 	for (i = 0; i < count && !error; i++) {
 		if (pieces[i].hva)
-			ram_read(&pieces[i], to);
+			piece_read_ram(&pieces[i], to);
 		else
 			error = device_piece(emulation, &pieces[i], to, false);
 		to += pieces[i].size;
@@ -330,7 +222,7 @@ int emulation_read(struct emulator *emulator, uint64_t linear, void *data, unsig
 int emulation_write(struct emulator *emulator, uint64_t linear, const void *data, unsigned int size)
 {
 	struct emulation *emulation = emulation_of(emulator);
-	struct piece pieces[2];
+	struct piece pieces[MOST_PIECES];
 	uint8_t bytes[32], *from = bytes;
 	int count = find_pieces(emulation, linear, size, true, true, pieces);
 	int i, error = 0;
@@ -340,7 +232,7 @@ int emulation_write(struct emulator *emulator, uint64_t linear, const void *data
 	memcpy(bytes, data, size);
 	for (i = 0; i < count && !error; i++) {
 		if (pieces[i].hva)
-			ram_write(&pieces[i], from);
+			piece_write_ram(&pieces[i], from);
 		else
 			error = device_piece(emulation, &pieces[i], from, true);
 		from += pieces[i].size;
@@ -351,7 +243,7 @@ int emulation_write(struct emulator *emulator, uint64_t linear, const void *data
 int emulation_probe(struct emulator *emulator, uint64_t linear, unsigned int size,
 		    enum emulate_access access)
 {
-	struct piece pieces[2];
+	struct piece pieces[MOST_PIECES];
 	bool write = access != EMULATE_READ;
 	int count = find_pieces(emulation_of(emulator), linear, size, write, write, pieces);
 
@@ -361,12 +253,12 @@ int emulation_probe(struct emulator *emulator, uint64_t linear, unsigned int siz
 int emulation_exchange(struct emulator *emulator, uint64_t linear, const void *old, const void *new,
 		       unsigned int size)
 {
-	struct piece pieces[2];
+	struct piece pieces[MOST_PIECES];
 	int count = find_pieces(emulation_of(emulator), linear, size, true, true, pieces);
 
 	if (count < 0)
 		return count;
 	if (count == 1 && pieces[0].hva)
-		return ram_exchange(&pieces[0], old, new);
+		return piece_exchange_ram(&pieces[0], old, new);
 	return emulation_write(emulator, linear, new, size);
 }

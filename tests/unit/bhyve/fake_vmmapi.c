@@ -32,6 +32,10 @@ static int fail(int error)
 struct vmctx *vm_open(const char *name)
 {
 	(void)name;
+	if (fake.absent) {
+		errno = ENOENT;
+		return NULL;
+	}
 	return fake_ctx;
 }
 
@@ -174,6 +178,13 @@ int vm_get_register(struct vcpu *vcpu, int reg, uint64_t *value)
 {
 	(void)vcpu;
 	*value = fake.registers[reg];
+	return 0;
+}
+
+int vm_get_seg_desc(struct vcpu *vcpu, int reg, struct seg_desc *desc)
+{
+	(void)vcpu;
+	*desc = (struct seg_desc){ .base = reg == VM_REG_GUEST_CS ? fake.code_base : 0 };
 	return 0;
 }
 

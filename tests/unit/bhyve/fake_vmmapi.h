@@ -40,8 +40,10 @@ struct fake_vm {
 	char calls[1024];
 	int assign_error;
 
+	bool absent; /* vm_open() finds no VM */
 	uint64_t registers[VM_REG_LAST];
-	int injected; /* vector of the last exception, -1 none */
+	uint64_t code_base; /* of CS */
+	int injected;	    /* vector of the last exception, -1 none */
 };
 
 /* The one VM there is, as new. The handles to it are these. */

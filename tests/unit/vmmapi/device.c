@@ -176,12 +176,16 @@ static int reinit(void)
 
 static int set_register(const struct vm_register *request)
 {
+	if (device.register_error)
+		return no(device.register_error);
 	device.registers[request->regnum] = request->regval;
 	return 0;
 }
 
 static int set_descriptor(const struct vm_seg_desc *request)
 {
+	if (device.register_error)
+		return no(device.register_error);
 	device.descriptors[request->regnum] = request->desc;
 	return 0;
 }
@@ -238,6 +242,18 @@ static int about_pptdev(unsigned long request, void *argument)
 	return device.ppt.place.slot == 31 ? no(ENOENT) : 0;
 }
 
+static int get_topology(struct vm_cpu_topology *request)
+{
+	*request = (struct vm_cpu_topology){ 1, 1, 1, device.maxcpus };
+	return 0;
+}
+
+/* The clock's registers and the status registers, as in the module. */
+static int write_rtc(const struct vm_rtc_data *request)
+{
+	return request->offset < 0x0e || request->offset > 127 ? no(EINVAL) : 0;
+}
+
 static int control_ioctl(unsigned long request, void *argument)
 {
 	switch (request) {
@@ -281,6 +297,13 @@ static int vm_ioctl(unsigned long request, void *argument)
 		return set_descriptor(argument);
 	case VM_GET_SEGMENT_DESCRIPTOR:
 		return get_descriptor(argument);
+	case VM_GET_TOPOLOGY:
+		return get_topology(argument);
+	case VM_RTC_WRITE:
+		return write_rtc(argument);
+	case VM_GET_CAPABILITY:
+	case VM_SET_CAPABILITY:
+		return device.capability_error ? no(device.capability_error) : 0;
 	case VM_INJECT_EXCEPTION:
 		return inject_exception(argument);
 	case VM_GET_KERNEMU_DEV:

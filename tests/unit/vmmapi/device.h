@@ -27,8 +27,11 @@ struct device {
 	struct vm_memseg segments[DEVICE_SEGMENTS];
 	struct vm_memmap mappings[DEVICE_MAPPINGS];
 	int mapping_count;
-	int memory;   /* the memfd of system memory */
-	int counters; /* number of statistics: counter i is 1000 + i */
+	int memory;	    /* the memfd of system memory */
+	int counters;	    /* number of statistics: counter i is 1000 + i */
+	uint16_t maxcpus;   /* of VM_GET_TOPOLOGY */
+	int register_error; /* if not 0, VM_SET_REGISTER and its like fail so */
+	int capability_error;
 	uint64_t registers[VM_REG_LAST];
 	struct seg_desc descriptors[VM_REG_LAST];
 	struct vm_readwrite_kernemu_device access; /* the last one */
