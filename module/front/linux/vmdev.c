@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * /dev/vmm/NAME: a VM, who may use it, and how it comes and goes.
+ * /dev/vmm/NAME: creating, opening and destroying a VM.
  *
- * A VM dies in vmdev_destroy(), which runs once for each: whoever sets 'dying'
- * under the lock does it. The node goes first, then the guest and its memory,
- * then the name is free, then the reference of the name is given up. Files that
- * are still open keep the (empty) VM; their ioctls answer ENXIO.
+ * vmdev_destroy() runs once for each VM: the thread that sets 'dying' under the lock
+ * calls it. It removes the node, destroys the guest and its memory, releases the name,
+ * and drops the name's reference. Files that are still open keep the (empty) VM; their
+ * ioctls answer ENXIO.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -20,17 +20,17 @@
 #include "front/linux/front.h"
 #include "run/vm.h"
 
-#define NODE_PREFIX "vmm!"
 const struct vmm_front vmdev_front = {
 	.segment_publish = vmio_segment_publish,
 	.segment_withdraw = vmio_segment_withdraw,
 	.unmap_userspace = mapping_unmap_userspace,
 };
 
+#define NODE_PREFIX    "vmm!"
 #define NODE_NAME_SIZE (sizeof(NODE_PREFIX) + VM_MAX_NAMELEN)
 
 static DEFINE_MUTEX(lock);
-static LIST_HEAD(unmonitored); /* lock: VMs that outlive the file that made them */
+static LIST_HEAD(unmonitored); /* lock: VMs that outlive the file that created them */
 unsigned int vmdev_vms;	       /* lock to write */
 
 /* --- references ---------------------------------------------------------------- */
@@ -41,7 +41,7 @@ struct vmdev *vmdev_get(struct vmdev *vmdev)
 	return vmdev;
 }
 
-/* The VM is destroyed already, unless its creation failed half way. */
+/* The VM is destroyed already, unless its creation failed. */
 static void vmdev_free(struct kref *references)
 {
 	struct vmdev *vmdev = container_of(references, struct vmdev, references);
@@ -64,9 +64,9 @@ int vmdev_may_use(const struct vmdev *vmdev)
 	return -EPERM;
 }
 
-/* --- coming ---------------------------------------------------------------------- */
+/* --- creating --------------------------------------------------------------------- */
 
-/* A VM without name or node, with one reference. */
+/* A VM without a node, with one reference. */
 static struct vmdev *vmdev_alloc(const char *name)
 {
 	struct vmdev *vmdev = os_alloc(sizeof(*vmdev));
@@ -89,7 +89,7 @@ static struct vmdev *vmdev_alloc(const char *name)
 		goto fail_inode;
 	vmdev->vm->front = &vmdev_front;
 	vmdev->vm->front_state = vmdev;
-	/* We run in an ioctl of a file that holds the module. */
+	/* The open /dev/vmmctl whose ioctl this is holds the module. */
 	__module_get(THIS_MODULE);
 	return vmdev;
 
@@ -100,7 +100,7 @@ fail:
 	return ERR_PTR(error);
 }
 
-/* From here on it can be found, used and destroyed by others. */
+/* From here on other threads can find, use and destroy it. */
 static int vmdev_publish(struct vmdev *vmdev, struct list_head *list)
 {
 	struct vmnode_owner owner = { .mode = 0600, .uid = vmdev->uid, .gid = vmdev->gid };
@@ -134,9 +134,9 @@ int vmdev_create(const char *name, struct list_head *monitor)
 	return error;
 }
 
-/* --- going ----------------------------------------------------------------------- */
+/* --- destroying ------------------------------------------------------------------- */
 
-/* With the lock: claim the right to destroy it. */
+/* Lock held: the caller is the one that destroys it. */
 static void vmdev_claim(struct vmdev *vmdev)
 {
 	vmdev->dying = true;
@@ -144,7 +144,7 @@ static void vmdev_claim(struct vmdev *vmdev)
 	WRITE_ONCE(vmdev_vms, vmdev_vms - 1);
 }
 
-/* By the one who claimed it; ends the name's reference. */
+/* By the thread that claimed it; drops the name's reference. */
 static void vmdev_destroy(struct vmdev *vmdev)
 {
 	vmnode_remove(vmdev->node);
@@ -227,9 +227,9 @@ int vmfile_release(struct inode *inode, struct file *file)
 }
 
 /*
- * Nothing here knows a command: the row's number says how large the argument is
- * and which way it goes. What the program did not give reads as zero. VM_RUN's
- * own argument has nothing to bring back: the exit is copied by the core.
+ * Generic: the command's number encodes its argument's size and direction. An argument
+ * that userspace does not write reads as zero. VM_RUN's argument is not copied back: its
+ * handler copies the exit out itself.
  */
 static noinline long any_ioctl(struct file *file, unsigned int command, unsigned long arg)
 {
@@ -254,7 +254,7 @@ static noinline long any_ioctl(struct file *file, unsigned int command, unsigned
 	return copy_to_user(user, buffer, size) ? -EFAULT : 0;
 }
 
-/* The command that programs live in: of it nothing is copied but what it has. */
+/* The fast path of a VMM process: only the argument's three words are copied. */
 static long run_reply(struct file *file, unsigned long arg)
 {
 	const struct vmfile *vmfile = file->private_data;

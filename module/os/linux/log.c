@@ -17,7 +17,7 @@ void os_info(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Guests and programs can cause these, so they are bounded. */
+/* Guests and userspace can cause these, so they are rate limited. */
 void os_warn(const char *fmt, ...)
 {
 	struct va_format line = { .fmt = fmt };

@@ -20,7 +20,7 @@ static uint32_t fail_countdown;
 static bool fragmented;
 static uint64_t ram_references;
 
-/* Counts down to the allocation that has been asked to fail. */
+/* Counts down to the allocation that a test has made fail. */
 static bool alloc_fails(void)
 {
 	uint32_t left = __atomic_load_n(&fail_countdown, __ATOMIC_SEQ_CST);
@@ -132,7 +132,7 @@ void os_ram_free(void *ram, unsigned int order)
 	pages_free(ram, order);
 }
 
-/* A mapping keeps the page's memory in the kernel; here it is only counted. */
+/* In the kernel the reference keeps the page allocated; here it is only counted. */
 void os_ram_get(void *page)
 {
 	(void)page;
@@ -152,8 +152,8 @@ uint64_t os_user_ram_references(void)
 }
 
 /*
- * The system call checks the program's side as the kernel would, so that a
- * wild pointer is -EFAULT and not a crash.
+ * The system call checks the userspace address as the kernel would: a wild pointer is
+ * -EFAULT and not a crash.
  */
 int os_copyin(const void *user, void *kernel, size_t len)
 {
