@@ -33,13 +33,34 @@ void *os_pages_alloc(unsigned int order);
 void os_pages_free(void *pages, unsigned int order);
 
 /*
+ * An account is one VM's share of what its user may have: VMs, and guest RAM. It is
+ * opened for the user of the calling process; closed with nothing charged to it. 0; -EAGAIN: the
+ * user has as many VMs as are allowed; -ENOMEM. sleep
+ */
+struct os_account;
+int os_account_open(struct os_account **account);
+void os_account_close(struct os_account *account);
+/*
+ * May that many bytes more be allocated now, by the user's limit and by what the host has
+ * left for guests? To refuse early; os_ram_alloc() asks again. any
+ */
+bool os_account_allows(struct os_account *account, uint64_t bytes);
+/*
+ * Charge other memory whose amount userspace chooses, before it is allocated: 0, or -ENOMEM
+ * if the account allows no more. And the opposite. any
+ */
+int os_account_charge(struct os_account *account, uint64_t bytes);
+void os_account_uncharge(struct os_account *account, uint64_t bytes);
+
+/*
  * Guest RAM: 2^order zeroed contiguous pages (order 0 or 9) that a process may
- * map and pin. Charged; never wakes the OOM killer; NULL when there is none.
+ * map and pin. Charged to the account and to the cgroup; never invokes the OOM killer;
+ * NULL: out of memory, or the account allows no more.
  * Freeing drops the VM's reference: a page pinned by a process or a device
  * lives until that is gone. sleep
  */
-void *os_ram_alloc(unsigned int order);
-void os_ram_free(void *ram, unsigned int order);
+void *os_ram_alloc(struct os_account *account, unsigned int order);
+void os_ram_free(struct os_account *account, void *ram, unsigned int order);
 /* One more reference to the page at this address of guest RAM, for a mapping. any */
 void os_ram_get(void *page);
 
@@ -273,9 +294,19 @@ void os_iommu_detach(struct os_iommu *iommu, struct os_pci *pci);
 
 /* --- the rest ------------------------------------------------------------ */
 
+/* May the calling process see physical addresses of the host (CAP_SYS_ADMIN)? */
+bool os_may_see_addresses(void);
+
 /* Kernel log: printf format, no newline, prefixed "vmm: ". any */
 void os_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void os_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* rate limited */
+/*
+ * Lines that a guest or a user can cause are limited for each VM and user apart, so that
+ * none keeps the lines of another out of the log: 10 in 5 seconds. any
+ */
+void os_ratelimit_init(struct os_ratelimit *limit);
+void os_warn_limited(struct os_ratelimit *limit, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * The tracepoint vmm_exit: a vCPU of the VM of that name has exited. A no-op while tracing

@@ -12,7 +12,7 @@
 static int refuse_assignment(struct vm *vm, const struct ppt_device *device, int error,
 			     const char *why)
 {
-	os_warn("ppt: %s: %s cannot have it: %s", device->name, vm->name, why);
+	os_warn_limited(&vm->log, "ppt: %s: %s cannot have it: %s", device->name, vm->name, why);
 	return error;
 }
 
@@ -28,7 +28,9 @@ static int check_peer(const struct os_pci_peer *peer, void *arg)
 
 	if (peer->bridge || peer->ours)
 		return 0;
-	os_warn("ppt: %s: %s cannot have it: its IOMMU group %d is not whole: %s, %s%s, is not reserved",
+	os_warn_limited(
+		&check->vm->log,
+		"ppt: %s: %s cannot have it: its IOMMU group %d is not whole: %s, %s%s, is not reserved",
 		check->device->name, check->vm->name, check->device->info.group, peer->name,
 		peer->driver[0] ? "with driver " : "without a driver", peer->driver);
 	return -EXDEV;

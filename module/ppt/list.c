@@ -137,15 +137,16 @@ static int may_claim(struct vm *vm, const struct ppt_device *device)
 	if (device->vm == vm)
 		return -EALREADY;
 	if (device->vm) {
-		os_warn("ppt: %s: %s cannot have it: %s has", device->name, vm->name,
-			device->vm->name);
+		os_warn_limited(&vm->log, "ppt: %s: %s cannot have it: %s has", device->name,
+				vm->name, device->vm->name);
 		return -EBUSY;
 	}
 	rival = rival_in_group(device, vm);
 	if (!rival)
 		return 0;
-	os_warn("ppt: %s: %s cannot have it: %s of the same IOMMU group is with %s", device->name,
-		vm->name, rival->name, rival->vm->name);
+	os_warn_limited(&vm->log,
+			"ppt: %s: %s cannot have it: %s of the same IOMMU group is with %s",
+			device->name, vm->name, rival->name, rival->vm->name);
 	return -EBUSY;
 }
 
@@ -165,7 +166,9 @@ int ppt_claim(struct vm *vm, const struct os_pci_address *address, struct ppt_de
 	*result = device;
 	if (error == -ENOENT) {
 		ppt_format_address(address, name, sizeof(name));
-		os_warn("ppt: %s: %s cannot have it: it is not reserved (pptdevs, or bhyvectl "
+		os_warn_limited(
+			&vm->log,
+			"ppt: %s: %s cannot have it: it is not reserved (pptdevs, or bhyvectl "
 			"--ppt-attach)",
 			name, vm->name);
 	}

@@ -110,6 +110,7 @@ PARTS(module_parts, void) = {
 static int __init vmm_module_init(void)
 {
 	mitigations_init();
+	guest_limits_init();
 	return parts_create(module_parts);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* /proc/sys/hw/vmm: read-only facts. */
+/* /proc/sys/hw/vmm: facts, and the limits of users. */
 #include <linux/module.h>
 #include <linux/sysctl.h>
 #include "vm/vcpu.h"
@@ -14,15 +14,16 @@ static char backend_name[16];
 static char backend_facts[160];
 static char version[] = __stringify(VMM_VERSION);
 
-/* A row of a table: the file's name, the variable, how it is shown; all are read-only. */
-#define SYSCTL_ROW(name, variable, handler)                                                        \
-	{                                                                                          \
-		.procname = (name), .data = &(variable), .maxlen = sizeof(variable), .mode = 0444, \
-		.proc_handler = (handler)                                                          \
+/* A row of a table: the file's name, the variable, how it is shown. */
+#define SYSCTL_ROW(name, variable, handler, access)                                  \
+	{                                                                            \
+		.procname = (name), .data = &(variable), .maxlen = sizeof(variable), \
+		.mode = (access), .proc_handler = (handler)                          \
 	}
-#define SYSCTL_UINT(name, variable)   SYSCTL_ROW(name, variable, proc_douintvec)
-#define SYSCTL_LONG(name, variable)   SYSCTL_ROW(name, variable.counter, proc_doulongvec_minmax)
-#define SYSCTL_STRING(name, variable) SYSCTL_ROW(name, variable, proc_dostring)
+#define SYSCTL_UINT(name, variable)   SYSCTL_ROW(name, variable, proc_douintvec, 0444)
+#define SYSCTL_LONG(name, variable)   SYSCTL_ROW(name, variable.counter, proc_doulongvec_minmax, 0444)
+#define SYSCTL_STRING(name, variable) SYSCTL_ROW(name, variable, proc_dostring, 0444)
+#define SYSCTL_LIMIT(name, handler)   SYSCTL_ROW(#name, guest_limits.name, handler, 0644)
 
 /* Both end with an empty row: see compat_register_sysctl(). */
 static struct ctl_table table[] = {
@@ -31,8 +32,11 @@ static struct ctl_table table[] = {
 	SYSCTL_LONG("guest_memory", memory_held.ram),	 /* KiB of guest RAM allocated */
 	SYSCTL_LONG("own_memory", memory_held.own),	 /* KiB of nested page tables, VMCBs ... */
 	SYSCTL_LONG("own_objects", memory_held.objects), /* number of other allocations */
-	SYSCTL_STRING("backend", backend_name),		 /* SVM or VMX */
-	SYSCTL_STRING("features", backend_facts),	 /* of the processor, as in the log */
+	SYSCTL_LIMIT(user_memory_max, proc_doulongvec_minmax), /* KiB of guest RAM of a user */
+	SYSCTL_LIMIT(user_vms_max, proc_douintvec),	       /* VMs of a user */
+	SYSCTL_LIMIT(memory_reserve, proc_doulongvec_minmax),  /* KiB left to the host */
+	SYSCTL_STRING("backend", backend_name),		       /* SVM or VMX */
+	SYSCTL_STRING("features", backend_facts),	       /* of the processor, as in the log */
 	SYSCTL_STRING("version", version),
 	{}
 };

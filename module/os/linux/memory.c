@@ -86,17 +86,23 @@ void os_pages_free(void *pages, unsigned int order)
  * the whole. For it the allocator makes one attempt, compaction included: the
  * caller falls back to single pages. For a single page it tries hard.
  */
-void *os_ram_alloc(unsigned int order)
+void *os_ram_alloc(struct os_account *account, unsigned int order)
 {
 	gfp_t flags = RAM_FLAGS | (order ? __GFP_COMP | __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-	struct page *page = alloc_pages(flags, order);
+	struct page *page;
 
+	if (os_account_charge(account, PAGE_SIZE << order))
+		return NULL;
+	page = alloc_pages(flags, order);
+	if (!page)
+		os_account_uncharge(account, PAGE_SIZE << order);
 	return count_allocation(page ? page_address(page) : NULL, &memory_held.ram,
 				order_kib(order));
 }
 
-void os_ram_free(void *ram, unsigned int order)
+void os_ram_free(struct os_account *account, void *ram, unsigned int order)
 {
+	os_account_uncharge(account, PAGE_SIZE << order);
 	put_page(virt_to_page(uncount_allocation(ram, &memory_held.ram, order_kib(order))));
 }
 

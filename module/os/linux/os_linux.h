@@ -15,6 +15,19 @@ extern struct memory_held {
 	atomic_long_t objects; /* allocations by os_alloc() */
 } memory_held;
 
+/*
+ * Limits of guests' use of the host; module parameters and sysctls of these names. Any
+ * thread reads them, with READ_ONCE().
+ */
+extern struct guest_limits {
+	unsigned long user_memory_max; /* KiB of guest RAM of one user */
+	unsigned long memory_reserve;  /* KiB of available memory that no guest gets */
+	unsigned int user_vms_max;     /* VMs of one user */
+} guest_limits;
+
+/* Compute the limits that no parameter sets; before the first VM. */
+void guest_limits_init(void);
+
 /* Read which mitigations the kernel has enabled; before anything else of the module. */
 void mitigations_init(void);
 

@@ -19,6 +19,7 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
+#include <linux/ratelimit_types.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -85,6 +86,10 @@ struct os_waitq {
  */
 struct os_thread {
 	struct task_struct *task;
+};
+
+struct os_ratelimit {
+	struct ratelimit_state state;
 };
 
 struct os_timer {

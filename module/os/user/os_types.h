@@ -88,6 +88,11 @@ struct os_thread {
 	unsigned int kicks; /* atomic; how often os_thread_kick() was called */
 };
 
+struct os_ratelimit {
+	uint64_t begin;	    /* of the interval; atomic, like the rest */
+	unsigned int lines; /* logged in it */
+};
+
 struct os_timer {
 	void (*fn)(struct os_timer *timer);
 	uint64_t expires; /* the clock's lock, like the rest */

@@ -22,6 +22,8 @@ void os_user_reset(void);
 void os_user_fail_alloc(unsigned int n);
 /* Make every allocation of 2 MiB of guest RAM fail, as if memory were fragmented. */
 void os_user_fragment_memory(bool fragmented);
+/* The most memory, in bytes, and VMs that all accounts allow together; no limit at first. */
+void os_user_limits(uint64_t ram, unsigned int vms);
 /* Allocations of all kinds since the process began, and those not yet freed. */
 uint64_t os_user_alloc_count(void);
 uint64_t os_user_alloc_outstanding(void);
@@ -135,6 +137,8 @@ unsigned int os_user_iommus(void);
 
 /* The last line logged, without a newline; "" if none. */
 const char *os_user_last_log(void);
+/* Make os_may_see_addresses() answer false; off at first. */
+void os_user_hide_addresses(bool hidden);
 /* Trace exits from now on; off after the reset. */
 void os_user_trace_exits(void);
 /* Exits traced since the reset. */
