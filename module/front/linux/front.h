@@ -3,6 +3,7 @@
 #ifndef FRONT_LINUX_FRONT_H
 #define FRONT_LINUX_FRONT_H
 
+#include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
@@ -88,9 +89,10 @@ struct vmdev {
 	struct inode *inode;
 	/* Read: a page fault installs pages. Write: waits for such faults to finish. */
 	struct rw_semaphore mapping_lock;
-	bool dying; /* vmdevs lock: a thread is destroying it */
-	struct list_head
-		monitor; /* vmdevs lock: list of a /dev/vmmctl file whose close destroys it */
+	atomic_t users; /* files of /dev/vmm/NAME that use the VM: vmfile_use() */
+	bool dying;	/* vmdevs lock: a thread is destroying it */
+	/* vmdevs lock: in the list of the /dev/vmmctl file whose close destroys it. */
+	struct list_head monitor;
 };
 
 /*
@@ -116,6 +118,8 @@ extern unsigned int vmdev_vms;
 /* What file->private_data of a /dev/vmm or /dev/vmm.io file points to. */
 struct vmfile {
 	struct vmdev *vmdev; /* holds a reference; constant */
+	bool used;	     /* atomic; counted in vmdev->users */
+	bool killed;	     /* a signal killed the process that closed it last */
 	int segid;	     /* of /dev/vmm.io; -1: the file offset selects it; constant */
 };
 
@@ -125,6 +129,11 @@ struct vmfile {
  */
 int vmfile_open(struct file *file, struct vmdev *vmdev, int segid);
 int vmfile_release(struct inode *inode, struct file *file);
+/*
+ * The file's process runs the VM or has its memory mapped, rather than only looks into it
+ * like bhyvectl: if a signal kills the last such process, the VM is destroyed. any
+ */
+void vmfile_use(struct vmfile *vmfile);
 
 /* --- mapping guest memory: mapping.c --------------------------------------------- */
 

@@ -154,7 +154,7 @@ static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
  */
 int mapping_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	const struct vmfile *vmfile = file->private_data;
+	struct vmfile *vmfile = file->private_data;
 	int segid;
 	uint64_t offset = segment_offset(vmfile, vma->vm_pgoff, &segid);
 	int error;
@@ -164,6 +164,8 @@ int mapping_mmap(struct file *file, struct vm_area_struct *vma)
 	error = check_range(vmfile->vmdev->vm, segid, offset, vma->vm_end - vma->vm_start);
 	if (error)
 		return error;
+	if (vmfile->segid < 0)
+		vmfile_use(vmfile);
 	vm_flags_set(vma, VM_DONTEXPAND | VM_MIXEDMAP);
 	vma->vm_ops = &mapping_ops;
 	return 0;

@@ -6,6 +6,10 @@
  * calls it. It removes the node, destroys the guest and its memory, releases the name,
  * and drops the name's reference. Files that are still open keep the (empty) VM; their
  * ioctls answer ENXIO.
+ *
+ * A VM outlives the processes that use it, so that bhyveload may hand it to bhyve. But one
+ * whose last user was killed by a signal is destroyed: nobody else would free its memory
+ * after the OOM killer or kill -9. The sticky bit of its node prevents that.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -13,6 +17,8 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/stat.h>
 #include <linux/uaccess.h>
 #include <vmm/vmm_dev.h>
 #include "api/ioctl.h"
@@ -192,6 +198,23 @@ void vmdev_destroy_monitored(struct list_head *monitor)
 	mutex_unlock(&lock);
 }
 
+/* The last process that used it was killed. */
+static void vmdev_destroy_orphan(struct vmdev *vmdev)
+{
+	bool claimed;
+
+	mutex_lock(&lock);
+	claimed = !vmdev->dying;
+	if (claimed)
+		vmdev_claim(vmdev);
+	mutex_unlock(&lock);
+	if (!claimed)
+		return;
+	os_warn_limited(&vmdev->vm->log, "%s: destroyed, as the process that used it was killed",
+			vmdev->vm->name);
+	vmdev_destroy(vmdev);
+}
+
 /* --- files ------------------------------------------------------------------------ */
 
 int vmfile_open(struct file *file, struct vmdev *vmdev, int segid)
@@ -217,13 +240,51 @@ fail:
 	return error;
 }
 
-int vmfile_release(struct inode *inode, struct file *file)
+void vmfile_use(struct vmfile *vmfile)
+{
+	if (!READ_ONCE(vmfile->used) && !xchg(&vmfile->used, true))
+		atomic_inc(&vmfile->vmdev->users);
+}
+
+/*
+ * Is the calling process being killed by a signal? exit() ends other threads by SIGKILL as
+ * well, so the thread's own signals do not tell: the process's exit code does.
+ */
+static bool killed_by_signal(void)
+{
+	const struct signal_struct *process = current->signal;
+
+	return (current->flags & PF_EXITING) && (READ_ONCE(process->flags) & SIGNAL_GROUP_EXIT) &&
+	       (READ_ONCE(process->group_exit_code) & 0x7f);
+}
+
+/* Called for each close, by the process that closes: the last one decides. */
+static int vmfile_flush(struct file *file, fl_owner_t id)
 {
 	struct vmfile *vmfile = file->private_data;
 
-	vmdev_put(vmfile->vmdev);
+	WRITE_ONCE(vmfile->killed, killed_by_signal());
+	return 0;
+}
+
+int vmfile_release(struct inode *inode, struct file *file)
+{
+	struct vmfile *vmfile = file->private_data;
+	struct vmdev *vmdev = vmfile->vmdev;
+
+	if (vmfile->used && atomic_dec_and_test(&vmdev->users) && vmfile->killed &&
+	    !(READ_ONCE(inode->i_mode) & S_ISVTX))
+		vmdev_destroy_orphan(vmdev);
+	vmdev_put(vmdev);
 	os_free(vmfile);
 	return 0;
+}
+
+/* Allocating memory and making vCPUs runnable is using a VM; mmap() is, too. */
+static bool command_uses_vm(unsigned int command)
+{
+	return command == VM_ALLOC_MEMSEG || command == VM_MMAP_MEMSEG ||
+	       command == VM_ACTIVATE_CPU || command == VM_RUN;
 }
 
 /*
@@ -233,7 +294,7 @@ int vmfile_release(struct inode *inode, struct file *file)
  */
 static noinline long any_ioctl(struct file *file, unsigned int command, unsigned long arg)
 {
-	const struct vmfile *vmfile = file->private_data;
+	struct vmfile *vmfile = file->private_data;
 	const struct ioctl_row *row = ioctl_lookup(command);
 	void __user *user = (void __user *)arg;
 	size_t size = _IOC_SIZE(command);
@@ -248,6 +309,8 @@ static noinline long any_ioctl(struct file *file, unsigned int command, unsigned
 		memset(buffer, 0, size);
 	else if (copy_from_user(buffer, user, size))
 		return -EFAULT;
+	if (command_uses_vm(command))
+		vmfile_use(vmfile);
 	error = ioctl_run(vmfile->vmdev->vm, row, buffer);
 	if (error || !(_IOC_DIR(command) & _IOC_READ) || command == VM_RUN)
 		return error;
@@ -276,6 +339,7 @@ static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long a
 
 const struct file_operations vmdev_fops = {
 	.owner = THIS_MODULE,
+	.flush = vmfile_flush,
 	.release = vmfile_release,
 	.unlocked_ioctl = vmdev_ioctl,
 	.mmap = mapping_mmap,
