@@ -68,7 +68,8 @@ enum {
  * Creates a VM without memory. Needs access to /dev/vmmctl: root or group vmm.
  * EEXIST: the name is taken. EINVAL: the name is empty or holds '/' or a
  * character that a file name should not. ENAMETOOLONG: over VM_MAX_NAMELEN.
- * ENOENT: the module is not loaded. EACCES: no permission.
+ * ENOENT: the module is not loaded. EACCES: no permission. EAGAIN: the user has as
+ * many VMs as hw.vmm.user_vms_max allows.
  */
 int vm_create(const char *name);
 

@@ -175,7 +175,7 @@ static bool caller_is_allowed(struct vm *vm, const struct ioctl_row *row)
 {
 	if (row->caller == IOCTL_BY_OPENER || os_pci_allowed())
 		return true;
-	os_warn("ppt: %s cannot have devices: only root may give them", vm->name);
+	os_warn_limited(&vm->log, "ppt: %s cannot have devices: only root may give them", vm->name);
 	return false;
 }
 

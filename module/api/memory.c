@@ -49,8 +49,12 @@ int ioctl_mmap_getnext(struct vm *vm, void *arg)
 int ioctl_get_gpa_pmap(struct vm *vm, void *arg)
 {
 	struct vm_gpa_pte *result = arg;
+	uint64_t hidden = os_may_see_addresses() ? 0 : NPT_ADDRESS;
 
 	result->ptenum = (int)npt_lookup(&vm->npt, result->gpa, result->pte);
+	/* Where the host's memory is helps to attack it: rowhammer, cache side channels. */
+	for (int i = 0; i < result->ptenum; i++)
+		result->pte[i] &= ~hidden;
 	return 0;
 }
 

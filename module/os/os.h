@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything the hypervisor may ask of its host. Implemented twice: os/linux in
- * the kernel, os/user in a process for unit tests and fuzzers. "os_types.h" is
- * found through the include path; it defines the structs named here, the inline
- * functions marked [inline], and the helpers both kernels of thought share:
+ * The hypervisor's interface to its host. Implemented twice: os/linux in the kernel,
+ * os/user in a process for unit tests and fuzzers. "os_types.h" is found through the
+ * include path; it defines the structs named here, the inline functions marked
+ * [inline], and what C's library and the kernel both have:
  * fixed-size integers, errno names, memcpy and friends, snprintf, ARRAY_SIZE,
  * container_of, likely, unlikely, READ_ONCE, WRITE_ONCE, min, max, BIT_ULL.
  *
@@ -20,12 +20,12 @@
 
 /* --- memory ------------------------------------------------------------- */
 
-/* Zeroed kernel memory, charged to the caller's cgroup. NULL when there is none. sleep */
+/* Zeroed kernel memory, charged to the caller's cgroup. NULL: out of memory. sleep */
 void *os_alloc(size_t size);
-/* Frees what os_alloc gave; NULL is nothing. sleep */
+/* Frees what os_alloc() returned; NULL is ignored. sleep */
 void os_free(void *ptr);
 
-/* One zeroed, page-aligned page, charged like os_alloc. NULL when none. sleep */
+/* One zeroed, page-aligned page, charged like os_alloc(). NULL: out of memory. sleep */
 void *os_page_alloc(void);
 void os_page_free(void *page);
 /* 2^order contiguous zeroed pages for permission maps and the like. sleep */
@@ -33,13 +33,34 @@ void *os_pages_alloc(unsigned int order);
 void os_pages_free(void *pages, unsigned int order);
 
 /*
+ * An account is one VM's share of what its user may have: VMs, and guest RAM. It is
+ * opened for the user of the calling process; closed with nothing charged to it. 0; -EAGAIN: the
+ * user has as many VMs as are allowed; -ENOMEM. sleep
+ */
+struct os_account;
+int os_account_open(struct os_account **account);
+void os_account_close(struct os_account *account);
+/*
+ * May that many bytes more be allocated now, by the user's limit and by what the host has
+ * left for guests? To refuse early; os_ram_alloc() asks again. any
+ */
+bool os_account_allows(struct os_account *account, uint64_t bytes);
+/*
+ * Charge other memory whose amount userspace chooses, before it is allocated: 0, or -ENOMEM
+ * if the account allows no more. And the opposite. any
+ */
+int os_account_charge(struct os_account *account, uint64_t bytes);
+void os_account_uncharge(struct os_account *account, uint64_t bytes);
+
+/*
  * Guest RAM: 2^order zeroed contiguous pages (order 0 or 9) that a process may
- * map and pin. Charged; never wakes the OOM killer; NULL when there is none.
+ * map and pin. Charged to the account and to the cgroup; never invokes the OOM killer;
+ * NULL: out of memory, or the account allows no more.
  * Freeing drops the VM's reference: a page pinned by a process or a device
  * lives until that is gone. sleep
  */
-void *os_ram_alloc(unsigned int order);
-void os_ram_free(void *ram, unsigned int order);
+void *os_ram_alloc(struct os_account *account, unsigned int order);
+void os_ram_free(struct os_account *account, void *ram, unsigned int order);
 /* One more reference to the page at this address of guest RAM, for a mapping. any */
 void os_ram_get(void *page);
 
@@ -47,12 +68,12 @@ void os_ram_get(void *page);
 static inline vm_paddr_t os_virt_to_phys(const void *ptr);
 static inline void *os_phys_to_virt(vm_paddr_t hpa);
 
-/* Between a program's memory and ours: 0 or -EFAULT. sleep */
+/* Copy between userspace and kernel memory: 0 or -EFAULT. sleep */
 int os_copyin(const void *user, void *kernel, size_t len);
 int os_copyout(const void *kernel, void *user, size_t len);
 /*
- * The same of a few words, whose number is a constant up to 8: each moved by itself, through
- * registers where the compiler can, which is less than what the start of a longer copy takes.
+ * The same for a constant number of words, up to 8: each is moved on its own, through
+ * registers where the compiler can, which is cheaper than setting up a longer copy.
  * sleep [inline]
  */
 static inline int os_copyin_words(const void *user, uint64_t *kernel, size_t words);
@@ -82,10 +103,10 @@ void os_mutex_unlock(struct os_mutex *mutex);  /* [may be inline] */
 void os_waitq_init(struct os_waitq *wq);
 void os_wake(struct os_waitq *wq); /* any */
 
-/* Where a vCPU's thread is, so that another can be interrupted in the guest. [may be inline] */
-void os_thread_attach(struct os_thread *thread); /* the caller runs it from now on */
+/* The thread that runs a vCPU, so that other threads can interrupt it. [may be inline] */
+void os_thread_attach(struct os_thread *thread); /* it is the calling thread */
 void os_thread_detach(struct os_thread *thread);
-/* Make the thread's physical CPU take an interrupt, if it is on one. any */
+/* Interrupt the physical CPU that the thread runs on, if any: a guest exits. any */
 void os_thread_kick(struct os_thread *thread);
 
 /* --- time --------------------------------------------------------------- */
@@ -103,7 +124,7 @@ bool os_tsc_stable(void);	       /* os_rdtsc has one rate, and agrees on all CPU
 typedef void (*os_timer_fn)(struct os_timer *timer);
 void os_timer_init(struct os_timer *timer, os_timer_fn fn);
 void os_timer_start(struct os_timer *timer, uint64_t expires_ns); /* any; moves it if armed */
-/* Not armed and not running afterwards. Not from the callback, nor under a lock it takes. */
+/* Not armed and not running afterwards. Not from the callback, nor under a lock it acquires. */
 void os_timer_cancel(struct os_timer *timer);
 /* Like cancel but does not wait: false when the callback is running. any */
 bool os_timer_try_cancel(struct os_timer *timer);
@@ -125,20 +146,20 @@ static inline void os_irq_enable(void);	 /* [inline] */
  */
 void os_run_begin(void);
 void os_run_end(void);
-/* Something on this CPU wants the thread: signal, reschedule, soft interrupt. any [inline] */
+/* The inner loop must end: signal, reschedule, soft interrupt pending. any [inline] */
 static inline bool os_run_should_leave(void);
 /*
- * Is anything wanted of this thread? Only then the next two may say yes, and is there
- * anything to yield for. [may be inline]
+ * Is any work pending for this thread? While it is false, so are the next two, and
+ * os_yield() has no effect. [may be inline]
  */
 bool os_thread_wanted(void);
 bool os_signal_pending(void);
 /*
- * The kernel wants the thread back in user space for a moment, with nothing to
- * tell the program: VM_RUN returns with a BOGUS exit.
+ * The thread must return to user space for work of the kernel's own; userspace has
+ * nothing to handle: VM_RUN returns with a BOGUS exit.
  */
 bool os_return_pending(void);
-void os_yield(void); /* let others run if they should. sleep */
+void os_yield(void); /* reschedule if that is pending. sleep */
 
 /* Privileged instructions. In a process they work on a simulated CPU. any [inline] */
 static inline uint64_t os_rdmsr(uint32_t msr);
@@ -153,11 +174,11 @@ static inline uint64_t os_read_cr4(void);
 static inline uint16_t os_read_ldtr(void); /* the selector */
 static inline uint64_t os_read_dr(unsigned int index);
 static inline void os_write_dr(unsigned int index, uint64_t value);
-/* Run the host's handler for an NMI (VMX) or a machine check that ended the guest. Interrupts off. */
+/* Call the host's handler for an NMI (VMX) or machine check that caused an exit. Interrupts off. */
 void os_host_nmi(void);
 void os_host_machine_check(void);
 
-/* How careful the host asks us to be with speculation (its mitigations= setting). */
+/* Mitigations that the host has enabled for this processor (its mitigations= setting). */
 struct os_mitigations {
 	bool ibpb;		/* predictor barrier between vCPUs of different VMs */
 	bool spec_ctrl;		/* the guest may own SPEC_CTRL */
@@ -168,16 +189,16 @@ struct os_mitigations {
 const struct os_mitigations *os_mitigations(void); /* constant. any [may be inline] */
 
 /*
- * An index that a guest has chosen, checked to be below 'size': also in speculation, where the
- * check has been passed by before it was made. any [inline]
+ * An index that a guest or userspace controls, after the check that it is below 'size': it is
+ * so also when that check is mispredicted (Spectre v1). any [inline]
  */
 static inline unsigned int os_index_nospec(unsigned int index, unsigned int size);
 
 /* --- PCI devices for guests, and what their DMA reaches --------------------- */
 
-/* A function of a device that the host keeps its own drivers away from. */
+/* A PCI function that is bound to the driver ppt. */
 struct os_pci;
-/* What DMA of devices sees: guest-physical addresses, and nothing outside them. */
+/* An IOMMU domain: devices in it address guest-physical memory, and nothing else. */
 struct os_iommu;
 
 struct os_pci_address {
@@ -195,7 +216,7 @@ struct os_pci_bar {
 	bool prefetchable;
 };
 
-/* What a device is, constant while it is reserved. */
+/* Facts about a device, constant while it is reserved. */
 struct os_pci_info {
 	struct os_pci_address address;
 	struct os_pci_bar bar[OS_PCI_BARS];
@@ -210,77 +231,87 @@ struct os_pci_info {
 };
 
 /*
- * Have the host give the function at an address to us, if no driver has it. 0, also
- * when it is ours already; -ENODEV nothing is there; -ENOTSUP it is a bridge; -EBUSY
- * a driver has it, whose name is put into 'holder'. The driver has
- * taken it (ppt_add) when it returns 0. sleep
+ * Reserve the function at an address: bind it to the driver ppt, which calls ppt_add().
+ * 0, also when it is reserved already; -ENODEV there is none; -ENOTSUP it is a bridge;
+ * -EBUSY it is bound to another driver, whose name is copied to 'holder'. sleep
  */
 int os_pci_reserve(const struct os_pci_address *address, char *holder, size_t size);
-/* May the calling program give devices to guests? */
+/* May the calling process assign devices to guests? */
 bool os_pci_allowed(void);
 
 /*
  * Put a device into the state after power on: no DMA, no interrupts, registers as
- * they were when it was reserved. 0; -ENOTTY: only that was possible, for it has no
- * reset; -EAGAIN: somebody holds it for long; -EIO. sleep
+ * they were when it was reserved. 0; -ENOTTY: it has no reset, only its registers were
+ * restored; -EAGAIN: its lock stayed contended; -EIO. sleep
  */
 int os_pci_reset(struct os_pci *pci);
 
 /* One member of an IOMMU group. */
 struct os_pci_peer {
-	char name[32];	 /* its address, or what else it is called */
+	char name[32];	 /* the host's name for it: an address if it is a PCI device */
 	char driver[32]; /* of the host; "" if none */
 	bool bridge;
 	bool ours; /* reserved */
 };
-/* Look at all members; the first result that is not 0 ends it. sleep */
+/* Call look() for each member until one returns other than 0; that is returned. sleep */
 int os_pci_each_peer(struct os_pci *pci, int (*look)(const struct os_pci_peer *peer, void *arg),
 		     void *arg);
-/* Can a device only send the interrupts it was given? */
+/* Is the device confined to interrupts that the host has set up (interrupt remapping)? */
 bool os_pci_interrupts_isolated(struct os_pci *pci);
-/* The administrator has said to go on where it can send any. */
+/* The administrator allows devices that are not. */
 bool os_pci_unsafe_interrupts(void);
 
 /*
- * Interrupts of a device: one kind at a time. _begin: how many vectors there are
- * now, up to 'wanted', or a negative errno. A vector that is on calls fn(arg) in
- * interrupt context. A line (OS_PCI_INTX) is masked then, until
- * os_pci_line_open() finds it silent. _off and _end wait for the last call. sleep
+ * Interrupts of a device: one kind at a time. _begin: the number of vectors allocated,
+ * up to 'wanted', or a negative errno. A vector that is on calls fn(arg) in interrupt
+ * context. A line (OS_PCI_INTX) is masked before that call, until os_pci_line_open()
+ * finds it deasserted. _off and _end wait for calls in progress. sleep
  */
 enum os_pci_interrupt { OS_PCI_NONE, OS_PCI_INTX, OS_PCI_MSI, OS_PCI_MSIX };
 int os_pci_interrupts_begin(struct os_pci *pci, enum os_pci_interrupt kind, unsigned int wanted);
 void os_pci_interrupts_end(struct os_pci *pci);
 int os_pci_vector_on(struct os_pci *pci, unsigned int vector, void (*fn)(void *arg), void *arg);
 void os_pci_vector_off(struct os_pci *pci, unsigned int vector);
-/* Have it arrive on this physical CPU, if that can be. any */
+/* Set its affinity to this physical CPU, if the interrupt chip can. any */
 void os_pci_vector_move(struct os_pci *pci, unsigned int vector, int cpu);
-/* Unmask the line: false when the device still asks, and it stays masked. any */
+/* Unmask the line: false when the device still asserts it, and it stays masked. any */
 bool os_pci_line_open(struct os_pci *pci);
 
-/* An empty space of DMA addresses, fit for this device. NULL: no memory. sleep */
+/* An empty domain for this kind of device. NULL: out of memory. sleep */
 struct os_iommu *os_iommu_create(struct os_pci *pci);
 void os_iommu_destroy(struct os_iommu *iommu);
 /* [gpa, gpa+len) is [hpa, hpa+len): whole pages. 0 or a negative errno. sleep */
 int os_iommu_map(struct os_iommu *iommu, uint64_t gpa, vm_paddr_t hpa, uint64_t len, bool writable);
-/* All of it has been mapped. DMA does not reach it when this returns. sleep */
+/* All of the range is mapped. DMA does not reach it when this returns. sleep */
 void os_iommu_unmap(struct os_iommu *iommu, uint64_t gpa, uint64_t len);
 /*
- * Let the DMA of the device (and of its group) go through it. -EINVAL: another kind
- * of IOMMU, or the group uses another space; -EBUSY: the host uses the group. Once
- * detached, DMA reaches nothing at all. sleep
+ * Translate the DMA of the device (and of its group) by this domain. -EINVAL: another
+ * kind of IOMMU, or the group is in another domain; -EBUSY: a host driver does DMA with
+ * the group. Once detached, DMA is blocked. sleep
  */
 int os_iommu_attach(struct os_iommu *iommu, struct os_pci *pci);
 void os_iommu_detach(struct os_iommu *iommu, struct os_pci *pci);
 
 /* --- the rest ------------------------------------------------------------ */
 
+/* May the calling process see physical addresses of the host (CAP_SYS_ADMIN)? */
+bool os_may_see_addresses(void);
+
 /* Kernel log: printf format, no newline, prefixed "vmm: ". any */
 void os_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void os_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* rate limited */
+/*
+ * Lines that a guest or a user can cause are limited for each VM and user apart, so that
+ * none keeps the lines of another out of the log: 10 in 5 seconds. any
+ */
+void os_ratelimit_init(struct os_ratelimit *limit);
+void os_warn_limited(struct os_ratelimit *limit, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
- * A vCPU of the VM of that name has exited: for the tracepoint. Costs a no-op while tracing is off; so does the
- * question whether it is on, for who has to ask the processor what to tell. [inline]
+ * The tracepoint vmm_exit: a vCPU of the VM of that name has exited. A no-op while tracing
+ * is off, as is the question whether it is on: for callers that must read VMCS fields for
+ * the arguments. [inline]
  */
 static inline bool os_traces_exits(void);
 static inline void os_trace_exit(const char *name, int vcpuid, uint32_t reason, uint64_t rip,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the Intel back end asks of its host beyond os/os.h: the VMX instructions,
- * the state of the host that a VM exit loads or spoils, and CR4.VMXE. "os_vmx.h" is
- * found through the include path and defines what is marked OS_VMX_INLINE; in a process
- * those are ordinary functions of the test that plays the processor.
+ * The Intel back end's interface to its host beyond os/os.h: the VMX instructions, host
+ * state that a VM exit loads or clobbers, and CR4.VMXE. "os_vmx.h" is found through the
+ * include path and defines what is marked OS_VMX_INLINE; in a process those are ordinary
+ * functions of the test that simulates the processor.
  */
 #ifndef OS_VMX_H_CONTRACT
 #define OS_VMX_H_CONTRACT
@@ -11,14 +11,14 @@
 #include "os/os.h"
 
 /*
- * Segment and table registers of this CPU and of the process on it. A VM exit takes
- * them from the VMCS, but with a selector of 0 where user space has one of its own,
- * without LDT, and with table limits of its own (SDM vol. 3, 27.5.2).
+ * Segment and table registers of this CPU and of the process on it. A VM exit loads
+ * them from the VMCS, but not user space's selectors, which VM entry refuses as host
+ * state, not LDTR, and with fixed table limits (SDM vol. 3, 27.5.2).
  */
 struct os_host_table {
 	uint16_t limit;
 	uint64_t base;
-} __packed; /* as LGDT and LIDT want it */
+} __packed; /* the operand of LGDT and LIDT */
 
 struct os_host_segments {
 	/* Of the CPU: the same for every process on it. */
@@ -37,17 +37,17 @@ struct os_host_segments {
 /* Read them. Preemption off. */
 void os_host_segments_save(struct os_host_segments *segments);
 /*
- * Read again what is the process's, on the CPU where the rest was read. False: it is as it was.
+ * Reread the process's part, on the CPU where the rest was read. False: it is unchanged.
  * Preemption off.
  */
 OS_VMX_INLINE bool os_host_segments_refresh(struct os_host_segments *segments);
-/* Bring back what VM exits have changed of them. On the CPU they were read on, preemption off. */
+/* Restore those that VM exits have changed. On the CPU they were read on, preemption off. */
 OS_VMX_INLINE void os_host_segments_restore(const struct os_host_segments *segments);
 
-/* Set or clear CR4.VMXE on this CPU, in the register and in the kernel's copy. Interrupts off. */
+/* Set or clear CR4.VMXE on this CPU, in the register and in the kernel's shadow. Interrupts off. */
 void os_set_vmxe(bool on);
 
-/* The host enters its handlers by FRED: there is no vector 2 to call for an NMI. any */
+/* The host delivers events by FRED: INT 2 does not call its NMI handler. any */
 bool os_uses_fred(void);
 
 /*
@@ -57,14 +57,14 @@ bool os_uses_fred(void);
  */
 OS_VMX_INLINE int os_vmxon(vm_paddr_t region);
 OS_VMX_INLINE void os_vmxoff(void);
-OS_VMX_INLINE int os_vmclear(const vm_paddr_t *vmcs); /* where its address is */
+OS_VMX_INLINE int os_vmclear(const vm_paddr_t *vmcs); /* points to its address */
 OS_VMX_INLINE int os_vmptrld(const vm_paddr_t *vmcs);
 OS_VMX_INLINE uint64_t os_vmread(uint32_t field);
 OS_VMX_INLINE void os_vmwrite(uint32_t field, uint64_t value);
 OS_VMX_INLINE void os_invept(uint64_t type, uint64_t eptp);
 OS_VMX_INLINE void os_invvpid(uint64_t type, uint16_t vpid);
 
-/* CR2 of this CPU, which VM entry and exit leave alone. any */
+/* CR2 of this CPU, which VM entry and exit do not switch. any */
 OS_VMX_INLINE uint64_t os_read_cr2(void);
 OS_VMX_INLINE void os_write_cr2(uint64_t value);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How devices are named: in parameters, in ioctls, in the log. */
+/* PCI addresses: in parameters, in ioctls, in the log. */
 #include "ppt/device.h"
 
 void ppt_format_address(const struct os_pci_address *address, char *name, size_t size)
@@ -69,7 +69,7 @@ int ppt_parse_address(const char *text, size_t length, struct os_pci_address *ad
 	}
 	if (count < 3)
 		return -EINVAL;
-	/* Without a domain it is the first one. */
+	/* The domain defaults to 0. */
 	if (count == 3) {
 		memmove(&field[1], &field[0], 3 * sizeof(field[0]));
 		field[0] = 0;

@@ -1,48 +1,51 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A VM gets a device and gives it back. On the way in and on the way out it is
- * reset; on the way out its interrupts end first, and then its DMA, before any page
- * of the guest can be freed.
+ * Assigning a device to a VM and unassigning it. Both reset it; unassigning frees its
+ * interrupts first and then blocks its DMA, before any page of the guest can be freed.
  */
 #include "vm/dma.h"
 #include "vm/vcpu.h"
 #include "ppt/device.h"
 
-/* --- who may have what ---------------------------------------------------------------- */
+/* --- checks --------------------------------------------------------------------------- */
 
-static int refuse(struct vm *vm, const struct ppt_device *device, int error, const char *why)
+static int refuse_assignment(struct vm *vm, const struct ppt_device *device, int error,
+			     const char *why)
 {
-	os_warn("ppt: %s: %s cannot have it: %s", device->name, vm->name, why);
+	os_warn_limited(&vm->log, "ppt: %s: %s cannot have it: %s", device->name, vm->name, why);
 	return error;
 }
 
-struct look {
+struct peer_check {
 	struct vm *vm;
 	const struct ppt_device *device;
 };
 
-/* A bridge does no DMA of its own; all else of the group must be reserved as well. */
-static int look_at_peer(const struct os_pci_peer *peer, void *arg)
+/* Bridges do no DMA of their own; every other member of the group must be reserved. */
+static int check_peer(const struct os_pci_peer *peer, void *arg)
 {
-	const struct look *look = arg;
+	const struct peer_check *check = arg;
 
 	if (peer->bridge || peer->ours)
 		return 0;
-	os_warn("ppt: %s: %s cannot have it: its IOMMU group %d is not whole: %s, %s%s, is not reserved",
-		look->device->name, look->vm->name, look->device->info.group, peer->name,
+	os_warn_limited(
+		&check->vm->log,
+		"ppt: %s: %s cannot have it: its IOMMU group %d is not whole: %s, %s%s, is not reserved",
+		check->device->name, check->vm->name, check->device->info.group, peer->name,
 		peer->driver[0] ? "with driver " : "without a driver", peer->driver);
 	return -EXDEV;
 }
 
 static int check_group(struct vm *vm, struct ppt_device *device)
 {
-	struct look look = { .vm = vm, .device = device };
+	struct peer_check check = { .vm = vm, .device = device };
 
 	if (device->info.group < 0)
-		return refuse(vm, device, -ENOTSUP,
-			      "no IOMMU would keep its DMA away from the host (VT-d or AMD-Vi, on "
-			      "in firmware and kernel)");
-	return os_pci_each_peer(device->pci, look_at_peer, &look);
+		return refuse_assignment(
+			vm, device, -ENOTSUP,
+			"no IOMMU would keep its DMA away from the host (VT-d or AMD-Vi, on "
+			"in firmware and kernel)");
+	return os_pci_each_peer(device->pci, check_peer, &check);
 }
 
 static int check_interrupts(struct vm *vm, struct ppt_device *device)
@@ -54,13 +57,14 @@ static int check_interrupts(struct vm *vm, struct ppt_device *device)
 			device->name, vm->name);
 		return 0;
 	}
-	return refuse(vm, device, -EACCES,
-		      "without interrupt remapping it could forge interrupts of the host");
+	return refuse_assignment(
+		vm, device, -EACCES,
+		"without interrupt remapping it could forge interrupts of the host");
 }
 
-/* --- in ---------------------------------------------------------------------------------- */
+/* --- assigning ---------------------------------------------------------------------------- */
 
-/* A device without a reset goes on with what its last user left in it. */
+/* A device without a reset is assigned with its last user's state. */
 static int reset_for(struct vm *vm, struct ppt_device *device)
 {
 	int error = os_pci_reset(device->pci);
@@ -71,11 +75,11 @@ static int reset_for(struct vm *vm, struct ppt_device *device)
 		return 0;
 	}
 	if (error == -EAGAIN)
-		return refuse(vm, device, -EBUSY, "the host holds it");
-	return error ? refuse(vm, device, -EIO, "its reset failed") : 0;
+		return refuse_assignment(vm, device, -EBUSY, "the host holds it");
+	return error ? refuse_assignment(vm, device, -EIO, "its reset failed") : 0;
 }
 
-static int attach(struct vm *vm, struct ppt_device *device)
+static int attach_to_vm(struct vm *vm, struct ppt_device *device)
 {
 	int error = dma_attach(vm, device->pci);
 
@@ -84,17 +88,19 @@ static int attach(struct vm *vm, struct ppt_device *device)
 		device->attached = true;
 		return 0;
 	case -EBUSY:
-		return refuse(vm, device, error, "the host does DMA with its IOMMU group");
+		return refuse_assignment(vm, device, error,
+					 "the host does DMA with its IOMMU group");
 	case -ENOMEM:
-		return refuse(vm, device, error, "no memory to wire the guest's RAM");
+		return refuse_assignment(vm, device, error, "no memory to wire the guest's RAM");
 	case -EINTR:
 		return error;
 	default:
-		return refuse(vm, device, error, "the IOMMU does not take the guest's memory");
+		return refuse_assignment(vm, device, error,
+					 "the IOMMU does not take the guest's memory");
 	}
 }
 
-static int enter(struct vm *vm, struct ppt_device *device)
+static int prepare_assignment(struct vm *vm, struct ppt_device *device)
 {
 	int error = check_group(vm, device);
 
@@ -103,7 +109,7 @@ static int enter(struct vm *vm, struct ppt_device *device)
 	if (!error)
 		error = reset_for(vm, device);
 	if (!error)
-		error = attach(vm, device);
+		error = attach_to_vm(vm, device);
 	return error;
 }
 
@@ -117,19 +123,18 @@ int ppt_assign(struct vm *vm, const struct os_pci_address *address)
 		return ppt_restart(device, false);
 	if (error)
 		return error;
-	error = enter(vm, device);
+	error = prepare_assignment(vm, device);
 	if (error) {
 		ppt_disclaim(device);
 		return error;
 	}
 	device->vm_next = vm->ppt;
 	vm->ppt = device;
-	ppt_set_state(device, PPT_ASSIGNED);
 	os_info("ppt: %s is with %s", device->name, vm->name);
 	return 0;
 }
 
-/* --- out --------------------------------------------------------------------------------- */
+/* --- unassigning -------------------------------------------------------------------------- */
 
 int ppt_restart(struct ppt_device *device, bool mapped)
 {
@@ -147,7 +152,6 @@ void ppt_leave(struct vm *vm, struct ppt_device *device)
 	struct ppt_device **link = &vm->ppt;
 	int error;
 
-	ppt_set_state(device, PPT_LEAVING);
 	error = ppt_restart(device, false);
 	if (error)
 		os_warn("ppt: %s: not reset after %s (error %d)", device->name, vm->name, -error);

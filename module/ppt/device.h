@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of ppt say to each other. */
+/* Shared by the files of ppt. */
 #ifndef PPT_DEVICE_H
 #define PPT_DEVICE_H
 
@@ -8,14 +8,7 @@
 
 struct ppt_device;
 
-enum ppt_state {
-	PPT_RESERVED, /* no guest has it */
-	PPT_ENTERING, /* a guest is getting it: it is being reset */
-	PPT_ASSIGNED, /* a guest has it */
-	PPT_LEAVING,  /* a guest is losing it: it is being reset */
-};
-
-/* Registers shown to the guest. */
+/* Pages of a BAR that are mapped into the guest. */
 struct ppt_piece {
 	uint64_t gpa;
 	uint64_t len; /* 0: free */
@@ -23,16 +16,16 @@ struct ppt_piece {
 #define PPT_PIECES 16
 
 /*
- * One interrupt message on its way from the device to the guest. Constant, but for
- * those that say otherwise.
+ * A host interrupt of the device, forwarded to the guest as a message. Fields are
+ * constant unless they say otherwise.
  */
 struct ppt_vector {
 	struct ppt_device *device;
 	unsigned int index;
-	bool on;       /* vm->lock: the host's side is set up */
+	bool on;       /* vm->lock: the host's handler is registered */
 	uint64_t addr; /* device->message_lock, like the rest */
 	uint64_t msg;
-	unsigned int arrivals; /* since it was last looked where its vCPU is */
+	unsigned int arrivals; /* since its affinity was last checked */
 };
 
 struct ppt_device {
@@ -40,22 +33,21 @@ struct ppt_device {
 	struct os_pci *pci;	 /* constant */
 	struct os_pci_info info; /* constant */
 	char name[16];		 /* constant; as the host writes its address */
-	enum ppt_state state;	 /* the list's lock */
-	bool going;		 /* the list's lock: nobody may have it any more */
-	struct vm *vm;		 /* the list's lock; does not change while ASSIGNED */
+	bool removing;		 /* the list's lock: it cannot be assigned any more */
+	struct vm *vm; /* the list's lock to change; the VM it is, or is being, assigned to */
 
-	/* Of the VM that has it: vm->lock, all vCPUs frozen. */
+	/* The VM's lock, all its vCPUs frozen. */
 	struct ppt_device *vm_next;
-	bool attached; /* its DMA goes to the VM's memory */
+	bool attached; /* its group is in the VM's IOMMU domain */
 	struct ppt_piece piece[PPT_PIECES];
 
-	/* Of the VM that has it: vm->lock. */
+	/* The VM's lock. */
 	enum os_pci_interrupt interrupts; /* which kind is set up */
 	unsigned int vector_count;
 	struct ppt_vector *vector;
 	struct ioapic_source line;
 
-	struct os_spinlock message_lock; /* where the vectors' messages go */
+	struct os_spinlock message_lock; /* the vectors' messages */
 };
 
 /* --- addresses: address.c ----------------------------------------------------------- */
@@ -77,7 +69,7 @@ void ppt_unmap_all(struct ppt_device *device);
 
 /* --- interrupts: interrupt.c; vm->lock held ---------------------------------------------- */
 
-/* No interrupt of the device reaches the guest afterwards. */
+/* Free its interrupts: none is forwarded to the guest afterwards. */
 void ppt_interrupts_off(struct ppt_device *device);
 int ppt_set_msi(struct ppt_device *device, uint64_t addr, uint64_t msg, int vectors);
 int ppt_set_msix(struct ppt_device *device, const struct vm_pptdev_msix *entry);
@@ -87,22 +79,21 @@ int ppt_set_intx(struct ppt_device *device, int pin);
 
 int ppt_assign(struct vm *vm, const struct os_pci_address *address);
 int ppt_unassign(struct vm *vm, const struct os_pci_address *address);
-/* A device that the VM has, or NULL. */
+/* The device at that address, if it is assigned to the VM, or NULL. */
 struct ppt_device *ppt_of_vm(struct vm *vm, const struct os_pci_address *address);
-/* The VM gives up a device. */
+/* Reset a device and unassign it. */
 void ppt_leave(struct vm *vm, struct ppt_device *device);
-/* Interrupts off and reset, registers out of the guest's reach unless 'mapped'. */
+/* Free its interrupts and reset it; also unmap its registers unless 'mapped'. */
 int ppt_restart(struct ppt_device *device, bool mapped);
 
 /* --- the list: list.c ------------------------------------------------------------------ */
 
 /*
- * Find a device and claim it for a VM: it is PPT_ENTERING, and the group is no
- * other VM's. Else an errno, after a sentence in the log. -EALREADY: it has it.
+ * Look up a device and record the VM as its owner, unless its group is assigned to
+ * another VM. Else an errno, after a line in the log. -EALREADY: it is this VM's.
  */
 int ppt_claim(struct vm *vm, const struct os_pci_address *address, struct ppt_device **device);
-void ppt_set_state(struct ppt_device *device, enum ppt_state state);
-/* Back to nobody. */
+/* It is no VM's any more. */
 void ppt_disclaim(struct ppt_device *device);
 
 #endif

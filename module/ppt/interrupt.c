@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Interrupts of a device, on their way to the guest: messages go to its local
- * APICs, a line to a pin of its I/O APIC. The host takes them first, on the
- * processor where the vCPU they are for ran last, if that can be had cheaply.
+ * Forwarding a device's interrupts to the guest: messages to its local APICs, a line to
+ * a pin of its I/O APIC. The host handles them first, if possible on the physical CPU
+ * where the destination vCPU ran last.
  */
 #include "vm/vcpu.h"
 #include "dev/lapic.h"
 #include "ppt/device.h"
 
-/* After so many arrivals it is looked where the vCPU has gone. */
+/* After so many interrupts, their affinity is compared with the vCPU's CPU. */
 #define ARRIVALS_MAX 64
 
 #define MSI_ADDRESS_LOGICAL 0x4u
 #define MSIX_MASKED	    0x1u
 
-/* --- where they are for -------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------------------ */
 
-/* The physical CPU of the first vCPU that a message is for; -1: none, or it never ran. */
+/* The physical CPU of a message's first destination; -1: there is none, or it never ran. */
 static int cpu_of_message(struct vm *vm, uint64_t addr)
 {
 	uint32_t destination = lapic_destination((uint8_t)(addr >> 12));
@@ -29,8 +29,8 @@ static int cpu_of_message(struct vm *vm, uint64_t addr)
 	return -1;
 }
 
-/* Interrupt context: the messages of a vector, and whether it should be moved. */
-static bool take_message(struct ppt_vector *vector, uint64_t *addr, uint64_t *msg)
+/* Interrupt context: a vector's message; true when its affinity is to be checked. */
+static bool read_message(struct ppt_vector *vector, uint64_t *addr, uint64_t *msg)
 {
 	struct ppt_device *device = vector->device;
 	unsigned long flags = os_spin_lock(&device->message_lock);
@@ -52,7 +52,7 @@ static void message_arrived(void *arg)
 	uint64_t addr, msg;
 	int cpu;
 
-	if (take_message(vector, &addr, &msg)) {
+	if (read_message(vector, &addr, &msg)) {
 		cpu = cpu_of_message(device->vm, addr);
 		if (cpu >= 0 && (unsigned int)cpu != os_cpu_id())
 			os_pci_vector_move(device->pci, vector->index, cpu);
@@ -109,8 +109,9 @@ static struct ppt_vector *make_vectors(struct ppt_device *device, unsigned int c
 	return vector;
 }
 
-/* Another kind of interrupts, or none, begins with what there was ended. */
-static int begin(struct ppt_device *device, enum os_pci_interrupt kind, unsigned int wanted)
+/* Allocate vectors of one kind, after freeing those there were. */
+static int interrupts_begin(struct ppt_device *device, enum os_pci_interrupt kind,
+			    unsigned int wanted)
 {
 	struct ppt_vector *vector;
 	int count;
@@ -153,7 +154,7 @@ static int msi_begin(struct ppt_device *device, unsigned int vectors)
 
 	if (device->interrupts == OS_PCI_MSI && device->vector_count == vectors)
 		return 0;
-	error = begin(device, OS_PCI_MSI, vectors);
+	error = interrupts_begin(device, OS_PCI_MSI, vectors);
 	if (!error && device->vector_count < vectors) {
 		ppt_interrupts_off(device);
 		error = -ENOSPC;
@@ -192,7 +193,7 @@ int ppt_set_msix(struct ppt_device *device, const struct vm_pptdev_msix *entry)
 	if (index >= device->info.msix_vectors)
 		return -EINVAL;
 	if (device->interrupts != OS_PCI_MSIX)
-		error = begin(device, OS_PCI_MSIX, device->info.msix_vectors);
+		error = interrupts_begin(device, OS_PCI_MSIX, device->info.msix_vectors);
 	if (error)
 		return error;
 	if (entry->vector_control & MSIX_MASKED) {
@@ -237,7 +238,7 @@ int ppt_set_intx(struct ppt_device *device, int pin)
 		return -ENOTSUP;
 	if (pin < 0 || pin >= IOAPIC_PINS)
 		return -EINVAL;
-	error = begin(device, OS_PCI_INTX, 1);
+	error = interrupts_begin(device, OS_PCI_INTX, 1);
 	if (error)
 		return error;
 	device->line.served = line_served;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The reserved devices, and which VM has each. */
+/* The reserved devices, and which VM each is assigned to. */
 #include "vm/vcpu.h"
 #include "ppt/device.h"
 
@@ -45,15 +45,15 @@ static void unlink_device(struct ppt_device *device)
 }
 
 /*
- * The VM that has a device which is to go, with a reference. NULL: none has, and
- * the device is not on the list any more.
+ * A device is being removed: the VM it is assigned to, with a reference. NULL: it is
+ * not assigned, and now not on the list any more.
  */
 static struct vm *owner_or_unlink(struct ppt_device *device)
 {
 	struct vm *vm;
 
 	os_mutex_lock(&list.lock);
-	device->going = true;
+	device->removing = true;
 	vm = device->vm ? vm_get(device->vm) : NULL;
 	if (!vm)
 		unlink_device(device);
@@ -61,7 +61,7 @@ static struct vm *owner_or_unlink(struct ppt_device *device)
 	return vm;
 }
 
-static void take_from(struct vm *vm, struct ppt_device *device)
+static void unassign_removed(struct vm *vm, struct ppt_device *device)
 {
 	os_mutex_lock(&vm->lock);
 	vm_freeze_always(vm);
@@ -78,14 +78,14 @@ void ppt_remove(struct ppt_device *device)
 	struct vm *vm;
 
 	while ((vm = owner_or_unlink(device))) {
-		take_from(vm, device);
+		unassign_removed(vm, device);
 		vm_put(vm);
 	}
 	os_info("ppt: %s is not reserved any more", device->name);
 	os_free(device);
 }
 
-int ppt_may_go(struct ppt_device *device)
+int ppt_prepare_removal(struct ppt_device *device)
 {
 	int error = 0;
 
@@ -94,17 +94,10 @@ int ppt_may_go(struct ppt_device *device)
 		os_warn("ppt: %s stays: %s has it", device->name, device->vm->name);
 		error = -EBUSY;
 	} else {
-		device->going = true;
+		device->removing = true;
 	}
 	os_mutex_unlock(&list.lock);
 	return error;
-}
-
-void ppt_stay(struct ppt_device *device)
-{
-	os_mutex_lock(&list.lock);
-	device->going = false;
-	os_mutex_unlock(&list.lock);
 }
 
 void ppt_owner(struct ppt_device *device, char *name, size_t size)
@@ -116,7 +109,7 @@ void ppt_owner(struct ppt_device *device, char *name, size_t size)
 
 /* --- claiming; the lock is held ----------------------------------------------------- */
 
-static struct ppt_device *find(const struct os_pci_address *address)
+static struct ppt_device *find_reserved(const struct os_pci_address *address)
 {
 	struct ppt_device *device = list.first;
 
@@ -125,7 +118,7 @@ static struct ppt_device *find(const struct os_pci_address *address)
 	return device;
 }
 
-/* Another VM that has a device of the same IOMMU group. */
+/* A device of the same IOMMU group that is assigned to another VM. */
 static struct ppt_device *rival_in_group(const struct ppt_device *device, const struct vm *vm)
 {
 	struct ppt_device *other = list.first;
@@ -144,15 +137,16 @@ static int may_claim(struct vm *vm, const struct ppt_device *device)
 	if (device->vm == vm)
 		return -EALREADY;
 	if (device->vm) {
-		os_warn("ppt: %s: %s cannot have it: %s has", device->name, vm->name,
-			device->vm->name);
+		os_warn_limited(&vm->log, "ppt: %s: %s cannot have it: %s has", device->name,
+				vm->name, device->vm->name);
 		return -EBUSY;
 	}
 	rival = rival_in_group(device, vm);
 	if (!rival)
 		return 0;
-	os_warn("ppt: %s: %s cannot have it: %s of the same IOMMU group is with %s", device->name,
-		vm->name, rival->name, rival->vm->name);
+	os_warn_limited(&vm->log,
+			"ppt: %s: %s cannot have it: %s of the same IOMMU group is with %s",
+			device->name, vm->name, rival->name, rival->vm->name);
 	return -EBUSY;
 }
 
@@ -163,35 +157,27 @@ int ppt_claim(struct vm *vm, const struct os_pci_address *address, struct ppt_de
 	int error = -ENOENT;
 
 	os_mutex_lock(&list.lock);
-	device = find(address);
-	if (device && !device->going)
+	device = find_reserved(address);
+	if (device && !device->removing)
 		error = may_claim(vm, device);
-	if (!error) {
+	if (!error)
 		device->vm = vm;
-		device->state = PPT_ENTERING;
-	}
 	os_mutex_unlock(&list.lock);
 	*result = device;
 	if (error == -ENOENT) {
 		ppt_format_address(address, name, sizeof(name));
-		os_warn("ppt: %s: %s cannot have it: it is not reserved (pptdevs, or bhyvectl "
+		os_warn_limited(
+			&vm->log,
+			"ppt: %s: %s cannot have it: it is not reserved (pptdevs, or bhyvectl "
 			"--ppt-attach)",
 			name, vm->name);
 	}
 	return error;
 }
 
-void ppt_set_state(struct ppt_device *device, enum ppt_state state)
-{
-	os_mutex_lock(&list.lock);
-	device->state = state;
-	os_mutex_unlock(&list.lock);
-}
-
 void ppt_disclaim(struct ppt_device *device)
 {
 	os_mutex_lock(&list.lock);
 	device->vm = NULL;
-	device->state = PPT_RESERVED;
 	os_mutex_unlock(&list.lock);
 }

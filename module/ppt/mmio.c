@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Registers of a device in the guest's address space. Whole pages of a memory BAR
- * only, so that no page of another device comes along; and not those with the MSI-X
- * table or its pending bits, which are the host's.
+ * Mapping a device's registers into the guest. Only whole pages of a memory BAR, so that
+ * no registers of another device are mapped with them; and not those with the MSI-X table
+ * or its pending bits, which the host owns.
  */
 #include "vm/vcpu.h"
 #include "ppt/device.h"
 
 #define MSIX_ENTRY_SIZE 16
 
-static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
+static bool host_ranges_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 {
 	return a < b + b_len && b < a + a_len;
 }
 
-/* Does [hpa, hpa+len) touch a page of 'size' bytes at 'offset' of a BAR? */
-static bool touches(const struct os_pci_info *info, unsigned int bar, uint32_t offset,
-		    uint64_t size, uint64_t hpa, uint64_t len)
+/* Does [hpa, hpa+len) overlap the pages that hold 'size' bytes at 'offset' of a BAR? */
+static bool overlaps_bar_pages(const struct os_pci_info *info, unsigned int bar, uint32_t offset,
+			       uint64_t size, uint64_t hpa, uint64_t len)
 {
 	uint64_t start = info->bar[bar].base + offset;
 	uint64_t first = start & ~(OS_PAGE_SIZE - 1);
 	uint64_t end = (start + size + OS_PAGE_SIZE - 1) & ~(OS_PAGE_SIZE - 1);
 
-	return overlap(hpa, len, first, end - first);
+	return host_ranges_overlap(hpa, len, first, end - first);
 }
 
-static bool touches_msix(const struct os_pci_info *info, uint64_t hpa, uint64_t len)
+static bool overlaps_msix(const struct os_pci_info *info, uint64_t hpa, uint64_t len)
 {
 	uint64_t vectors = info->msix_vectors;
 
 	if (!vectors)
 		return false;
-	return touches(info, info->msix_table_bar, info->msix_table_offset,
-		       vectors * MSIX_ENTRY_SIZE, hpa, len) ||
-	       touches(info, info->msix_pba_bar, info->msix_pba_offset, (vectors + 63) / 64 * 8,
-		       hpa, len);
+	return overlaps_bar_pages(info, info->msix_table_bar, info->msix_table_offset,
+				  vectors * MSIX_ENTRY_SIZE, hpa, len) ||
+	       overlaps_bar_pages(info, info->msix_pba_bar, info->msix_pba_offset,
+				  (vectors + 63) / 64 * 8, hpa, len);
 }
 
 static const struct os_pci_bar *find_bar(const struct os_pci_info *info, uint64_t hpa, uint64_t len)
@@ -69,7 +69,7 @@ int ppt_map_mmio(struct ppt_device *device, uint64_t gpa, uint64_t hpa, uint64_t
 	if (len == 0 || (hpa | len) % OS_PAGE_SIZE)
 		return -EINVAL;
 	bar = find_bar(&device->info, hpa, len);
-	if (!bar || touches_msix(&device->info, hpa, len))
+	if (!bar || overlaps_msix(&device->info, hpa, len))
 		return -EINVAL;
 	if (!piece)
 		return -ENOSPC;

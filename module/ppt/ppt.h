@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Passthrough: which devices are reserved for guests, which guest has each, and
- * what of it is where. The host layer adds and removes devices; guests' programs
- * assign them by the ioctls at the end.
+ * Passthrough: which devices are reserved, which VM each is assigned to, and where its
+ * registers and interrupts are in the guest. The host's driver adds and removes devices;
+ * VMM processes assign them by the ioctls at the end.
  *
- * Locks: what of a device is in use belongs to the VM that has it (vm->lock held,
- * all vCPUs frozen). Which VM that is, and the list of devices, has a lock of its
- * own below that one, under which nothing of the host is called.
+ * Locks: the state of an assigned device is under its VM's lock (vm->lock held, all
+ * vCPUs frozen). The list of devices, and which VM each is assigned to, has a lock of
+ * its own below that one, under which no function of os/os.h that sleeps is called.
  */
 #ifndef PPT_PPT_H
 #define PPT_PPT_H
@@ -17,42 +17,41 @@
 struct vm;
 struct ppt_device;
 
-/* Module's life. */
+/* At module load. */
 void ppt_init(void);
 
-/* --- for the host layer ------------------------------------------------------------ */
+/* --- for the host's driver --------------------------------------------------------- */
 
 /*
  * Reserve the devices that a parameter names: "BUS/SLOT/FUNCTION" or
- * "DOMAIN/BUS/SLOT/FUNCTION" in decimal, separated by spaces. What cannot be
- * reserved is named in the log, and the rest goes on. 'text' may be NULL. sleep
+ * "DOMAIN/BUS/SLOT/FUNCTION" in decimal, separated by spaces. Entries that cannot be
+ * reserved are named in the log and skipped. 'text' may be NULL. sleep
  */
 void ppt_reserve(const char *parameter, const char *text);
 
-/* Does some parameter so far name this device? For one that appears later. any */
+/* Has ppt_reserve() been called with this device? For hotplug. any */
 bool ppt_wanted(const struct os_pci_address *address);
 
-/* A device is reserved from now on. NULL: no memory. sleep */
+/* Add a reserved device. NULL: out of memory. sleep */
 struct ppt_device *ppt_add(struct os_pci *pci, const struct os_pci_info *info);
-/* It goes; a guest that has it loses it first. sleep */
+/* Remove it; it is first unassigned from the VM it is assigned to. sleep */
 void ppt_remove(struct ppt_device *device);
 /*
- * It is to go: 0, and no guest can get it any more, or -EBUSY. The right to come
- * back is ppt_stay(). sleep
+ * Before its removal: 0, and it can no longer be assigned to a VM; or -EBUSY, it is
+ * assigned to one. sleep
  */
-int ppt_may_go(struct ppt_device *device);
-void ppt_stay(struct ppt_device *device);
+int ppt_prepare_removal(struct ppt_device *device);
 
-/* The VM that has it, or an empty string. sleep */
+/* The name of the VM it is assigned to, or an empty string. sleep */
 void ppt_owner(struct ppt_device *device, char *name, size_t size);
-/* Devices that are reserved, for the sysctl to read. */
+/* Number of reserved devices, for the sysctl to read. */
 extern unsigned int ppt_devices;
 
-/* --- for the core ------------------------------------------------------------------ */
+/* --- for run and api --------------------------------------------------------------- */
 
-/* Take all devices from a VM that is being destroyed. VM frozen. sleep */
+/* Unassign all devices of a VM that is being destroyed. VM frozen. sleep */
 void ppt_release_all(struct vm *vm);
-/* The machine starts again: its devices are as after power on. VM frozen. sleep */
+/* The machine is reset: so are its devices. VM frozen. sleep */
 void ppt_reset_all(struct vm *vm);
 
 #endif

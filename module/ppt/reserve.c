@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The parameters pptdevs, pptdevs2 and pptdevs3: devices kept from the host's drivers. */
+/* The parameters pptdevs, pptdevs2 and pptdevs3: parsing them and reserving their devices. */
 #include "ppt/device.h"
 
-/* What the parameters name, for devices that appear later. Constant after the load. */
+/* The devices that the parameters name, for hotplug. Constant after the load. */
 #define WANTED_MAX 256
 static struct os_pci_address wanted[WANTED_MAX];
 static unsigned int wanted_count;
@@ -16,13 +16,13 @@ bool ppt_wanted(const struct os_pci_address *address)
 	return false;
 }
 
-static void remember(const struct os_pci_address *address)
+static void add_wanted(const struct os_pci_address *address)
 {
 	if (!ppt_wanted(address) && wanted_count < WANTED_MAX)
 		wanted[wanted_count++] = *address;
 }
 
-/* As bhyvectl wants it: with a domain only where there is one. */
+/* In the syntax of bhyvectl --ppt-attach: with the domain only if it is not 0. */
 static void format_argument(const struct os_pci_address *address, char *text, size_t size)
 {
 	if (address->domain)
@@ -32,8 +32,8 @@ static void format_argument(const struct os_pci_address *address, char *text, si
 		snprintf(text, size, "%u/%u/%u", address->bus, address->slot, address->function);
 }
 
-static void explain(const char *parameter, const struct os_pci_address *address, int error,
-		    const char *holder)
+static void log_not_reserved(const char *parameter, const struct os_pci_address *address, int error,
+			     const char *holder)
 {
 	char argument[24];
 	char name[PPT_NAME_SIZE];
@@ -64,10 +64,10 @@ static void reserve_entry(const char *parameter, const char *text, size_t length
 			(int)min_t(size_t, length, 64), text);
 		return;
 	}
-	remember(&address);
+	add_wanted(&address);
 	error = os_pci_reserve(&address, holder, sizeof(holder));
 	if (error)
-		explain(parameter, &address, error, holder);
+		log_not_reserved(parameter, &address, error, holder);
 }
 
 static bool is_space(char letter)

@@ -13,6 +13,16 @@
 
 /* --- parts --------------------------------------------------------------------- */
 
+static int vm_open_account(struct vm *vm)
+{
+	return os_account_open(&vm->account);
+}
+
+static void vm_close_account(struct vm *vm)
+{
+	os_account_close(vm->account);
+}
+
 static int vm_create_sets(struct vm *vm)
 {
 	size_t words = BITMAP_WORDS(vm->max_vcpus);
@@ -71,6 +81,7 @@ static void vm_destroy_backend_apic(struct vm *vm)
 }
 
 PARTS(vm_parts, struct vm *vm) = {
+	{ vm_open_account, vm_close_account },
 	{ vm_create_sets, vm_destroy_sets },
 	{ vm_create_npt, vm_destroy_npt },
 	{ vm_create_topology, cpuid_destroy },
@@ -116,6 +127,7 @@ int vm_create(const char *name, uint32_t max_vcpus, struct vm **result)
 	vm->tsc_offset = -os_rdtsc();
 	os_mutex_init(&vm->lock);
 	os_spin_init(&vm->halt_lock);
+	os_ratelimit_init(&vm->log);
 	memory_init(vm);
 	error = parts_create(vm_parts, vm);
 	if (error)

@@ -12,7 +12,8 @@ struct vm;
 
 /*
  * Create a VM that may have vCPUs 0..max_vcpus-1. One reference belongs to the
- * caller. -EINVAL (bad name), -ENOMEM, -EBUSY (another hypervisor holds a CPU).
+ * caller. -EINVAL (bad name), -ENOMEM, -EBUSY (another hypervisor holds a CPU), -EAGAIN
+ * (the calling process's user has as many VMs as are allowed).
  * Names are unique among VMs by the front end's doing. sleep
  */
 int vm_create(const char *name, uint32_t max_vcpus, struct vm **vm);

@@ -26,7 +26,9 @@ static enum exit_action svm_exit_to_userspace(struct vcpu *vcpu, const char *wha
 	const struct vmcb *vmcb = svm_vcpu(vcpu)->vmcb;
 	const struct vmcb_control *control = &vmcb->control;
 
-	os_warn("%s/%d: %s: exit %#llx info %#llx %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
+	os_warn_limited(
+		&vcpu->vm->log,
+		"%s/%d: %s: exit %#llx info %#llx %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
 		"efer %#llx cs %#x:%#x rflags %#llx",
 		vcpu->vm->name, vcpu->id, what, (unsigned long long)control->exitcode,
 		(unsigned long long)control->exitinfo1, (unsigned long long)control->exitinfo2,

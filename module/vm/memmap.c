@@ -191,13 +191,18 @@ static uint64_t wire_step(const struct memmap_entry *entry, uint64_t gpa)
 	return OS_PAGE_SIZE;
 }
 
-/* Back and map all of a piece, so that the guest takes no fault on it. */
+/*
+ * Back and map all of a piece, so that the guest takes no fault on it. What will not fit is
+ * refused before any of it is allocated.
+ */
 static int map_wire(struct vm *vm, const struct memmap_entry *entry)
 {
 	struct npt_cache cache = { .count = 0 };
 	uint64_t end = entry->gpa + entry->len;
 	int error = 0;
 
+	if (!os_account_allows(vm->account, memseg_unbacked(entry->seg, entry->segoff, entry->len)))
+		return -ENOMEM;
 	for (uint64_t gpa = entry->gpa; gpa < end && !error; gpa += wire_step(entry, gpa)) {
 		error = npt_cache_fill(&cache);
 		if (!error)

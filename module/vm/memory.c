@@ -45,6 +45,28 @@ void *memseg_peek(const struct memseg *seg, uint64_t offset, bool *huge)
 	return __atomic_load_n(&chunk_table(chunk)[chunk_page_index(offset)], __ATOMIC_ACQUIRE);
 }
 
+/*
+ * A table of single pages. Charged: there may be one for each 2 MiB of a segment that is much
+ * larger than what its user may have.
+ */
+static void **table_alloc(struct os_account *account)
+{
+	void **table;
+
+	if (os_account_charge(account, OS_PAGE_SIZE))
+		return NULL;
+	table = os_page_alloc();
+	if (!table)
+		os_account_uncharge(account, OS_PAGE_SIZE);
+	return table;
+}
+
+static void table_free(struct os_account *account, void **table)
+{
+	os_account_uncharge(account, OS_PAGE_SIZE);
+	os_page_free(table);
+}
+
 /* Backing for a chunk that has none: a 2 MiB page if it is whole, else a table. */
 static int chunk_back(struct memseg *seg, uint64_t offset)
 {
@@ -52,9 +74,9 @@ static int chunk_back(struct memseg *seg, uint64_t offset)
 	uintptr_t chunk = 0;
 
 	if (seg->len - start >= CHUNK_SIZE)
-		chunk = (uintptr_t)os_ram_alloc(9);
+		chunk = (uintptr_t)os_ram_alloc(seg->account, 9);
 	if (!chunk) {
-		chunk = (uintptr_t)os_page_alloc();
+		chunk = (uintptr_t)table_alloc(seg->account);
 		if (!chunk)
 			return -ENOMEM;
 		chunk |= CHUNK_IS_TABLE;
@@ -66,7 +88,7 @@ static int chunk_back(struct memseg *seg, uint64_t offset)
 static int page_back(struct memseg *seg, uint64_t offset)
 {
 	void **slot = &chunk_table(chunk_load(seg, offset))[chunk_page_index(offset)];
-	void *page = os_ram_alloc(0);
+	void *page = os_ram_alloc(seg->account, 0);
 
 	if (!page)
 		return -ENOMEM;
@@ -90,6 +112,34 @@ static void *memseg_back(struct memseg *seg, uint64_t offset, int *error)
 		return page;
 	*error = page_back(seg, offset);
 	return *error ? NULL : memseg_peek(seg, offset, &huge);
+}
+
+static uint64_t chunk_unbacked(uintptr_t chunk, uint64_t offset, uint64_t len)
+{
+	uint64_t bytes = 0;
+
+	if (!chunk)
+		return len;
+	if (!(chunk & CHUNK_IS_TABLE))
+		return 0;
+	for (uint64_t end = offset + len; offset < end; offset += OS_PAGE_SIZE) {
+		if (!__atomic_load_n(&chunk_table(chunk)[chunk_page_index(offset)],
+				     __ATOMIC_ACQUIRE))
+			bytes += OS_PAGE_SIZE;
+	}
+	return bytes;
+}
+
+uint64_t memseg_unbacked(const struct memseg *seg, uint64_t offset, uint64_t len)
+{
+	uint64_t bytes = 0;
+	uint64_t step;
+
+	for (uint64_t end = offset + len; offset < end; offset += step) {
+		step = min_t(uint64_t, CHUNK_SIZE - offset % CHUNK_SIZE, end - offset);
+		bytes += chunk_unbacked(chunk_load(seg, offset), offset, step);
+	}
+	return bytes;
 }
 
 int memseg_populate(struct vm *vm, struct memseg *seg, uint64_t offset)
@@ -120,41 +170,61 @@ void *memory_page_get(struct vm *vm, int segid, uint64_t offset, int *error)
 	return page;
 }
 
-static void chunk_free(uintptr_t chunk)
+static void chunk_free(struct os_account *account, uintptr_t chunk)
 {
 	void **table = chunk_table(chunk);
 
 	if (!chunk)
 		return;
 	if (!(chunk & CHUNK_IS_TABLE)) {
-		os_ram_free((void *)chunk, 9);
+		os_ram_free(account, (void *)chunk, 9);
 		return;
 	}
 	for (unsigned int i = 0; i < CHUNK_PAGES; i++) {
 		if (table[i])
-			os_ram_free(table[i], 0);
+			os_ram_free(account, table[i], 0);
 	}
-	os_page_free(table);
+	table_free(account, table);
+}
+
+/* The words of the chunks. Charged like the tables. */
+static int chunks_alloc(struct memseg *seg)
+{
+	uint64_t size = segment_chunks(seg) * sizeof(seg->chunk[0]);
+
+	if (os_account_charge(seg->account, size))
+		return -ENOMEM;
+	seg->chunk = os_alloc(size);
+	if (seg->chunk)
+		return 0;
+	os_account_uncharge(seg->account, size);
+	return -ENOMEM;
+}
+
+static void chunks_free(struct memseg *seg)
+{
+	os_account_uncharge(seg->account, segment_chunks(seg) * sizeof(seg->chunk[0]));
+	os_free(seg->chunk);
 }
 
 static void segment_free(struct memseg *seg)
 {
 	for (uint64_t i = 0; i < segment_chunks(seg); i++)
-		chunk_free(seg->chunk[i]);
-	os_free(seg->chunk);
+		chunk_free(seg->account, seg->chunk[i]);
+	chunks_free(seg);
 	os_free(seg);
 }
 
-static struct memseg *segment_create(uint64_t len, const char *name)
+static struct memseg *segment_create(struct os_account *account, uint64_t len, const char *name)
 {
 	struct memseg *seg = os_alloc(sizeof(*seg));
 
 	if (!seg)
 		return NULL;
+	seg->account = account;
 	seg->len = len;
 	strscpy(seg->name, name, sizeof(seg->name));
-	seg->chunk = os_alloc(segment_chunks(seg) * sizeof(seg->chunk[0]));
-	if (!seg->chunk) {
+	if (chunks_alloc(seg)) {
 		os_free(seg);
 		return NULL;
 	}
@@ -191,7 +261,7 @@ int memory_alloc_segment(struct vm *vm, int segid, uint64_t len, const char *nam
 
 	if (error)
 		return error;
-	seg = segment_create(len, name);
+	seg = segment_create(vm->account, len, name);
 	if (!seg)
 		return -ENOMEM;
 	seg->id = segid;
@@ -215,7 +285,7 @@ struct memseg *memory_segment(struct vm *vm, int segid)
 {
 	if (segid < 0 || segid >= MEMSEG_MAX)
 		return NULL;
-	return vm->memory.seg[segid];
+	return vm->memory.seg[os_index_nospec((unsigned int)segid, MEMSEG_MAX)];
 }
 
 struct memseg *memory_segment_by_name(struct vm *vm, const char *name)

@@ -9,7 +9,6 @@
 
 #define TABLE_ENTRIES 512
 #define LEVEL_BITS    9
-#define ADDRESS_MASK  0x000ffffffffff000ull
 
 static unsigned int npt_level_shift(unsigned int level)
 {
@@ -44,7 +43,7 @@ static bool npt_entry_is_leaf(const struct npt *npt, uint64_t value, unsigned in
 
 static uint64_t *npt_table_of(uint64_t value)
 {
-	return os_phys_to_virt(value & ADDRESS_MASK);
+	return os_phys_to_virt(value & NPT_ADDRESS);
 }
 
 static bool npt_reaches(const struct npt *npt, uint64_t gpa)

@@ -14,6 +14,9 @@
 
 #include "os/os.h"
 
+/* The host-physical address in an entry of either format. */
+#define NPT_ADDRESS 0x000ffffffffff000ull
+
 #define NPT_LEVEL_4K 0
 #define NPT_LEVEL_2M 1
 #define NPT_LEVEL_1G 2

@@ -13,6 +13,7 @@ struct memseg {
 	int id;				 /* (c) segid */
 	char name[VM_MAX_SUFFIXLEN + 1]; /* (c) empty: system memory */
 	void *front_state;		 /* the front end's device node; vm->lock */
+	struct os_account *account;	 /* (c) the VM's: its backing is charged to that */
 	uintptr_t *chunk;		 /* (a) backing of each 2 MiB; set under memory.lock */
 };
 
@@ -30,6 +31,8 @@ void memory_flush(struct vm *vm);
 bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 bool devmap_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 
+/* How many bytes of [offset, offset+len) have no backing. vm->lock, or an owner. */
+uint64_t memseg_unbacked(const struct memseg *seg, uint64_t offset, uint64_t len);
 /* Back the page at 'offset' (< len): 0 or -ENOMEM. Owner of a vCPU, or vm->lock. sleep */
 int memseg_populate(struct vm *vm, struct memseg *seg, uint64_t offset);
 

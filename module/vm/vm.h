@@ -50,6 +50,8 @@ struct vm {
 	char name[VM_MAX_NAMELEN + 1];	 /* (c) */
 	void *backend_state;		 /* (c) */
 	const struct vmm_front *front;	 /* (c) */
+	struct os_account *account;	 /* (c) what its creator's VMs may use */
+	struct os_ratelimit log;	 /* of lines that the guest or userspace can cause */
 	void *front_state;		 /* (c) the front end's: device node, creator, open files */
 	uint32_t references;		 /* (a) open files and the name; vm_get, vm_put */
 	void (*released)(struct vm *vm); /* (c) frees it after the last reference, run/vm.c */
@@ -97,6 +99,7 @@ static inline struct vcpu *vm_vcpu(const struct vm *vm, int id)
 {
 	if ((uint32_t)id >= vm->max_vcpus)
 		return NULL;
+	id = (int)os_index_nospec((uint32_t)id, vm->max_vcpus);
 	return __atomic_load_n(&vm->vcpu[id], __ATOMIC_ACQUIRE);
 }
 

@@ -48,14 +48,16 @@ static enum exit_action vmx_exit_to_userspace(struct vcpu *vcpu, const char *wha
 	struct guest_mode mode;
 
 	vmx_get_mode(vcpu, &mode);
-	os_warn("%s/%d: %s: exit %#x info %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
-		"efer %#llx cs %#x ss %#x tr %#x rflags %#llx",
-		vcpu->vm->name, vcpu->id, what, vmx->reason, (unsigned long long)detail,
-		(unsigned long long)vcpu->rip, (unsigned long long)mode.cr0,
-		(unsigned long long)mode.cr3, (unsigned long long)mode.cr4,
-		(unsigned long long)mode.efer, mode.code.access,
-		(unsigned int)vmx_get(vmx, FIELD_SS_ACCESS),
-		(unsigned int)vmx_get(vmx, FIELD_TR_ACCESS), (unsigned long long)vcpu->rflags);
+	os_warn_limited(&vcpu->vm->log,
+			"%s/%d: %s: exit %#x info %#llx rip %#llx cr0 %#llx cr3 %#llx cr4 %#llx "
+			"efer %#llx cs %#x ss %#x tr %#x rflags %#llx",
+			vcpu->vm->name, vcpu->id, what, vmx->reason, (unsigned long long)detail,
+			(unsigned long long)vcpu->rip, (unsigned long long)mode.cr0,
+			(unsigned long long)mode.cr3, (unsigned long long)mode.cr4,
+			(unsigned long long)mode.efer, mode.code.access,
+			(unsigned int)vmx_get(vmx, FIELD_SS_ACCESS),
+			(unsigned int)vmx_get(vmx, FIELD_TR_ACCESS),
+			(unsigned long long)vcpu->rflags);
 	vcpu->next_rip = 0;
 	vcpu->exit.u.vmx.status = 0;
 	vcpu->exit.u.vmx.exit_reason = vmx->reason;

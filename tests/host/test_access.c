@@ -2,72 +2,11 @@
 /* Who may create, use and destroy a VM (the lab's alice and bob are in group vmm, mallory is not). */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "machine.h"
-
-/* From the files themselves: a static program has no name service. */
-static struct passwd *user_named(const char *name)
-{
-	FILE *file = fopen("/etc/passwd", "r");
-	struct passwd *user;
-
-	REQUIRE(file);
-	while ((user = fgetpwent(file)) && strcmp(user->pw_name, name))
-		;
-	fclose(file);
-	REQUIRE(user);
-	return user;
-}
-
-/* The gid of group vmm if 'name' is a member, else 0. */
-static gid_t vmm_group_of(const char *name)
-{
-	FILE *file = fopen("/etc/group", "r");
-	gid_t gid = 0;
-	struct group *group;
-
-	REQUIRE(file);
-	while ((group = fgetgrent(file))) {
-		for (char **member = group->gr_mem; *member; member++) {
-			if (strcmp(group->gr_name, "vmm") == 0 && strcmp(*member, name) == 0)
-				gid = group->gr_gid;
-		}
-	}
-	fclose(file);
-	return gid;
-}
-
-/* Become a user of the lab for good. */
-static void become(const char *name)
-{
-	const struct passwd *user = user_named(name);
-	gid_t vmm = vmm_group_of(name);
-
-	REQUIRE(setgroups(vmm ? 1 : 0, &vmm) == 0);
-	REQUIRE(setgid(user->pw_gid) == 0);
-	REQUIRE(setuid(user->pw_uid) == 0);
-}
-
-/* In a child that is 'name': the errno of an action, 0 if it succeeded. */
-static int as(const char *name, int (*action)(void))
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		become(name);
-		errno = 0;
-		_exit(action() == 0 ? 0 : errno);
-	}
-	REQUIRE(waitpid(pid, &status, 0) == pid);
-	REQUIRE(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
+#include "users.h"
 
 static int create(void)
 {
@@ -128,7 +67,7 @@ TEST(node_belongs_to_its_creator)
 
 	CHECK_EQ(as("alice", create), 0);
 	REQUIRE(stat("/dev/vmm/access", &st) == 0);
-	CHECK_EQ(st.st_uid, user_named("alice")->pw_uid);
+	CHECK_EQ(st.st_uid, user_uid("alice"));
 	CHECK_EQ(st.st_mode & 0777, 0600);
 	CHECK_EQ(destroy(), 0);
 }

@@ -80,6 +80,7 @@ TEST(tsc_and_wall_follow_the_clock)
 
 TEST(the_chosen_allocation_fails)
 {
+	struct os_account *account;
 	void *first, *third;
 
 	os_user_fail_alloc(2);
@@ -94,7 +95,29 @@ TEST(the_chosen_allocation_fails)
 	CHECK_EQ(os_user_alloc_outstanding(), 0);
 	CHECK_EQ(os_user_alloc_bytes(), 0);
 	os_user_fragment_memory(true);
-	CHECK(!os_ram_alloc(9));
+	CHECK_EQ(os_account_open(&account), 0);
+	CHECK(!os_ram_alloc(account, 9));
+	os_account_close(account);
+}
+
+TEST(accounts_limit_what_they_allow)
+{
+	struct os_account *account, *second;
+	void *page;
+
+	os_user_limits(OS_PAGE_SIZE, 1);
+	CHECK_EQ(os_account_open(&account), 0);
+	CHECK_EQ(os_account_open(&second), -EAGAIN);
+	CHECK(os_account_allows(account, OS_PAGE_SIZE));
+	CHECK(!os_account_allows(account, OS_PAGE_SIZE + 1));
+	page = os_ram_alloc(account, 0);
+	CHECK(page);
+	CHECK(!os_ram_alloc(account, 0));
+	os_ram_free(account, page, 0);
+	CHECK(os_account_allows(account, OS_PAGE_SIZE));
+	os_account_close(account);
+	CHECK_EQ(os_account_open(&account), 0);
+	os_account_close(account);
 }
 
 TEST(wild_pointers_are_efault)

@@ -188,7 +188,7 @@ TEST(assigned_and_given_back)
 	CHECK(pci->iommu);
 	ppt_owner(pci->device, owner, sizeof(owner));
 	CHECK_STR(owner, vm->name);
-	CHECK_EQ(ppt_may_go(pci->device), -EBUSY);
+	CHECK_EQ(ppt_prepare_removal(pci->device), -EBUSY);
 	/* Once more is a fresh start. */
 	CHECK_EQ(bind(vm, 7), 0);
 	CHECK_EQ(pci->resets, 2);
@@ -196,9 +196,10 @@ TEST(assigned_and_given_back)
 	CHECK_EQ(pci->resets, 3);
 	CHECK(!pci->iommu);
 	CHECK_EQ(unbind(7), -ENOENT);
-	CHECK_EQ(ppt_may_go(pci->device), 0);
+	CHECK_EQ(ppt_prepare_removal(pci->device), 0);
 	CHECK_EQ(bind(vm, 7), -ENOENT);
-	ppt_stay(pci->device);
+	forget(pci);
+	ppt_reserve("pptdevs", "0/7/0");
 	CHECK_EQ(bind(vm, 7), 0);
 	CHECK_EQ(unbind(7), 0);
 	forget(pci);

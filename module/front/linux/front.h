@@ -3,6 +3,7 @@
 #ifndef FRONT_LINUX_FRONT_H
 #define FRONT_LINUX_FRONT_H
 
+#include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
@@ -30,8 +31,8 @@ enum vmnode_kind {
 
 /*
  * One device node. All fields but the list's are constant from vmnode_create() on.
- * A NODE_VM or NODE_SEGMENT is destroyed before the VM gives up its name's
- * reference, so that a node that can be found has a live vmdev.
+ * A NODE_VM or NODE_SEGMENT is freed before the reference that its VM's name holds is
+ * dropped, so a node that can be looked up has a valid vmdev.
  */
 struct vmnode {
 	struct device device;	   /* first; its release frees the whole */
@@ -44,52 +45,54 @@ struct vmnode {
 	int segid;	     /* of a NODE_SEGMENT, else -1 */
 };
 
-/* Who a node in /dev belongs to at first. */
+/* Initial owner and mode of a node in /dev. */
 struct vmnode_owner {
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
 };
 
-/* Module's life. vmnodes_init: 0 or a negative errno. sleep */
+/* Module load and unload. vmnodes_init: 0 or a negative errno. sleep */
 int vmnodes_init(void);
 void vmnodes_exit(void);
 
 /*
- * Make a node that can be opened at once. 'name' is the path below /dev, with '!' for
- * '/'. ERR_PTR: -EEXIST (name taken), -ENOMEM, -ENOSPC (no minor number left). sleep
+ * Create a node; it can be opened at once. 'name' is the path below /dev, with '!' for
+ * '/'. ERR_PTR: -EEXIST (name in use), -ENOMEM, -ENOSPC (no minor number left). sleep
  */
 struct vmnode *vmnode_create(enum vmnode_kind kind, const struct vmnode_owner *owner,
 			     struct vmdev *vmdev, int segid, const char *name);
-/* The node goes away; its name stays taken until vmnode_free(). Idempotent. sleep */
+/* Remove the node from /dev; its name stays in use until vmnode_free(). Idempotent. sleep */
 void vmnode_remove(struct vmnode *node);
-/* Gives the name back and drops the node; implies vmnode_remove(). sleep */
+/* Release the name and drop the node; implies vmnode_remove(). sleep */
 void vmnode_free(struct vmnode *node);
 /* The VM of the node of that name, with a reference; NULL. sleep */
 struct vmdev *vmnode_find_vmdev(const char *name);
 
-/* --- a VM and the programs that use it: vmdev.c -------------------------------- */
+/* --- a VM and the open files of it: vmdev.c -------------------------------------- */
 
 /*
- * A VM as this host's kernel sees it; vm->front_state. References: one of the
- * name, given up by vmdev_destroy(), and one of each open file. It holds the
- * only reference to 'vm' that this layer has, and one to the module.
+ * The front end's side of a VM; vm->front_state. References: one held by the name,
+ * dropped by vmdev_destroy(), and one by each open file. It holds front/linux's only
+ * reference to 'vm', and one to the module.
  */
 struct vmdev {
 	struct kref references;
 	struct vm *vm;	     /* constant */
 	struct vmnode *node; /* constant until destroyed */
-	kuid_t uid;	     /* constant: who created it */
+	kuid_t uid;	     /* constant: fsuid of the creator */
 	kgid_t gid;	     /* constant */
 	/*
-	 * Its address space lists every mapping of the VM's memory, whatever file
-	 * it was made through. Constant.
+	 * Its address space lists every mapping of the VM's memory, whichever file
+	 * was mapped. Constant.
 	 */
 	struct inode *inode;
-	/* Read: installing pages in a program. Write: waits until that is over. */
+	/* Read: a page fault installs pages. Write: waits for such faults to finish. */
 	struct rw_semaphore mapping_lock;
-	bool dying;		  /* vmdevs lock: somebody destroys it */
-	struct list_head monitor; /* vmdevs lock: VMs that die with a /dev/vmmctl file */
+	atomic_t users; /* files of /dev/vmm/NAME that use the VM: vmfile_use() */
+	bool dying;	/* vmdevs lock: a thread is destroying it */
+	/* vmdevs lock: in the list of the /dev/vmmctl file whose close destroys it. */
+	struct list_head monitor;
 };
 
 /*
@@ -98,38 +101,45 @@ struct vmdev {
  */
 int vmdev_create(const char *name, struct list_head *monitor);
 /*
- * Destroy the VM of that name. 0; -ENOENT; -EPERM (neither its creator nor
- * root); -EBUSY (somebody else is at it). The name is free afterwards. sleep
+ * Destroy the VM of that name. 0; -ENOENT; -EPERM (caller is neither its creator nor
+ * root); -EBUSY (another thread is destroying it). The name is free afterwards. sleep
  */
 int vmdev_destroy_by_name(const char *name);
 /* Destroy the VMs on a list that vmdev_create() put there. sleep */
 void vmdev_destroy_monitored(struct list_head *monitor);
 
-/* Open files: a reference, and the right to use the VM. -EPERM. */
+/* A reference for an open file; and whether the caller may use the VM: 0 or -EPERM. */
 struct vmdev *vmdev_get(struct vmdev *vmdev);
 void vmdev_put(struct vmdev *vmdev); /* sleep */
 int vmdev_may_use(const struct vmdev *vmdev);
-/* VMs there are now, for the sysctl to read. */
+/* Number of VMs, for the sysctl to read. */
 extern unsigned int vmdev_vms;
 
 /* What file->private_data of a /dev/vmm or /dev/vmm.io file points to. */
 struct vmfile {
 	struct vmdev *vmdev; /* holds a reference; constant */
-	int segid;	     /* of /dev/vmm.io; -1 when the file offset says which; constant */
+	bool used;	     /* atomic; counted in vmdev->users */
+	bool killed;	     /* a signal killed the process that closed it last */
+	int segid;	     /* of /dev/vmm.io; -1: the file offset selects it; constant */
 };
 
 /*
- * Give 'file' a vmfile for the VM, taking over the caller's reference also when
- * it fails: -EPERM, -ENOMEM. sleep
+ * Attach a vmfile for the VM to 'file'. Consumes the caller's reference, also when it
+ * fails: -EPERM, -ENOMEM. sleep
  */
 int vmfile_open(struct file *file, struct vmdev *vmdev, int segid);
 int vmfile_release(struct inode *inode, struct file *file);
+/*
+ * The file's process runs the VM or has its memory mapped, rather than only looks into it
+ * like bhyvectl: if a signal kills the last such process, the VM is destroyed. any
+ */
+void vmfile_use(struct vmfile *vmfile);
 
 /* --- mapping guest memory: mapping.c --------------------------------------------- */
 
 int mapping_init(void);
 void mapping_exit(void);
-/* An inode whose address space carries a VM's mappings; ERR_PTR(-ENOMEM). iput() frees it. */
+/* An inode whose address space holds a VM's mappings; ERR_PTR(-ENOMEM). iput() frees it. */
 struct inode *mapping_inode(void);
 /* file_operations.mmap of both kinds of file. */
 int mapping_mmap(struct file *file, struct vm_area_struct *vma);
@@ -145,16 +155,16 @@ void vmio_segment_withdraw(struct vm *vm, struct memseg *seg);
 extern const struct file_operations vmmctl_fops;
 extern const struct file_operations vmdev_fops;
 extern const struct file_operations vmio_fops;
-/* What opening each does. 'vmdev' comes with a reference for the file. */
+/* Opening /dev/vmmctl: 0 or -ENOMEM. */
 int vmmctl_open(struct file *file);
 
 /* --- the rest -------------------------------------------------------------------- */
 
-/* Module parameters, as settled at load. */
+/* Module parameters, constant once parameters_init() has checked them. */
 unsigned int vmm_maxcpu(void);
 kgid_t vmm_control_gid(void);
 
-/* The driver ppt: ppt_driver.c; the devices that the parameters reserve: ppt_reserve.c. */
+/* The PCI driver ppt: ppt_driver.c; the devices that parameters reserve: ppt_reserve.c. */
 extern struct pci_driver ppt_driver;
 int ppt_devices_init(void);
 void ppt_devices_exit(void);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Guest memory in programs: mmap() of /dev/vmm/NAME and /dev/vmm.io/NAME.SEG.
+ * Guest memory in userspace: mmap() of /dev/vmm/NAME and /dev/vmm.io/NAME.SEG.
  *
- * Pages are ordinary ones with references of their own, so that O_DIRECT,
- * io_uring and vhost can pin them. They appear at the first touch and go all at
- * once when the VM is destroyed; a page that is pinned then lives on by itself.
+ * Pages are ordinary refcounted ones, so that O_DIRECT, io_uring and vhost can pin
+ * them. They are mapped by the first touch and all unmapped when the VM is destroyed;
+ * a page that is pinned then stays allocated until it is unpinned.
  *
- * Locks: mmap_lock, then vmdev->mapping_lock, then vm->memory.lock. vm->lock
- * must not be taken here: its holder may wait for a vCPU that copies something
- * to the memory of this very program.
+ * Locks: mmap_lock, then vmdev->mapping_lock, then vm->memory.lock. vm->lock must not
+ * be acquired here: its holder may wait for a vCPU whose thread is copying to the very
+ * memory that faults.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -32,7 +32,7 @@ static int vmm_fs_init_context(struct fs_context *context)
 	return init_pseudo(context, VMM_FS_MAGIC) ? 0 : -ENOMEM;
 }
 
-/* Mounted for the module's life and never registered: it holds no module reference. */
+/* Mounted while the module is loaded; not registered, so it holds no module reference. */
 static struct file_system_type vmm_fs = {
 	.name = "vmm",
 	.init_fs_context = vmm_fs_init_context,
@@ -58,7 +58,7 @@ struct inode *mapping_inode(void)
 
 /* --- faults -------------------------------------------------------------------- */
 
-/* Which byte of which segment lies at page 'pgoff' of the file. */
+/* The segment and the offset in it that page 'pgoff' of the file maps. */
 static uint64_t segment_offset(const struct vmfile *vmfile, pgoff_t pgoff, int *segid)
 {
 	uint64_t offset = (uint64_t)pgoff << PAGE_SHIFT;
@@ -70,7 +70,7 @@ static uint64_t segment_offset(const struct vmfile *vmfile, pgoff_t pgoff, int *
 	return offset & ((1ull << VM_MMAP_SEGID_SHIFT) - 1);
 }
 
-/* How many pages from this one on belong to the same large page and the area. */
+/* How many pages from this one on are in the same large page and the same vma. */
 static unsigned long fault_around(const struct vm_fault *vmf, struct page *page)
 {
 	unsigned long address = vmf->address & PAGE_MASK;
@@ -86,10 +86,10 @@ static unsigned long fault_around(const struct vm_fault *vmf, struct page *page)
 }
 
 /*
- * Map 'page' and those that follow it. A page that another thread has mapped
- * meanwhile ends the work, and is as good as mapped by us.
+ * Map 'page' and those that follow it. The first one that another thread has mapped
+ * already ends the loop; that is no error.
  */
-static int install(const struct vm_fault *vmf, struct page *page)
+static int map_fault_pages(const struct vm_fault *vmf, struct page *page)
 {
 	struct page *pages[FAULT_PAGES];
 	unsigned long count = fault_around(vmf, page);
@@ -104,9 +104,9 @@ static int install(const struct vm_fault *vmf, struct page *page)
 }
 
 /*
- * The lock is held until the page is in the program's page table: once
- * mapping_unmap_userspace() has had it, nothing comes in behind its back. Out of
- * memory is SIGBUS: VM_FAULT_OOM would try again for ever.
+ * The lock is held until the page is in the process's page table: after
+ * mapping_unmap_userspace() has held it for writing, no fault that began earlier can
+ * still map a page. Out of memory is SIGBUS: VM_FAULT_OOM would retry for ever.
  */
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
@@ -120,7 +120,7 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	down_read(&vmdev->mapping_lock);
 	address = memory_page_get(vmdev->vm, segid, offset, &error);
 	if (address) {
-		error = install(vmf, virt_to_page(address));
+		error = map_fault_pages(vmf, virt_to_page(address));
 		put_page(virt_to_page(address));
 	}
 	up_read(&vmdev->mapping_lock);
@@ -149,12 +149,12 @@ static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
 }
 
 /*
- * Only shared mappings: a private one would show the guest's memory as it was.
- * VM_MIXEDMAP lets the fault handler insert several pages at once.
+ * Only shared mappings: a private one would stop following the guest's writes at the
+ * first copy-on-write. VM_MIXEDMAP lets the fault handler insert several pages at once.
  */
 int mapping_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	const struct vmfile *vmfile = file->private_data;
+	struct vmfile *vmfile = file->private_data;
 	int segid;
 	uint64_t offset = segment_offset(vmfile, vma->vm_pgoff, &segid);
 	int error;
@@ -164,6 +164,8 @@ int mapping_mmap(struct file *file, struct vm_area_struct *vma)
 	error = check_range(vmfile->vmdev->vm, segid, offset, vma->vm_end - vma->vm_start);
 	if (error)
 		return error;
+	if (vmfile->segid < 0)
+		vmfile_use(vmfile);
 	vm_flags_set(vma, VM_DONTEXPAND | VM_MIXEDMAP);
 	vma->vm_ops = &mapping_ops;
 	return 0;

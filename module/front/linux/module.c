@@ -98,7 +98,7 @@ static void control_exit(void)
 	vmnode_free(control_node);
 }
 
-/* /dev/vmmctl comes last: once it can be opened everything works. */
+/* /dev/vmmctl is last: once it can be opened everything else is initialized. */
 PARTS(module_parts, void) = {
 	{ parameters_init, parameters_exit }, { hypervisor_init, vmm_fini },
 	{ mapping_init, mapping_exit },	      { vmnodes_init, vmnodes_exit },
@@ -110,6 +110,7 @@ PARTS(module_parts, void) = {
 static int __init vmm_module_init(void)
 {
 	mitigations_init();
+	guest_limits_init();
 	return parts_create(module_parts);
 }
 

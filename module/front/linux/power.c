@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Leaving the processors clean: CPU hotplug, suspend, reboot and kexec, panic.
+ * Turning virtualization off around CPU hotplug, suspend, reboot, kexec and panic.
  *
- * A crash kernel started by panic() is the one case out of a module's reach: it
- * is started before the panic notifiers run, unless crash_kexec_post_notifiers
- * is set, which hosts with VT-x and kdump should have: a processor in VMX operation
- * does not let the crash kernel clear CR4.VMXE. With SVM it merely inherits
- * EFER.SVME, which changes nothing for it: no guest is entered again. (The kernel's
- * own hook for emergencies holds one hypervisor, and warns if KVM wants it too.)
+ * A crash kernel started by panic() is out of a module's reach: it starts before the
+ * panic notifiers run, unless crash_kexec_post_notifiers is set. Hosts with VT-x and
+ * kdump should set that, because in VMX operation the crash kernel cannot clear
+ * CR4.VMXE. With SVM it merely inherits EFER.SVME, which has no effect until VMRUN.
+ * (The kernel's own hook for emergencies holds one hypervisor, and warns if KVM
+ * registers too.)
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -22,7 +22,7 @@
 
 static int hotplug_state;
 
-/* On that CPU, in its hotplug thread. An error keeps the CPU off line. */
+/* Called on that CPU, in its hotplug thread. An error keeps the CPU offline. */
 static int cpu_came_up(unsigned int cpu)
 {
 	unsigned long flags;
@@ -37,7 +37,7 @@ static int cpu_came_up(unsigned int cpu)
 	return error;
 }
 
-/* Tasks have been told to leave; a vCPU that has not yet does not enter its guest here. */
+/* Tasks are being migrated away; a vCPU that still runs here does not enter its guest again. */
 static int cpu_goes_down(unsigned int cpu)
 {
 	unsigned long flags;
@@ -84,14 +84,14 @@ static int pm_event(struct notifier_block *block, unsigned long event, void *unu
 	return NOTIFY_DONE;
 }
 
-/* Reboot, halt, power off and kexec alike; there is no way back. */
+/* Reboot, halt, power off and kexec alike; guests do not run again. */
 static int reboot_event(struct notifier_block *block, unsigned long event, void *unused)
 {
 	vmm_quiesce();
 	return NOTIFY_DONE;
 }
 
-/* The other CPUs are stopped already, or about to be. */
+/* On the CPU that panics; the others are stopped already, or about to be. */
 static int panic_event(struct notifier_block *block, unsigned long event, void *unused)
 {
 	vmm_cpu_emergency();

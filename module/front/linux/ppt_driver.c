@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The PCI driver "ppt": it does nothing with a device but keep it from others.
- * It has no list of devices of its own; the module's parameters and sysfs
- * (driver_override, or new_id) give it some.
+ * The PCI driver "ppt": being bound to it is what makes a device reserved. Its table of
+ * IDs is empty; devices are bound by the module's parameters and through sysfs
+ * (driver_override, or new_id).
  *
- * Its files 'bind' and 'unbind' are our own, because the kernel's unbind cannot be
- * refused: a device that a guest has stays.
+ * Its sysfs files 'bind' and 'unbind' are our own, because a driver cannot refuse the
+ * kernel's unbind: an assigned device stays bound.
  */
 #include <linux/device.h>
 #include <linux/module.h>
@@ -16,7 +16,7 @@
 #include "front/linux/front.h"
 #include "ppt/ppt.h"
 
-/* --- what a device is ----------------------------------------------------------------- */
+/* --- facts about a device ------------------------------------------------------------- */
 
 static void describe_bars(struct pci_dev *pdev, struct os_pci_info *info)
 {
@@ -59,7 +59,7 @@ static int group_of(struct pci_dev *pdev)
 	return number;
 }
 
-static void describe(struct pci_dev *pdev, struct os_pci_info *info)
+static void describe_device(struct pci_dev *pdev, struct os_pci_info *info)
 {
 	*info = (struct os_pci_info){
 		.address = {
@@ -76,10 +76,10 @@ static void describe(struct pci_dev *pdev, struct os_pci_info *info)
 	describe_msix(pdev, info);
 }
 
-/* --- coming and going; the device's lock is held ----------------------------------------- */
+/* --- probe and remove; the device's lock is held ------------------------------------------ */
 
-/* Silent: neither DMA nor interrupts. This is the state that a reset returns to. */
-static int make_silent(struct os_pci *pci)
+/* No DMA, no interrupts: the state that a reset returns to. */
+static int quiesce_device(struct os_pci *pci)
 {
 	struct pci_dev *pdev = pci->pdev;
 	int error = pci_enable_device(pdev);
@@ -109,10 +109,10 @@ static int ppt_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (!pci)
 		return -ENOMEM;
 	pci->pdev = pdev;
-	error = make_silent(pci);
+	error = quiesce_device(pci);
 	if (error)
 		goto fail;
-	describe(pdev, &info);
+	describe_device(pdev, &info);
 	pci->device = ppt_add(pci, &info);
 	if (!pci->device) {
 		error = -ENOMEM;
@@ -129,7 +129,7 @@ fail:
 	return error;
 }
 
-/* The next driver finds it as after power on. */
+/* The next driver finds the device as after power on. */
 static void ppt_remove_device(struct pci_dev *pdev)
 {
 	struct os_pci *pci = pci_get_drvdata(pdev);
@@ -144,7 +144,7 @@ static void ppt_remove_device(struct pci_dev *pdev)
 
 /* --- files in sysfs ------------------------------------------------------------------------ */
 
-/* The device of ours that a file is about, which cannot go while we read. */
+/* The device stays bound while the file is read. */
 static ssize_t ppt_owner_show(struct device *dev, struct device_attribute *attribute, char *buffer)
 {
 	struct os_pci *pci = dev_get_drvdata(dev);
@@ -173,14 +173,14 @@ static ssize_t bind_store(struct device_driver *driver, const char *text, size_t
 }
 static DRIVER_ATTR_WO(bind);
 
-/* May it go? With the device's lock, so that it is ours while we ask. */
-static int may_go(struct device *dev)
+/* Under the device's lock, so that it is bound to us meanwhile. */
+static int prepare_unbind(struct device *dev)
 {
 	int error = -ENODEV;
 
 	device_lock(dev);
 	if (dev->driver == &ppt_driver.driver)
-		error = ppt_may_go(((struct os_pci *)dev_get_drvdata(dev))->device);
+		error = ppt_prepare_removal(((struct os_pci *)dev_get_drvdata(dev))->device);
 	device_unlock(dev);
 	return error;
 }
@@ -188,7 +188,7 @@ static int may_go(struct device *dev)
 static ssize_t unbind_store(struct device_driver *driver, const char *text, size_t size)
 {
 	struct device *dev = find_device(text);
-	int error = dev ? may_go(dev) : -ENODEV;
+	int error = dev ? prepare_unbind(dev) : -ENODEV;
 
 	if (!error)
 		device_release_driver(dev);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which devices the module parameters reserve: pptdevs, pptdevs2, pptdevs3 at load, and
- * devices that appear later at a place that those name.
+ * The module parameters pptdevs, pptdevs2, pptdevs3: the devices they name are reserved
+ * at load, or when they are hot-plugged later.
  */
 #include <linux/device.h>
 #include <linux/module.h>
@@ -21,8 +21,8 @@ MODULE_PARM_DESC(pptdevs, "PCI devices for guests: bus/slot/function ..., separa
 MODULE_PARM_DESC(pptdevs2, "more of them");
 MODULE_PARM_DESC(pptdevs3, "more of them");
 
-/* A device appears: before any driver is tried. */
-static int bus_event(struct notifier_block *block, unsigned long event, void *data)
+/* A device is hot-plugged; no driver has been tried yet. */
+static int reserve_hotplugged(struct notifier_block *block, unsigned long event, void *data)
 {
 	struct pci_dev *pdev = to_pci_dev(data);
 	struct os_pci_address address = {
@@ -37,7 +37,7 @@ static int bus_event(struct notifier_block *block, unsigned long event, void *da
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block bus_block = { .notifier_call = bus_event };
+static struct notifier_block bus_block = { .notifier_call = reserve_hotplugged };
 
 static void ppt_driver_unregister(void)
 {
@@ -61,8 +61,8 @@ int ppt_devices_init(void)
 	return error;
 }
 
-/* Other drivers may have them again: who wants one probes it (sysfs' drivers_probe). */
-static void end_overrides(void)
+/* Other drivers may bind to them again, at a probe (sysfs' drivers_probe). */
+static void clear_overrides(void)
 {
 	struct pci_dev *pdev = NULL;
 
@@ -77,5 +77,5 @@ void ppt_devices_exit(void)
 {
 	bus_unregister_notifier(&pci_bus_type, &bus_block);
 	ppt_driver_unregister();
-	end_overrides();
+	clear_overrides();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* /proc/sys/hw/vmm: facts to read, nothing to write. */
+/* /proc/sys/hw/vmm: facts, and the limits of users. */
 #include <linux/module.h>
 #include <linux/sysctl.h>
 #include "vm/vcpu.h"
@@ -14,76 +14,35 @@ static char backend_name[16];
 static char backend_facts[160];
 static char version[] = __stringify(VMM_VERSION);
 
-/* One more than there are names: see compat_register_sysctl(). */
+/* A row of a table: the file's name, the variable, how it is shown. */
+#define SYSCTL_ROW(name, variable, handler, access)                                  \
+	{                                                                            \
+		.procname = (name), .data = &(variable), .maxlen = sizeof(variable), \
+		.mode = (access), .proc_handler = (handler)                          \
+	}
+#define SYSCTL_UINT(name, variable)   SYSCTL_ROW(name, variable, proc_douintvec, 0444)
+#define SYSCTL_LONG(name, variable)   SYSCTL_ROW(name, variable.counter, proc_doulongvec_minmax, 0444)
+#define SYSCTL_STRING(name, variable) SYSCTL_ROW(name, variable, proc_dostring, 0444)
+#define SYSCTL_LIMIT(name, handler)   SYSCTL_ROW(#name, guest_limits.name, handler, 0644)
+
+/* Both end with an empty row: see compat_register_sysctl(). */
 static struct ctl_table table[] = {
-	{
-		.procname = "maxcpu", /* most vCPUs of one VM */
-		.data = &maxcpu,
-		.maxlen = sizeof(maxcpu),
-		.mode = 0444,
-		.proc_handler = proc_douintvec,
-	},
-	{
-		.procname = "vms", /* VMs there are */
-		.data = &vmdev_vms,
-		.maxlen = sizeof(vmdev_vms),
-		.mode = 0444,
-		.proc_handler = proc_douintvec,
-	},
-	{
-		.procname = "guest_memory", /* KiB that guests have */
-		.data = &memory_held.ram.counter,
-		.maxlen = sizeof(long),
-		.mode = 0444,
-		.proc_handler = proc_doulongvec_minmax,
-	},
-	{
-		.procname = "own_memory", /* KiB for nested page tables, VMCBs and the like */
-		.data = &memory_held.own.counter,
-		.maxlen = sizeof(long),
-		.mode = 0444,
-		.proc_handler = proc_doulongvec_minmax,
-	},
-	{
-		.procname = "own_objects", /* number of all other pieces of memory */
-		.data = &memory_held.objects.counter,
-		.maxlen = sizeof(long),
-		.mode = 0444,
-		.proc_handler = proc_doulongvec_minmax,
-	},
-	{
-		.procname = "backend", /* SVM or VMX */
-		.data = backend_name,
-		.maxlen = sizeof(backend_name),
-		.mode = 0444,
-		.proc_handler = proc_dostring,
-	},
-	{
-		.procname = "features", /* what the processor offers, as in the log */
-		.data = backend_facts,
-		.maxlen = sizeof(backend_facts),
-		.mode = 0444,
-		.proc_handler = proc_dostring,
-	},
-	{
-		.procname = "version",
-		.data = version,
-		.maxlen = sizeof(version),
-		.mode = 0444,
-		.proc_handler = proc_dostring,
-	},
+	SYSCTL_UINT("maxcpu", maxcpu),			 /* most vCPUs of one VM */
+	SYSCTL_UINT("vms", vmdev_vms),			 /* number of VMs */
+	SYSCTL_LONG("guest_memory", memory_held.ram),	 /* KiB of guest RAM allocated */
+	SYSCTL_LONG("own_memory", memory_held.own),	 /* KiB of nested page tables, VMCBs ... */
+	SYSCTL_LONG("own_objects", memory_held.objects), /* number of other allocations */
+	SYSCTL_LIMIT(user_memory_max, proc_doulongvec_minmax), /* KiB of guest RAM of a user */
+	SYSCTL_LIMIT(user_vms_max, proc_douintvec),	       /* VMs of a user */
+	SYSCTL_LIMIT(memory_reserve, proc_doulongvec_minmax),  /* KiB left to the host */
+	SYSCTL_STRING("backend", backend_name),		       /* SVM or VMX */
+	SYSCTL_STRING("features", backend_facts),	       /* of the processor, as in the log */
+	SYSCTL_STRING("version", version),
 	{}
 };
 
-/* Below hw.vmm.ppt. */
-static struct ctl_table ppt_table[] = { {
-						.procname = "devices", /* reserved for guests */
-						.data = &ppt_devices,
-						.maxlen = sizeof(ppt_devices),
-						.mode = 0444,
-						.proc_handler = proc_douintvec,
-					},
-					{} };
+/* Below hw.vmm.ppt: the reserved devices. */
+static struct ctl_table ppt_table[] = { SYSCTL_UINT("devices", ppt_devices), {} };
 
 static struct ctl_table_header *header;
 static struct ctl_table_header *ppt_header;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * /dev/vmmctl: creating and destroying VMs. Who may open it is who may create:
- * root, and the group that the module parameter "gid" or a udev rule names.
+ * /dev/vmmctl: creating and destroying VMs. Whoever may open it may create VMs: root,
+ * and the group that the module parameter "gid" or a udev rule names.
  */
 #include <linux/ctype.h>
 #include <linux/fs.h>
@@ -11,7 +11,7 @@
 #include <vmm/vmm_dev.h>
 #include "front/linux/front.h"
 
-/* An open /dev/vmmctl: the VMs that are to die with it. */
+/* An open /dev/vmmctl, and the VMs that its close destroys. */
 struct control {
 	struct list_head monitored; /* vmdevs lock */
 };

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * /dev/vmm/NAME: a VM, who may use it, and how it comes and goes.
+ * /dev/vmm/NAME: creating, opening and destroying a VM.
  *
- * A VM dies in vmdev_destroy(), which runs once for each: whoever sets 'dying'
- * under the lock does it. The node goes first, then the guest and its memory,
- * then the name is free, then the reference of the name is given up. Files that
- * are still open keep the (empty) VM; their ioctls answer ENXIO.
+ * vmdev_destroy() runs once for each VM: the thread that sets 'dying' under the lock
+ * calls it. It removes the node, destroys the guest and its memory, releases the name,
+ * and drops the name's reference. Files that are still open keep the (empty) VM; their
+ * ioctls answer ENXIO.
+ *
+ * A VM outlives the processes that use it, so that bhyveload may hand it to bhyve. But one
+ * whose last user was killed by a signal is destroyed: nobody else would free its memory
+ * after the OOM killer or kill -9. The sticky bit of its node prevents that.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -13,6 +17,8 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/stat.h>
 #include <linux/uaccess.h>
 #include <vmm/vmm_dev.h>
 #include "api/ioctl.h"
@@ -20,17 +26,17 @@
 #include "front/linux/front.h"
 #include "run/vm.h"
 
-#define NODE_PREFIX "vmm!"
 const struct vmm_front vmdev_front = {
 	.segment_publish = vmio_segment_publish,
 	.segment_withdraw = vmio_segment_withdraw,
 	.unmap_userspace = mapping_unmap_userspace,
 };
 
+#define NODE_PREFIX    "vmm!"
 #define NODE_NAME_SIZE (sizeof(NODE_PREFIX) + VM_MAX_NAMELEN)
 
 static DEFINE_MUTEX(lock);
-static LIST_HEAD(unmonitored); /* lock: VMs that outlive the file that made them */
+static LIST_HEAD(unmonitored); /* lock: VMs that outlive the file that created them */
 unsigned int vmdev_vms;	       /* lock to write */
 
 /* --- references ---------------------------------------------------------------- */
@@ -41,7 +47,7 @@ struct vmdev *vmdev_get(struct vmdev *vmdev)
 	return vmdev;
 }
 
-/* The VM is destroyed already, unless its creation failed half way. */
+/* The VM is destroyed already, unless its creation failed. */
 static void vmdev_free(struct kref *references)
 {
 	struct vmdev *vmdev = container_of(references, struct vmdev, references);
@@ -64,9 +70,9 @@ int vmdev_may_use(const struct vmdev *vmdev)
 	return -EPERM;
 }
 
-/* --- coming ---------------------------------------------------------------------- */
+/* --- creating --------------------------------------------------------------------- */
 
-/* A VM without name or node, with one reference. */
+/* A VM without a node, with one reference. */
 static struct vmdev *vmdev_alloc(const char *name)
 {
 	struct vmdev *vmdev = os_alloc(sizeof(*vmdev));
@@ -89,7 +95,7 @@ static struct vmdev *vmdev_alloc(const char *name)
 		goto fail_inode;
 	vmdev->vm->front = &vmdev_front;
 	vmdev->vm->front_state = vmdev;
-	/* We run in an ioctl of a file that holds the module. */
+	/* The open /dev/vmmctl whose ioctl this is holds the module. */
 	__module_get(THIS_MODULE);
 	return vmdev;
 
@@ -100,7 +106,7 @@ fail:
 	return ERR_PTR(error);
 }
 
-/* From here on it can be found, used and destroyed by others. */
+/* From here on other threads can find, use and destroy it. */
 static int vmdev_publish(struct vmdev *vmdev, struct list_head *list)
 {
 	struct vmnode_owner owner = { .mode = 0600, .uid = vmdev->uid, .gid = vmdev->gid };
@@ -134,9 +140,9 @@ int vmdev_create(const char *name, struct list_head *monitor)
 	return error;
 }
 
-/* --- going ----------------------------------------------------------------------- */
+/* --- destroying ------------------------------------------------------------------- */
 
-/* With the lock: claim the right to destroy it. */
+/* Lock held: the caller is the one that destroys it. */
 static void vmdev_claim(struct vmdev *vmdev)
 {
 	vmdev->dying = true;
@@ -144,7 +150,7 @@ static void vmdev_claim(struct vmdev *vmdev)
 	WRITE_ONCE(vmdev_vms, vmdev_vms - 1);
 }
 
-/* By the one who claimed it; ends the name's reference. */
+/* By the thread that claimed it; drops the name's reference. */
 static void vmdev_destroy(struct vmdev *vmdev)
 {
 	vmnode_remove(vmdev->node);
@@ -192,6 +198,23 @@ void vmdev_destroy_monitored(struct list_head *monitor)
 	mutex_unlock(&lock);
 }
 
+/* The last process that used it was killed. */
+static void vmdev_destroy_orphan(struct vmdev *vmdev)
+{
+	bool claimed;
+
+	mutex_lock(&lock);
+	claimed = !vmdev->dying;
+	if (claimed)
+		vmdev_claim(vmdev);
+	mutex_unlock(&lock);
+	if (!claimed)
+		return;
+	os_warn_limited(&vmdev->vm->log, "%s: destroyed, as the process that used it was killed",
+			vmdev->vm->name);
+	vmdev_destroy(vmdev);
+}
+
 /* --- files ------------------------------------------------------------------------ */
 
 int vmfile_open(struct file *file, struct vmdev *vmdev, int segid)
@@ -217,23 +240,61 @@ fail:
 	return error;
 }
 
-int vmfile_release(struct inode *inode, struct file *file)
+void vmfile_use(struct vmfile *vmfile)
+{
+	if (!READ_ONCE(vmfile->used) && !xchg(&vmfile->used, true))
+		atomic_inc(&vmfile->vmdev->users);
+}
+
+/*
+ * Is the calling process being killed by a signal? exit() ends other threads by SIGKILL as
+ * well, so the thread's own signals do not tell: the process's exit code does.
+ */
+static bool killed_by_signal(void)
+{
+	const struct signal_struct *process = current->signal;
+
+	return (current->flags & PF_EXITING) && (READ_ONCE(process->flags) & SIGNAL_GROUP_EXIT) &&
+	       (READ_ONCE(process->group_exit_code) & 0x7f);
+}
+
+/* Called for each close, by the process that closes: the last one decides. */
+static int vmfile_flush(struct file *file, fl_owner_t id)
 {
 	struct vmfile *vmfile = file->private_data;
 
-	vmdev_put(vmfile->vmdev);
+	WRITE_ONCE(vmfile->killed, killed_by_signal());
+	return 0;
+}
+
+int vmfile_release(struct inode *inode, struct file *file)
+{
+	struct vmfile *vmfile = file->private_data;
+	struct vmdev *vmdev = vmfile->vmdev;
+
+	if (vmfile->used && atomic_dec_and_test(&vmdev->users) && vmfile->killed &&
+	    !(READ_ONCE(inode->i_mode) & S_ISVTX))
+		vmdev_destroy_orphan(vmdev);
+	vmdev_put(vmdev);
 	os_free(vmfile);
 	return 0;
 }
 
+/* Allocating memory and making vCPUs runnable is using a VM; mmap() is, too. */
+static bool command_uses_vm(unsigned int command)
+{
+	return command == VM_ALLOC_MEMSEG || command == VM_MMAP_MEMSEG ||
+	       command == VM_ACTIVATE_CPU || command == VM_RUN;
+}
+
 /*
- * Nothing here knows a command: the row's number says how large the argument is
- * and which way it goes. What the program did not give reads as zero. VM_RUN's
- * own argument has nothing to bring back: the exit is copied by the core.
+ * Generic: the command's number encodes its argument's size and direction. An argument
+ * that userspace does not write reads as zero. VM_RUN's argument is not copied back: its
+ * handler copies the exit out itself.
  */
 static noinline long any_ioctl(struct file *file, unsigned int command, unsigned long arg)
 {
-	const struct vmfile *vmfile = file->private_data;
+	struct vmfile *vmfile = file->private_data;
 	const struct ioctl_row *row = ioctl_lookup(command);
 	void __user *user = (void __user *)arg;
 	size_t size = _IOC_SIZE(command);
@@ -248,13 +309,15 @@ static noinline long any_ioctl(struct file *file, unsigned int command, unsigned
 		memset(buffer, 0, size);
 	else if (copy_from_user(buffer, user, size))
 		return -EFAULT;
+	if (command_uses_vm(command))
+		vmfile_use(vmfile);
 	error = ioctl_run(vmfile->vmdev->vm, row, buffer);
 	if (error || !(_IOC_DIR(command) & _IOC_READ) || command == VM_RUN)
 		return error;
 	return copy_to_user(user, buffer, size) ? -EFAULT : 0;
 }
 
-/* The command that programs live in: of it nothing is copied but what it has. */
+/* The fast path of a VMM process: only the argument's three words are copied. */
 static long run_reply(struct file *file, unsigned long arg)
 {
 	const struct vmfile *vmfile = file->private_data;
@@ -276,6 +339,7 @@ static long vmdev_ioctl(struct file *file, unsigned int command, unsigned long a
 
 const struct file_operations vmdev_fops = {
 	.owner = THIS_MODULE,
+	.flush = vmfile_flush,
 	.release = vmfile_release,
 	.unlocked_ioctl = vmdev_ioctl,
 	.mmap = mapping_mmap,

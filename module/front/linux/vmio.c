@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * /dev/vmm.io/NAME.SEG: one device-memory segment of a VM, for mmap() from
- * offset 0. It belongs to whom the VM belongs to and goes with it.
+ * /dev/vmm.io/NAME.SEG: one device-memory segment of a VM, for mmap() from offset 0.
+ * Its owner is the VM's, and it is removed with the VM.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -19,8 +19,8 @@ const struct file_operations vmio_fops = {
 };
 
 /*
- * "a.b" of VM "x" and "b" of VM "x.a" have the same name: the second one that
- * comes is refused with -EEXIST.
+ * "a.b" of VM "x" and "b" of VM "x.a" have the same name: the second one is refused
+ * with -EEXIST.
  */
 int vmio_segment_publish(struct vm *vm, struct memseg *seg)
 {

@@ -19,7 +19,7 @@ static dev_t first_number;
 static struct cdev cdev;
 static DEFINE_MUTEX(lock);
 static DEFINE_XARRAY_ALLOC(by_minor); /* lock: nodes that can be opened */
-static DEFINE_HASHTABLE(by_name, 10); /* lock: nodes whose names are taken */
+static DEFINE_HASHTABLE(by_name, 10); /* lock: nodes whose names are in use */
 
 static struct class vmnode_class = {
 	.name = "vmm",
@@ -30,7 +30,7 @@ static inline struct vmnode *vmnode_of(const struct device *device)
 	return container_of(device, struct vmnode, device);
 }
 
-/* Asked with null pointers when the node is removed. */
+/* Called with null pointers when the node is removed. */
 static char *vmnode_devnode(compat_devnode_device *device, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {
 	const struct vmnode *node = vmnode_of(device);
@@ -63,8 +63,8 @@ static const struct file_operations *const vmnode_fops[NODE_KINDS] = {
 };
 
 /*
- * The file gets the operations of its kind. A node that is found here cannot
- * be freed, nor can its VM, before the lock is given up.
+ * Replaces the file's operations by those of the node's kind. Neither the node nor its
+ * VM can be freed while the lock is held.
  */
 static int vmnode_open(struct inode *inode, struct file *file)
 {
@@ -110,7 +110,7 @@ static struct vmnode *find_name(const char *name)
 	return NULL;
 }
 
-/* The name is given up before the VM's reference that belongs to it. */
+/* A name is released before its reference to the VM is dropped: the VM is valid. */
 struct vmdev *vmnode_find_vmdev(const char *name)
 {
 	struct vmdev *vmdev = NULL;
@@ -124,9 +124,9 @@ struct vmdev *vmnode_find_vmdev(const char *name)
 	return vmdev;
 }
 
-/* --- making and removing --------------------------------------------------------- */
+/* --- creating and removing ------------------------------------------------------- */
 
-/* The name and a minor number for the node, or nothing. */
+/* Allocate the name and a minor number for the node: both or neither. */
 static int vmnode_reserve(struct vmnode *node)
 {
 	u32 minor;
@@ -149,7 +149,7 @@ out:
 	return error;
 }
 
-/* Nobody opens it any more. False if that was so before. */
+/* It cannot be opened any more. False if that was so before. */
 static bool vmnode_hide(struct vmnode *node)
 {
 	bool was_visible;
@@ -229,7 +229,7 @@ void vmnode_free(struct vmnode *node)
 	put_device(&node->device);
 }
 
-/* --- module's life ----------------------------------------------------------------- */
+/* --- module load and unload -------------------------------------------------------- */
 
 int vmnodes_init(void)
 {

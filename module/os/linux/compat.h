@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What differs between kernels, as small named shims. Each stands on a probe of
- * the headers (probes/ *.c, compiled by the build), not on a version number:
- * stable kernels take interfaces over from later ones.
+ * Differences between kernels, as small named shims. Each depends on a probe of the
+ * headers (probes/ *.c, compiled by the build), not on a version number: stable kernels
+ * backport interfaces.
  */
 #ifndef OS_LINUX_COMPAT_H
 #define OS_LINUX_COMPAT_H
@@ -34,7 +34,7 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
-/* What device_type.devnode is given: 6.2 made it const. */
+/* The argument of device_type.devnode: 6.2 made it const. */
 #ifdef HAVE_DEVNODE_CONST
 #define compat_devnode_device const struct device
 #else
@@ -42,8 +42,8 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /*
- * A table of 'count' entries and an empty one behind them, which kernels before
- * 6.6 need as its end and later ones refuse: there register_sysctl is a macro.
+ * A table of 'count' entries followed by an empty one, which kernels before 6.6 need as
+ * a terminator and later ones refuse: there register_sysctl is a macro.
  */
 static inline struct ctl_table_header *compat_register_sysctl(const char *path,
 							      struct ctl_table *table, size_t count)
@@ -55,7 +55,7 @@ static inline struct ctl_table_header *compat_register_sysctl(const char *path,
 #endif
 }
 
-/* 6.11: a domain is made for a device, not for a bus. NULL: none. */
+/* 6.11: a domain is allocated for a device, not for a bus. NULL: out of memory. */
 static inline struct iommu_domain *compat_domain_alloc(struct device *dev)
 {
 #ifdef HAVE_IOMMU_PAGING_DOMAIN
@@ -67,7 +67,7 @@ static inline struct iommu_domain *compat_domain_alloc(struct device *dev)
 #endif
 }
 
-/* 6.3: with the kind of memory for its tables. */
+/* 6.3: with GFP flags for its tables. */
 static inline int compat_iommu_map(struct iommu_domain *domain, unsigned long iova,
 				   phys_addr_t paddr, size_t size, int prot)
 {
@@ -78,7 +78,7 @@ static inline int compat_iommu_map(struct iommu_domain *domain, unsigned long io
 #endif
 }
 
-/* 6.3: the group is asked; before, the IOMMU of the device. */
+/* 6.3: a property of the group; before, of the device's IOMMU. */
 static inline bool compat_interrupts_isolated(struct device *dev, struct iommu_group *group)
 {
 #ifdef HAVE_GROUP_ISOLATED_MSI
@@ -89,8 +89,8 @@ static inline bool compat_interrupts_isolated(struct device *dev, struct iommu_g
 }
 
 /*
- * A device for one driver only, by name; "" for any. 6.12's stable series moved that
- * from each bus to the device itself.
+ * Restrict a device to the driver of that name; "": any driver. 6.12's stable series
+ * moved driver_override from each bus to the device itself.
  */
 #ifdef HAVE_DEVICE_DRIVER_OVERRIDE
 static inline int compat_set_override(struct pci_dev *pdev, const char *name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Processors: who there is, doing something on all of them, edges of the inner loop. */
+/* Processors: how many there are, calling a function on all of them, NMI and machine check. */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -35,7 +35,7 @@ int os_each_cpu(int (*fn)(void *arg), void *arg)
 {
 	struct each_cpu each = { .fn = fn, .arg = arg, .error = ATOMIC_INIT(0) };
 
-	/* Whoever is coming up or going down is visited by the hotplug callbacks. */
+	/* A CPU in transition is covered by the hotplug callbacks. */
 	cpus_read_lock();
 	on_each_cpu(each_cpu, &each, 1);
 	cpus_read_unlock();
@@ -48,7 +48,7 @@ void os_host_nmi(void)
 	asm volatile("int $2" : : : "memory");
 }
 
-/* #MC has no event to hand over: its vector is called (APM vol. 2, 8.2.19). */
+/* #MC cannot be re-injected into the host: its handler is called (APM vol. 2, 8.2.19). */
 void os_host_machine_check(void)
 {
 	asm volatile("int $18" : : : "memory");

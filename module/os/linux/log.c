@@ -17,7 +17,24 @@ void os_info(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Guests and programs can cause these, so they are bounded. */
+void os_ratelimit_init(struct os_ratelimit *limit)
+{
+	ratelimit_state_init(&limit->state, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+}
+
+void os_warn_limited(struct os_ratelimit *limit, const char *fmt, ...)
+{
+	struct va_format line = { .fmt = fmt };
+	va_list args;
+
+	if (!___ratelimit(&limit->state, "vmm"))
+		return;
+	va_start(args, fmt);
+	line.va = &args;
+	pr_warn("%pV\n", &line);
+	va_end(args);
+}
+
 void os_warn(const char *fmt, ...)
 {
 	struct va_format line = { .fmt = fmt };

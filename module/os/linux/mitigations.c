@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How careful the host asks us to be: what the kernel chose from its command
- * line and the processor's bugs, read from the feature bits that its own
- * mitigations set.
+ * Mitigations to apply around guests: the kernel's choice, from its command line and
+ * the processor's bugs, read from the feature bits that its own mitigations set.
  */
 #include <linux/cpu.h>
 #include <linux/init.h>
@@ -32,7 +31,7 @@ static bool wants_rsb_fill(void)
 	return boot_cpu_has(X86_FEATURE_RSB_VMEXIT) || boot_cpu_has(X86_FEATURE_RSB_VMEXIT_LITE);
 }
 
-/* Without the command, which new microcode brings, the cache is left as it is: told, once. */
+/* Without the flush command, which is in newer microcode, there is only a warning. */
 static bool wants_l1d_flush(void)
 {
 	if (!boot_cpu_has_bug(X86_BUG_L1TF) || cpu_mitigations_off())

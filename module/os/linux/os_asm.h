@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What assembly in the back ends needs of the kernel it is linked into: function
- * frames that objtool understands, and the kernel's ways with returns.
+ * The kernel's conventions for assembly in the back ends: function frames that objtool
+ * understands, and returns with their mitigations.
  */
 #ifndef OS_LINUX_OS_ASM_H
 #define OS_LINUX_OS_ASM_H
@@ -16,7 +16,7 @@
 #define OS_FUNC_START(name) SYM_FUNC_START(name)
 #define OS_FUNC_END(name) SYM_FUNC_END(name)
 
-/* Return; the kernel may turn it into a jump to a thunk. */
+/* Return; with return thunks it is a jump to one. */
 #define OS_RETURN RET
 
 /*

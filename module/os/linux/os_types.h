@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * os/os.h in the Linux kernel: the types and the inline functions. Included by
- * every room through os/os.h; it brings in no more of the kernel than these
- * need, and nothing here is for direct use outside os/linux.
+ * every room through os/os.h; it includes no more of the kernel than these need,
+ * and nothing here is for direct use outside os/linux.
  */
 #ifndef OS_LINUX_OS_TYPES_H
 #define OS_LINUX_OS_TYPES_H
@@ -19,6 +19,7 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
+#include <linux/ratelimit_types.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -37,7 +38,7 @@
 #error "vmm does not support PREEMPT_RT: timers wake vCPUs from hard interrupt context"
 #endif
 
-/* --- names that C's library has and the kernel spells otherwise ------------ */
+/* --- names of C's library that the kernel spells otherwise ------------------ */
 
 #ifndef ENOTSUP
 #define ENOTSUP EOPNOTSUPP
@@ -79,12 +80,16 @@ struct os_waitq {
 };
 
 /*
- * The task that runs a vCPU, NULL when none does. Only that task writes it,
- * about itself; others read it under RCU, which keeps a task that has just
- * detached and exited from being freed under them.
+ * The task that runs a vCPU, NULL when none does. Only that task writes it; others
+ * read it under RCU, so that a task that has just detached and exited is not freed
+ * under them.
  */
 struct os_thread {
 	struct task_struct *task;
+};
+
+struct os_ratelimit {
+	struct ratelimit_state state;
 };
 
 struct os_timer {
@@ -209,7 +214,7 @@ static inline unsigned int os_cpu_id(void)
 }
 
 /*
- * kernel_fpu_begin() puts the process's registers away, until it goes back to
+ * kernel_fpu_begin() saves the process's registers, which are restored on return to
  * user space, and turns preemption off.
  */
 static inline void os_run_begin(void)
@@ -229,7 +234,7 @@ static inline bool os_thread_wanted(void)
 	return READ_ONCE(current_thread_info()->flags) & (OS_LINUX_TIF_URGENT | _TIF_NOTIFY_RESUME);
 }
 
-/* Work left for the task (TIF_NOTIFY_SIGNAL) is os_return_pending()'s, not a signal. */
+/* TIF_NOTIFY_SIGNAL announces task work, no signal: see os_return_pending(). */
 static inline bool os_signal_pending(void)
 {
 	return test_thread_flag(TIF_SIGPENDING);
@@ -253,12 +258,12 @@ static inline const struct os_mitigations *os_mitigations(void)
 }
 
 /*
- * Work of another thread, or a signal. TIF_NOTIFY_RESUME alone is no reason:
- * after every context switch of a thread that uses rseq it is set, and stays set
- * until the thread returns to user space; work queued for the task
- * (task_work_add) is one. So is a soft interrupt where the inner loop holds them
- * off, as kernel_fpu_begin() does in some kernels; elsewhere they run at the end
- * of the hard interrupt, and those left are ksoftirqd's, which is scheduled.
+ * A reschedule, or a signal. TIF_NOTIFY_RESUME alone is no reason: it is set by every
+ * context switch of a thread that uses rseq, and stays set until the thread returns
+ * to user space; with work queued for the task (task_work_add) it is one. So is a
+ * pending softirq where the inner loop disables them, as kernel_fpu_begin() does in
+ * some kernels; elsewhere they run at the end of the hard interrupt, and ksoftirqd
+ * runs the rest.
  */
 static inline bool os_run_should_leave(void)
 {

@@ -9,7 +9,7 @@
 
 #define OS_VMX_INLINE static inline
 
-/* A 64-bit process has no selectors as a rule: then FS' base is all that may change. */
+/* A 64-bit process rarely has selectors other than 0: then only FS' base may change. */
 static inline bool os_host_segments_refresh(struct os_host_segments *segments)
 {
 	uint32_t ds, es, fs, gs, ldtr, any;
@@ -41,7 +41,7 @@ static inline void os_host_segments_restore(const struct os_host_segments *segme
 	asm volatile("lidt %0" : : "m"(segments->idt));
 	if (unlikely(segments->selectors))
 		os_linux_restore_selectors(segments);
-	/* The exit has cut the TSS off behind its fixed part: no I/O permission map. */
+	/* A VM exit sets TR's limit to 67h, without an I/O bitmap (SDM vol. 3, 27.5.2). */
 	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
 		invalidate_tss_limit();
 	else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A device in a guest's hands: its reset and its interrupts. */
+/* An assigned device: its reset and its interrupts. */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
@@ -8,9 +8,9 @@
 #include "os/linux/compat.h"
 #include "os/linux/pci.h"
 
-/* --- reset ----------------------------------------------------------------------------------- */
+/* --- reset ------------------------------------------------------------------------------ */
 
-/* How long whoever holds the device may keep us waiting. */
+/* How long the device's lock may stay contended. */
 #define RESET_TRIES	  50
 #define RESET_INTERVAL_MS 20
 
@@ -21,8 +21,8 @@ static void pci_restore_reserved(struct os_pci *pci)
 }
 
 /*
- * By trial, for the device's lock may be held by someone who waits for the VM that
- * holds it. DMA is off whatever comes of it.
+ * The device's lock is only tried for: its holder may wait for the lock of the VM that
+ * we hold. DMA is off even when the reset fails.
  */
 int os_pci_reset(struct os_pci *pci)
 {
@@ -50,7 +50,7 @@ void os_linux_pci_reset_locked(struct os_pci *pci)
 	pci_restore_reserved(pci);
 }
 
-/* --- interrupts -------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------- */
 
 static irqreturn_t message_handler(int number, void *arg)
 {
@@ -76,7 +76,7 @@ static int pci_irq_vectors_alloc(struct os_pci *pci, enum os_pci_interrupt kind,
 {
 	switch (kind) {
 	case OS_PCI_INTX:
-		/* pci_alloc_irq_vectors() would open the line before there is a handler. */
+		/* pci_alloc_irq_vectors() would unmask the line before there is a handler. */
 		return pci->pdev->irq ? 1 : -ENODEV;
 	case OS_PCI_MSI:
 		return pci_alloc_irq_vectors(pci->pdev, 1, wanted, PCI_IRQ_MSI);

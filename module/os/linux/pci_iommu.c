@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What devices' DMA reaches. An IOMMU group that a guest has is claimed from the
- * kernel as a whole: no driver of the host can begin DMA with a member of it, and
- * while no domain is attached all its DMA is blocked.
+ * IOMMU domains and groups. The kernel's DMA ownership of an assigned device's group is
+ * claimed as a whole: no driver of the host can start DMA with a member of it, and while
+ * no domain is attached all its DMA is blocked.
  */
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -16,7 +16,7 @@ struct os_iommu {
 	struct iommu_domain *domain; /* constant */
 };
 
-/* A group whose DMA goes to a guest, through one or several of its devices. */
+/* A group whose DMA ownership is claimed, for one or several of its devices. */
 struct claimed_group {
 	struct list_head list;	   /* lock */
 	struct iommu_group *group; /* constant; with a reference */
@@ -74,7 +74,7 @@ static struct claimed_group *find_claimed(struct iommu_group *group)
 	return NULL;
 }
 
-/* Takes over the reference to the group if it succeeds. */
+/* Consumes the reference to the group if it succeeds. */
 static int iommu_group_claim(struct os_iommu *iommu, struct iommu_group *group)
 {
 	struct claimed_group *claimed = kzalloc(sizeof(*claimed), GFP_KERNEL);
@@ -146,7 +146,7 @@ void os_iommu_detach(struct os_iommu *iommu, struct os_pci *pci)
 	iommu_group_put(group);
 }
 
-/* --- what a group is -------------------------------------------------------------------- */
+/* --- members of a group ----------------------------------------------------------------- */
 
 struct peer_visit {
 	int (*look)(const struct os_pci_peer *peer, void *arg);

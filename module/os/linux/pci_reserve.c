@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reserving a device: one without a driver is given ours as driver_override, so that no
- * other is tried. And who may assign devices, and when interrupts suffice.
+ * Reserving a device: driver_override is set to our driver, so that no other is tried.
+ * And the policy: who may assign devices, and with which interrupts.
  */
 #include <linux/capability.h>
 #include <linux/device.h>
@@ -28,7 +28,7 @@ bool os_pci_allowed(void)
 	return capable(CAP_SYS_ADMIN);
 }
 
-/* Its driver: ours -EALREADY, another -EBUSY with its name, none 0. */
+/* 0: it has no driver; -EALREADY: ours; -EBUSY: another, whose name is copied. */
 static int pci_current_driver(struct pci_dev *pdev, char *holder, size_t size)
 {
 	int error = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Sleeping locks, waiting, and the threads that run vCPUs. */
+/* Sleeping locks, wait queues, and kicking the threads that run vCPUs. */
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -33,8 +33,8 @@ void os_wake(struct os_waitq *wq)
 }
 
 /*
- * kick_process() sends a reschedule IPI if the task is on another CPU right
- * now; the interrupt ends the guest.
+ * kick_process() sends a reschedule IPI if the task is running on another CPU; the
+ * interrupt causes an exit.
  */
 void os_thread_kick(struct os_thread *thread)
 {

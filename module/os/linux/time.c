@@ -26,8 +26,8 @@ uint32_t os_tsc_khz(void)
 }
 
 /*
- * The kernel watches that the CPUs agree. A rate that never changes is CONSTANT_TSC's
- * promise; beneath another hypervisor the counter is synthetic, and has one rate.
+ * The kernel checks that the CPUs' TSCs are synchronized. CONSTANT_TSC says that the rate
+ * never changes; on another hypervisor the TSC is virtual, and has one rate.
  */
 bool os_tsc_stable(void)
 {
@@ -35,7 +35,7 @@ bool os_tsc_stable(void)
 	       (boot_cpu_has(X86_FEATURE_CONSTANT_TSC) || boot_cpu_has(X86_FEATURE_HYPERVISOR));
 }
 
-/* A callback that starts the timer again has queued it already. */
+/* A callback that restarts the timer has enqueued it already: no HRTIMER_RESTART. */
 static enum hrtimer_restart timer_expired(struct hrtimer *hrtimer)
 {
 	struct os_timer *timer = container_of(hrtimer, struct os_timer, hrtimer);

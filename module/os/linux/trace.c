@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The slow half of os_trace_exit(): reached only while the tracepoint is on. */
+/* Slow path of os_trace_exit(): called only while the tracepoint is on. */
 #include "os/os.h"
 
 #define CREATE_TRACE_POINTS

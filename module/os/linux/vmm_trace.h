@@ -11,11 +11,11 @@
 #include <linux/types.h>
 
 /*
- * A guest has left: 'reason' is the processor's code (EXITCODE, or the VMX basic
- * exit reason), info1 and info2 are what it says about it: EXITINFO1 and 2; under VMX the
- * exit qualification, and the guest-physical address of a fault in the nested table (of an
- * exception, what came and its qualification). The name is copied by
- * hand because __assign_str() has changed its number of arguments.
+ * An exit: 'reason' is the processor's code (EXITCODE, or the VMX basic exit reason).
+ * info1 and info2 are EXITINFO1 and EXITINFO2; under VMX the exit qualification, and the
+ * guest-physical address of an EPT violation (of an exception: the interruption
+ * information and the exit qualification). The name is copied by hand because
+ * __assign_str() has changed its number of arguments.
  */
 /* clang-format off */
 TRACE_EVENT(vmm_exit,
@@ -45,7 +45,7 @@ TRACE_EVENT(vmm_exit,
 
 #endif
 
-/* Found through the include path, which has this folder. */
+/* Found through the include path, which contains this folder. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE

@@ -30,9 +30,9 @@ void os_host_segments_save(struct os_host_segments *segments)
 }
 
 /*
- * A selector whose descriptor has gone meanwhile, with the LDT of another thread's
- * making, loads as 0: the kernel's own helpers see to that. Loading FS changes its
- * base, and GS is loaded behind a SWAPGS, which spares the kernel's.
+ * A selector whose descriptor another thread has removed from the LDT loads as 0: the
+ * kernel's helpers handle that fault. Loading FS changes its base, which is restored;
+ * GS is loaded between two SWAPGS, which preserves the kernel's base.
  */
 void os_linux_restore_selectors(const struct os_host_segments *segments)
 {
@@ -56,8 +56,8 @@ void os_linux_restore_selectors(const struct os_host_segments *segments)
 }
 
 /*
- * Through the kernel, which writes CR4 from a copy of its own now and then. Where a
- * processor cannot trace (PT) in VMX operation, perf has to know.
+ * Through the kernel, which keeps a shadow copy of CR4. Perf must be told, because some
+ * processors cannot use Processor Trace in VMX operation.
  */
 void os_set_vmxe(bool on)
 {

@@ -20,7 +20,7 @@ static uint32_t fail_countdown;
 static bool fragmented;
 static uint64_t ram_references;
 
-/* Counts down to the allocation that has been asked to fail. */
+/* Counts down to the allocation that a test has made fail. */
 static bool alloc_fails(void)
 {
 	uint32_t left = __atomic_load_n(&fail_countdown, __ATOMIC_SEQ_CST);
@@ -120,19 +120,91 @@ void os_pages_free(void *pages, unsigned int order)
 	pages_free(pages, order);
 }
 
-void *os_ram_alloc(unsigned int order)
+/* --- accounts: all are one user's -------------------------------------------------------- */
+
+struct os_account {
+	uint64_t ram; /* bytes charged; atomic */
+};
+
+static uint64_t ram_limit = UINT64_MAX;
+static uint64_t ram_charged;
+static unsigned int vms_limit = UINT_MAX;
+static unsigned int vms;
+
+int os_account_open(struct os_account **account)
 {
-	if (order == RAM_ORDER_HUGE && __atomic_load_n(&fragmented, __ATOMIC_SEQ_CST))
-		return NULL;
-	return pages_alloc(order);
+	if (__atomic_add_fetch(&vms, 1, __ATOMIC_SEQ_CST) > vms_limit) {
+		__atomic_fetch_sub(&vms, 1, __ATOMIC_SEQ_CST);
+		return -EAGAIN;
+	}
+	*account = os_alloc(sizeof(**account));
+	if (*account)
+		return 0;
+	__atomic_fetch_sub(&vms, 1, __ATOMIC_SEQ_CST);
+	return -ENOMEM;
 }
 
-void os_ram_free(void *ram, unsigned int order)
+void os_account_close(struct os_account *account)
 {
+	if (__atomic_load_n(&account->ram, __ATOMIC_SEQ_CST) != 0)
+		os_user_die("an account is closed with memory charged to it");
+	__atomic_fetch_sub(&vms, 1, __ATOMIC_SEQ_CST);
+	os_free(account);
+}
+
+bool os_account_allows(struct os_account *account, uint64_t bytes)
+{
+	uint64_t charged = __atomic_load_n(&ram_charged, __ATOMIC_SEQ_CST);
+
+	(void)account;
+	return charged <= ram_limit && bytes <= ram_limit - charged;
+}
+
+int os_account_charge(struct os_account *account, uint64_t bytes)
+{
+	if (!os_account_allows(account, bytes))
+		return -ENOMEM;
+	__atomic_fetch_add(&account->ram, bytes, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&ram_charged, bytes, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void os_account_uncharge(struct os_account *account, uint64_t bytes)
+{
+	__atomic_fetch_sub(&account->ram, bytes, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&ram_charged, bytes, __ATOMIC_SEQ_CST);
+}
+
+void os_user_limits(uint64_t ram, unsigned int vm_count)
+{
+	ram_limit = ram;
+	vms_limit = vm_count;
+}
+
+/* --- guest RAM ---------------------------------------------------------------------------- */
+
+void *os_ram_alloc(struct os_account *account, unsigned int order)
+{
+	uint64_t size = OS_PAGE_SIZE << order;
+	void *ram;
+
+	if (order == RAM_ORDER_HUGE && __atomic_load_n(&fragmented, __ATOMIC_SEQ_CST))
+		return NULL;
+	if (os_account_charge(account, size))
+		return NULL;
+	ram = pages_alloc(order);
+	if (!ram)
+		os_account_uncharge(account, size);
+	return ram;
+}
+
+void os_ram_free(struct os_account *account, void *ram, unsigned int order)
+{
+	os_account_uncharge(account, OS_PAGE_SIZE << order);
 	pages_free(ram, order);
 }
 
-/* A mapping keeps the page's memory in the kernel; here it is only counted. */
+/* In the kernel the reference keeps the page allocated; here it is only counted. */
 void os_ram_get(void *page)
 {
 	(void)page;
@@ -152,8 +224,8 @@ uint64_t os_user_ram_references(void)
 }
 
 /*
- * The system call checks the program's side as the kernel would, so that a
- * wild pointer is -EFAULT and not a crash.
+ * The system call checks the userspace address as the kernel would: a wild pointer is
+ * -EFAULT and not a crash.
  */
 int os_copyin(const void *user, void *kernel, size_t len)
 {
@@ -210,4 +282,5 @@ void os_user_memory_reset(void)
 {
 	os_user_fail_alloc(0);
 	os_user_fragment_memory(false);
+	os_user_limits(UINT64_MAX, UINT_MAX);
 }

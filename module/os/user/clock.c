@@ -106,7 +106,7 @@ bool os_timer_try_cancel(struct os_timer *timer)
 	return cancelled;
 }
 
-/* Runs the first timer's callback, at its instant; lock held, dropped meanwhile. */
+/* Runs the first timer's callback, at its expiry; lock held, dropped during the callback. */
 static void expire_first(void)
 {
 	struct os_timer *timer = armed;

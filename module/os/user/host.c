@@ -42,6 +42,30 @@ void os_info(const char *fmt, ...)
 	va_end(args);
 }
 
+#define RATELIMIT_NS	5000000000ull
+#define RATELIMIT_LINES 10
+
+void os_ratelimit_init(struct os_ratelimit *limit)
+{
+	*limit = (struct os_ratelimit){ .begin = os_now_ns() };
+}
+
+void os_warn_limited(struct os_ratelimit *limit, const char *fmt, ...)
+{
+	uint64_t now = os_now_ns();
+	va_list args;
+
+	if (now - __atomic_load_n(&limit->begin, __ATOMIC_SEQ_CST) >= RATELIMIT_NS) {
+		__atomic_store_n(&limit->begin, now, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&limit->lines, 0, __ATOMIC_SEQ_CST);
+	}
+	if (__atomic_fetch_add(&limit->lines, 1, __ATOMIC_SEQ_CST) >= RATELIMIT_LINES)
+		return;
+	va_start(args, fmt);
+	log_line(fmt, args);
+	va_end(args);
+}
+
 void os_warn(const char *fmt, ...)
 {
 	va_list args;
@@ -77,8 +101,21 @@ uint64_t os_user_exits(void)
 	return __atomic_load_n(&exits, __ATOMIC_SEQ_CST);
 }
 
+static bool addresses_hidden;
+
+bool os_may_see_addresses(void)
+{
+	return !addresses_hidden;
+}
+
+void os_user_hide_addresses(bool hidden)
+{
+	addresses_hidden = hidden;
+}
+
 void os_user_reset(void)
 {
+	addresses_hidden = false;
 	os_user_memory_reset();
 	os_user_clock_reset();
 	os_user_sync_reset();

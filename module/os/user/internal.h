@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of os/user say to each other. */
+/* Shared by the files of os/user. */
 #ifndef OS_USER_INTERNAL_H
 #define OS_USER_INTERNAL_H
 
@@ -13,7 +13,7 @@ void os_user_cpu_reset(void);
 void os_user_cpuid_reset(void);
 void os_user_pci_reset(void);
 
-/* Jump to the next timer and run what expires then; false when none is armed. */
+/* Advance the clock to the next timer and run those that expire; false when none is armed. */
 bool os_user_clock_jump(void);
 /* Whether os_user_idle_advances() is on. */
 bool os_user_clock_idle_advances(void);

@@ -9,7 +9,7 @@
 #include "os/user/internal.h"
 #include "os/user/os_user.h"
 
-/* How long a sleeper takes at most to notice os_user_set_signal(). */
+/* A sleeper notices os_user_set_signal() after this long at the latest. */
 #define SIGNAL_POLL_NS 5000000
 
 /* Spinlocks held, interrupts off, inner loop entered: levels of "may not sleep". */

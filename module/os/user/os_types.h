@@ -3,11 +3,11 @@
  * os/os.h in a user process: the types, the inline functions and the helpers.
  * The machine is simulated: a clock that moves only when told to, processors
  * whose registers are plain memory, allocations that can be made to fail. A
- * test steers all that through os/user/os_user.h.
+ * test controls all that through os/user/os_user.h.
  *
  * Rules that the kernel enforces by crashing are enforced here by abort():
  * sleeping with a spinlock held, with interrupts off or inside the inner loop,
- * taking a lock twice, unlocking another's lock.
+ * acquiring a lock twice, unlocking another thread's lock.
  */
 #ifndef OS_USER_OS_TYPES_H
 #define OS_USER_OS_TYPES_H
@@ -25,7 +25,7 @@
 #include <sys/types.h>
 #include <vmm/types.h>
 
-/* --- what the kernel's headers give the other implementation -------------- */
+/* --- macros that os/linux has from the kernel's headers -------------------- */
 
 #define ARRAY_SIZE(array)		(sizeof(array) / sizeof((array)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -88,6 +88,11 @@ struct os_thread {
 	unsigned int kicks; /* atomic; how often os_thread_kick() was called */
 };
 
+struct os_ratelimit {
+	uint64_t begin;	    /* of the interval; atomic, like the rest */
+	unsigned int lines; /* logged in it */
+};
+
 struct os_timer {
 	void (*fn)(struct os_timer *timer);
 	uint64_t expires; /* the clock's lock, like the rest */
@@ -97,7 +102,7 @@ struct os_timer {
 	struct os_timer *next; /* armed timers, soonest first */
 };
 
-/* One simulated processor; os_user_cpu() gives it to tests. */
+/* One simulated processor; tests reach it by os_user_cpu(). */
 #define OS_USER_MSRS 256
 struct os_user_cpu {
 	uint64_t cr0, cr3, cr4;
@@ -109,7 +114,7 @@ struct os_user_cpu {
 	unsigned int msr_count;
 };
 
-/* What the inline functions below lean on; in os/user/ *.c. */
+/* Implementation of the inline functions below; in os/user/ *.c. */
 void os_user_atomic_enter(void);
 void os_user_atomic_leave(void);
 /* abort() unless the thread may sleep now. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a test or a fuzzer steers the simulated host of os/user. All of these
- * may be called from any thread that holds no lock of the hypervisor's.
+ * How a test or a fuzzer controls the simulated host of os/user. All of these
+ * may be called from any thread that holds none of the hypervisor's locks.
  */
 #ifndef OS_USER_OS_USER_H
 #define OS_USER_OS_USER_H
@@ -11,8 +11,8 @@
 struct ppt_device;
 
 /*
- * Put everything back to where a process begins: clock at 1 s, 2 processors
- * as after a boot, no failures scripted. Aborts if a timer is still armed.
+ * Reset everything to its state at process start: clock at 1 s, 2 processors as after
+ * a boot, no failures scripted. Aborts if a timer is still armed.
  */
 void os_user_reset(void);
 
@@ -22,13 +22,15 @@ void os_user_reset(void);
 void os_user_fail_alloc(unsigned int n);
 /* Make every allocation of 2 MiB of guest RAM fail, as if memory were fragmented. */
 void os_user_fragment_memory(bool fragmented);
+/* The most memory, in bytes, and VMs that all accounts allow together; no limit at first. */
+void os_user_limits(uint64_t ram, unsigned int vms);
 /* Allocations of all kinds since the process began, and those not yet freed. */
 uint64_t os_user_alloc_count(void);
 uint64_t os_user_alloc_outstanding(void);
 /* Bytes not yet freed. */
 uint64_t os_user_alloc_bytes(void);
 
-/* References taken by os_ram_get() and not given back here. */
+/* References acquired by os_ram_get() and not dropped by os_user_ram_put(). */
 uint64_t os_user_ram_references(void);
 void os_user_ram_put(void *page);
 
@@ -45,11 +47,11 @@ unsigned int os_user_timers(void);
  * armed the wait ends with -EINTR. For tests with a single thread. Default off.
  */
 void os_user_idle_advances(bool on);
-/* What os_wall_seconds() answers now; it goes on from there with the clock. */
+/* Set os_wall_seconds(); it advances from there with the clock. */
 void os_user_set_wall(int64_t seconds);
 /* Ticks of os_rdtsc() per millisecond; 2000000 at first. */
 void os_user_set_tsc_khz(uint32_t khz);
-/* What os_tsc_stable() says; true at first. */
+/* Set os_tsc_stable(); true at first. */
 void os_user_set_tsc_stable(bool stable);
 
 /* --- threads --- */
@@ -68,7 +70,7 @@ void os_user_want_return(void);
 #define OS_USER_MAX_CPUS 16
 /* How many there are (1..OS_USER_MAX_CPUS), all online. */
 void os_user_set_cpus(unsigned int count);
-/* The calling thread goes on on this one. */
+/* Migrate the calling thread to this one. */
 void os_user_move_to_cpu(unsigned int cpu);
 /* Registers of one, to look at or change. */
 struct os_user_cpu *os_user_cpu(unsigned int cpu);
@@ -76,9 +78,9 @@ struct os_user_cpu *os_user_cpu(unsigned int cpu);
 void os_user_set_msr(uint32_t msr, uint64_t value);
 /* Answer this leaf and subleaf with regs (EAX, EBX, ECX, EDX) instead of the default. */
 void os_user_set_cpuid(uint32_t leaf, uint32_t subleaf, const uint32_t regs[4]);
-/* What os_mitigations() says. */
+/* Set os_mitigations(). */
 void os_user_set_mitigations(const struct os_mitigations *mitigations);
-/* NMIs and machine checks handed to the host. */
+/* How many NMIs and machine checks the host's handlers were called for. */
 unsigned int os_user_host_nmis(void);
 unsigned int os_user_host_machine_checks(void);
 
@@ -91,7 +93,7 @@ unsigned int os_user_host_machine_checks(void);
 struct os_pci {
 	struct os_pci_info info;
 	bool bridge;
-	char holder[32];	   /* driver of the host that has it; "": none */
+	char holder[32];	   /* the host driver bound to it; "": none */
 	struct ppt_device *device; /* reserved */
 	struct os_pci_peer peer[OS_USER_PEERS];
 	unsigned int peers;
@@ -99,14 +101,14 @@ struct os_pci {
 	int reset_error;
 	unsigned int resets;
 	enum os_pci_interrupt kind;
-	unsigned int vectors; /* at most this many are given, if not 0 */
+	unsigned int vectors; /* at most this many are allocated, if not 0 */
 	struct {
 		void (*fn)(void *arg);
 		void *arg;
-		int cpu; /* where it was moved to; -1 */
+		int cpu; /* its affinity; -1: not set */
 	} vector[OS_USER_VECTORS];
-	bool asks;   /* its line */
-	bool masked; /* its line */
+	bool asks;   /* its line is asserted */
+	bool masked; /* its line is masked */
 	struct os_iommu *iommu;
 	int attach_error;
 	struct os_pci *next;
@@ -116,24 +118,27 @@ struct os_pci {
 struct os_pci *os_user_pci_add(const struct os_pci_info *info);
 /* A vector, or the line (0), fires: false if it is off, or masked. */
 bool os_user_pci_fire(struct os_pci *pci, unsigned int vector);
-/* What os_pci_allowed() and os_pci_unsafe_interrupts() say; true and false at first. */
+/* Set os_pci_allowed() and os_pci_unsafe_interrupts(); true and false at first. */
 void os_user_pci_policy(bool allowed, bool unsafe_interrupts);
 /*
- * The host's driver for reserved devices: os_pci_reserve() gives it the device; what it returns
- * is the device's from then on, NULL: no memory. None after the reset.
+ * The probe function of the host's driver for reserved devices, called by os_pci_reserve();
+ * its result is stored in the device, NULL: out of memory. None after os_user_reset().
  */
 void os_user_pci_driver(struct ppt_device *(*probe)(struct os_pci *pci,
 						    const struct os_pci_info *info));
 /* Where a device's DMA to 'gpa' goes; 0: nowhere. */
 vm_paddr_t os_user_dma(const struct os_pci *pci, uint64_t gpa, bool write);
-/* Make the n-th os_iommu_map() from now fail (0: none). Spaces there are. */
+/* Make the n-th os_iommu_map() from now fail (0: none). */
 void os_user_fail_iommu_map(unsigned int n);
+/* Number of IOMMU domains. */
 unsigned int os_user_iommus(void);
 
 /* --- the rest --- */
 
 /* The last line logged, without a newline; "" if none. */
 const char *os_user_last_log(void);
+/* Make os_may_see_addresses() answer false; off at first. */
+void os_user_hide_addresses(bool hidden);
 /* Trace exits from now on; off after the reset. */
 void os_user_trace_exits(void);
 /* Exits traced since the reset. */
