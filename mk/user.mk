@@ -50,11 +50,15 @@ $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 # for which the C library wants its plugins. vmm-loader goes into the initramfs alone.
 $(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 
+# Libraries of Debian's that a command has beside ours.
+BHYVE_LIBS := -luring
+$(O)/bin/bhyve: COMMAND_LIBS := $(BHYVE_LIBS)
+
 define command_rule
 $(O)/bin/$(1): $(call command_objs,$(1)) $(O)/lib/libvmmapi.a
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_MODE) $$(USER_LDFLAGS) -o $$@ $$^
+	$$(Q)$$(CC) $$(LINK_MODE) $$(USER_LDFLAGS) -o $$@ $$^ $$(COMMAND_LIBS)
 endef
 $(foreach command,$(COMMANDS),$(eval $(call command_rule,$(command))))
 

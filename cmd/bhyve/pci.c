@@ -20,6 +20,7 @@ static const struct pci_driver *const drivers[] = {
 	&pci_amd_hostbridge,
 	&pci_lpc,
 	&pci_passthru,
+	&pci_virtio_blk,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))

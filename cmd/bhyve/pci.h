@@ -65,7 +65,7 @@ struct pci_driver {
 			     uint32_t value);
 	/*
 	 * A BAR has come to an address, or is not decoded any more (bar->decoded).
-	 * The function's lock is held, and no access to a BAR is under way.
+	 * The function's lock is held, and no access to a BAR is under way. NULL for most.
 	 */
 	void (*bar_moved)(struct pci_function *function, struct pci_bar *bar);
 	/* Accesses to a BAR where it is not the guest's own. A vCPU's thread, no lock. */
@@ -80,6 +80,8 @@ struct pci_function {
 	unsigned slot;			 /* constant */
 	unsigned number;		 /* constant */
 	void *state;			 /* the driver's own; constant */
+	unsigned last_capability;	 /* pci_capability.c's, constant once vCPUs run */
+	unsigned capabilities_end;	 /* likewise */
 
 	pthread_mutex_t lock; /* for all below once vCPUs run */
 	uint8_t config[PCI_CONFIG_LENGTH];
@@ -146,5 +148,6 @@ extern const struct pci_driver pci_hostbridge;
 extern const struct pci_driver pci_amd_hostbridge;
 extern const struct pci_driver pci_lpc;
 extern const struct pci_driver pci_passthru;
+extern const struct pci_driver pci_virtio_blk;
 
 #endif

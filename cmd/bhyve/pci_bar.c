@@ -172,19 +172,23 @@ static bool is_enabled(const struct pci_bar *bar)
 
 /* --- moving -------------------------------------------------------------------------- */
 
-static void move(struct pci_bar *bar, bool decoded, uint64_t address)
+static void set_decoded(struct pci_bar *bar, bool decoded)
 {
 	const struct pci_driver *driver = bar->function->driver;
 
-	pthread_rwlock_wrlock(&lock);
-	if (bar->decoded) {
-		bar->decoded = false;
-		driver->bar_moved(bar->function, bar);
-	}
-	bar->address = address;
+	if (bar->decoded == decoded)
+		return;
 	bar->decoded = decoded;
-	if (decoded)
+	if (driver->bar_moved)
 		driver->bar_moved(bar->function, bar);
+}
+
+static void move(struct pci_bar *bar, bool decoded, uint64_t address)
+{
+	pthread_rwlock_wrlock(&lock);
+	set_decoded(bar, false);
+	bar->address = address;
+	set_decoded(bar, decoded);
 	pthread_rwlock_unlock(&lock);
 }
 
