@@ -3,7 +3,7 @@
 # libvmmapi and the commands. Every .c file of a folder belongs to its program.
 
 COMMANDS := $(filter $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))), \
-	bhyve bhyvectl bhyveload vmm-loader)
+	bhyve bhyve-slirp bhyvectl bhyveload vmm-loader)
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
 USER_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARNINGS) -fstack-protector-strong -D_GNU_SOURCE \
@@ -53,6 +53,7 @@ $(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 # Libraries of Debian's that a command has beside ours.
 BHYVE_LIBS := -luring
 $(O)/bin/bhyve: COMMAND_LIBS := $(BHYVE_LIBS)
+$(O)/bin/bhyve-slirp: COMMAND_LIBS := -lslirp
 
 define command_rule
 $(O)/bin/$(1): $(call command_objs,$(1)) $(O)/lib/libvmmapi.a

@@ -21,6 +21,7 @@ static const struct pci_driver *const drivers[] = {
 	&pci_lpc,
 	&pci_passthru,
 	&pci_virtio_blk,
+	&pci_virtio_net,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))

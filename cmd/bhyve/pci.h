@@ -149,5 +149,6 @@ extern const struct pci_driver pci_amd_hostbridge;
 extern const struct pci_driver pci_lpc;
 extern const struct pci_driver pci_passthru;
 extern const struct pci_driver pci_virtio_blk;
+extern const struct pci_driver pci_virtio_net;
 
 #endif
