@@ -6,20 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool parse_count(const char *text, char end_at, unsigned *count, const char **rest)
+/* A number up to the character 'end_at', which may not be there: where it ends. NULL: none. */
+static const char *parse_count(const char *text, char end_at, unsigned *count)
 {
 	unsigned long value;
 	char *end;
 
 	if (*text < '0' || *text > '9')
-		return false;
+		return NULL;
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (errno || value == 0 || value > 65536 || (*end != '\0' && *end != end_at))
-		return false;
+		return NULL;
 	*count = (unsigned)value;
-	*rest = *end ? end + 1 : "";
-	return true;
+	return end;
 }
 
 static bool is_sector_size(unsigned size)
@@ -30,12 +30,10 @@ static bool is_sector_size(unsigned size)
 /* "LOGICAL[/PHYSICAL]" in bytes. */
 static const char *parse_sectors(struct block_options *options, const char *text)
 {
-	const char *rest;
+	const char *rest = parse_count(text, '/', &options->sector);
 
-	if (!parse_count(text, '/', &options->sector, &rest))
-		return "sectorsize= wants LOGICAL[/PHYSICAL] in bytes";
 	options->physical_sector = options->sector;
-	if (*rest && !parse_count(rest, '\0', &options->physical_sector, &rest))
+	if (!rest || (*rest && !parse_count(rest + 1, '\0', &options->physical_sector)))
 		return "sectorsize= wants LOGICAL[/PHYSICAL] in bytes";
 	if (!is_sector_size(options->sector) || !is_sector_size(options->physical_sector) ||
 	    options->physical_sector < options->sector)
@@ -53,9 +51,7 @@ static const char *parse_serial(struct block_options *options, const char *text)
 
 static const char *parse_queues(struct block_options *options, const char *text)
 {
-	const char *rest;
-
-	if (!parse_count(text, '\0', &options->queues, &rest) || options->queues > BLOCK_QUEUES_MAX)
+	if (!parse_count(text, '\0', &options->queues) || options->queues > BLOCK_QUEUES_MAX)
 		return "queues= wants 1 to 16";
 	return NULL;
 }

@@ -121,12 +121,40 @@ static bool slirp_open(struct net *net, const struct net_options *options)
 	return fcntl(net->fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
+/* --- descriptors -------------------------------------------------------------------------- */
+
+/* A tap, or a socket that keeps messages apart. NULL or what is wrong. */
+static const char *descriptor_open(struct net *net, const struct net_options *options)
+{
+	struct ifreq interface;
+	socklen_t length = sizeof(int);
+	int type = 0;
+
+	if (fcntl(options->descriptor, F_SETFL, O_NONBLOCK) ||
+	    fcntl(options->descriptor, F_SETFD, FD_CLOEXEC))
+		return strerror(errno);
+	net->fd = options->descriptor;
+	net->header = ioctl(net->fd, TUNGETIFF, &interface) == 0;
+	if (net->header)
+		return interface.ifr_flags & IFF_VNET_HDR ? NULL : "a tap without IFF_VNET_HDR";
+	if (getsockopt(net->fd, SOL_SOCKET, SO_TYPE, &type, &length) ||
+	    (type != SOCK_SEQPACKET && type != SOCK_DGRAM))
+		return "neither a tap nor a socket with messages";
+	return NULL;
+}
+
 /* --- all ---------------------------------------------------------------------------------- */
 
 static bool open_kind(struct net *net, const char *who, const struct net_options *options)
 {
 	const char *what;
 
+	if (options->kind == NET_DESCRIPTOR) {
+		what = descriptor_open(net, options);
+		if (what)
+			complain("%s: fd=%d: %s", who, options->descriptor, what);
+		return !what;
+	}
 	if (options->kind == NET_SLIRP) {
 		if (slirp_open(net, options))
 			return true;

@@ -25,7 +25,8 @@ struct net_offload {
 };
 
 /*
- * Open what an option names: tapNAME, or slirp[,hostfwd=...]; with ,mac=AA:BB:CC:DD:EE:FF and
+ * Open what an option names: tapNAME, slirp[,hostfwd=...], or fd=N, a tap or a socket that
+ * whoever started us has opened; with ,mac=AA:BB:CC:DD:EE:FF and
  * ,mtu=N of the device. NULL after a line that says why and begins with 'who'.
  */
 struct net *net_open(const char *who, const char *options);

@@ -3,6 +3,7 @@
 #include "net_options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static const char *parse_mac(struct net_options *options, const char *text)
 
 	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3],
 		   &byte[4], &byte[5], &end) != NET_MAC_LENGTH ||
-	    text[end] != '\0')
+	    text[end] != '\0' || text[strspn(text, "0123456789abcdefABCDEF:")] != '\0')
 		return "mac= wants six bytes such as 58:9c:fc:00:00:01";
 	if (byte[0] & 1)
 		return "mac= is an address of a group";
@@ -63,18 +64,35 @@ static const char *parse_word(struct net_options *options, const char *word)
 	return "of a network device there are: mac=, mtu=, hostfwd=";
 }
 
+/* 0 to 2 are the program's own. */
+static const char *parse_descriptor(struct net_options *options, const char *text)
+{
+	unsigned long value;
+	char *end;
+
+	options->kind = NET_DESCRIPTOR;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || value < 3 || value > INT_MAX)
+		return "fd= wants the number of an open file, 3 or more";
+	options->descriptor = (int)value;
+	return NULL;
+}
+
 static const char *parse_kind(struct net_options *options, const char *word)
 {
 	if (strcmp(word, "slirp") == 0) {
 		options->kind = NET_SLIRP;
 		return NULL;
 	}
+	if (strncmp(word, "fd=", 3) == 0)
+		return parse_descriptor(options, word + 3);
 	options->kind = NET_TAP;
 	options->name = word;
 	if (strncmp(word, "vmnet", 5) == 0 || strncmp(word, "netgraph", 8) == 0)
 		return "Linux has no such interface; use a tap";
 	if (strncmp(word, "tap", 3) != 0 || strlen(word) >= IFNAMSIZ)
-		return "a network device wants tapNAME or slirp";
+		return "a network device wants tapNAME, slirp or fd=N";
 	return NULL;
 }
 
@@ -88,7 +106,7 @@ const char *net_options_parse(struct net_options *options, const char *text)
 	rest = options->text;
 	word = strsep(&rest, ",");
 	if (!word || !*word)
-		return "a network device wants tapNAME or slirp";
+		return "a network device wants tapNAME, slirp or fd=N";
 	why = parse_kind(options, word);
 	while (!why && (word = strsep(&rest, ",")))
 		why = parse_word(options, word);

@@ -7,12 +7,13 @@
 
 #define NET_FORWARDS_MAX 16
 
-enum net_kind { NET_TAP, NET_SLIRP };
+enum net_kind { NET_TAP, NET_SLIRP, NET_DESCRIPTOR };
 
 struct net_options {
 	enum net_kind kind;
 	char *text;	  /* the words below point into it; to be freed */
 	const char *name; /* of the tap */
+	int descriptor;	  /* inherited from whoever started us */
 	bool has_mac;
 	uint8_t mac[NET_MAC_LENGTH];
 	unsigned mtu;

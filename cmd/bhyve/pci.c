@@ -16,12 +16,8 @@
 #include <string.h>
 
 static const struct pci_driver *const drivers[] = {
-	&pci_hostbridge,
-	&pci_amd_hostbridge,
-	&pci_lpc,
-	&pci_passthru,
-	&pci_virtio_blk,
-	&pci_virtio_net,
+	&pci_hostbridge, &pci_amd_hostbridge, &pci_lpc,
+	&pci_passthru,	 &pci_virtio_blk,     &pci_virtio_net,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))

@@ -134,12 +134,13 @@ static uint64_t pending_bits(const struct pci_interrupt *interrupt)
 /* A word at a multiple of 4 in the BAR; what is neither table nor bits reads 0. */
 static uint32_t table_word(const struct pci_interrupt *interrupt, uint64_t offset)
 {
-	const struct pci_message *message = &interrupt->message[offset / ENTRY_SIZE];
+	const struct pci_message *message;
 
 	if (offset == PENDING_OFFSET || offset == PENDING_OFFSET + 4)
 		return (uint32_t)(pending_bits(interrupt) >> (8 * (offset - PENDING_OFFSET)));
 	if (offset >= (uint64_t)interrupt->vectors * ENTRY_SIZE)
 		return 0;
+	message = &interrupt->message[offset / ENTRY_SIZE];
 	switch (offset % ENTRY_SIZE) {
 	case 0:
 		return (uint32_t)message->address;
@@ -154,10 +155,11 @@ static uint32_t table_word(const struct pci_interrupt *interrupt, uint64_t offse
 
 static void set_table_word(struct pci_interrupt *interrupt, uint64_t offset, uint32_t value)
 {
-	struct pci_message *message = &interrupt->message[offset / ENTRY_SIZE];
+	struct pci_message *message;
 
 	if (offset >= (uint64_t)interrupt->vectors * ENTRY_SIZE)
 		return;
+	message = &interrupt->message[offset / ENTRY_SIZE];
 	switch (offset % ENTRY_SIZE) {
 	case 0:
 		message->address = (message->address & ~(uint64_t)UINT32_MAX) | (value & ~3u);

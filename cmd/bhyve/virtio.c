@@ -65,8 +65,10 @@ void virtio_config_changed(struct virtio *virtio)
 /* Its lock is held, so the device's lock is not to be taken: status is atomic for this. */
 void virtio_broken(struct virtio *virtio, unsigned queue)
 {
-	complain("-s %u:%u: the guest's driver has broken queue %u; it has to reset the device",
-		 virtio->function->slot, virtio->function->number, queue);
+	if (!__atomic_exchange_n(&virtio->complained, true, __ATOMIC_RELAXED))
+		complain("-s %u:%u: the guest's driver has broken queue %u; it has to reset the "
+			 "device (said once)",
+			 virtio->function->slot, virtio->function->number, queue);
 	virtio->queue[queue].queue.ready = false;
 	__atomic_fetch_or(&virtio->status, VIRTIO_STATUS_NEEDS_RESET, __ATOMIC_SEQ_CST);
 	virtio_interrupt(virtio, __atomic_load_n(&virtio->config_vector, __ATOMIC_RELAXED),
@@ -81,7 +83,7 @@ void virtio_queue_enable(struct virtio *virtio, unsigned index)
 	int error = 0;
 
 	pthread_mutex_lock(&virtio_queue->lock);
-	virtio_queue->queue.event_index = virtio_has(virtio, VIRTIO_F_EVENT_INDEX);
+	virtio_queue->queue.event_index = virtio_has(virtio, VIRTIO_FEATURE_EVENT_INDEX);
 	if (!virtio_queue->queue.ready)
 		error = virtqueue_start(&virtio_queue->queue, virtio->ctx);
 	if (error)
@@ -130,7 +132,7 @@ static void virtio_reset(struct virtio *virtio)
 /* The driver asks whether its choice will do: version 1, and nothing that is not offered. */
 static bool features_acceptable(const struct virtio *virtio)
 {
-	return virtio_has(virtio, VIRTIO_F_VERSION_1) &&
+	return virtio_has(virtio, VIRTIO_FEATURE_VERSION_1) &&
 	       !(virtio->driver_features & ~virtio->features);
 }
 
@@ -158,7 +160,8 @@ void virtio_init(struct virtio *virtio, const struct virtio_type *type,
 {
 	virtio->type = type;
 	virtio->function = function;
-	virtio->features = features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX;
+	virtio->features = features | VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_INDIRECT |
+			   VIRTIO_FEATURE_EVENT_INDEX;
 	virtio->queues = queues;
 	virtio->config_length = config_length;
 	virtio->config_vector = PCI_NO_VECTOR;

@@ -17,9 +17,9 @@
 #define VIRTIO_QUEUES_MAX 33u
 
 /* Feature bits of every device (6). */
-#define VIRTIO_F_INDIRECT    (UINT64_C(1) << 28)
-#define VIRTIO_F_EVENT_INDEX (UINT64_C(1) << 29)
-#define VIRTIO_F_VERSION_1   (UINT64_C(1) << 32)
+#define VIRTIO_FEATURE_INDIRECT    (UINT64_C(1) << 28)
+#define VIRTIO_FEATURE_EVENT_INDEX (UINT64_C(1) << 29)
+#define VIRTIO_FEATURE_VERSION_1   (UINT64_C(1) << 32)
 
 struct virtio;
 
@@ -74,6 +74,8 @@ struct virtio {
 
 	pthread_mutex_t isr_lock; /* innermost but for the interrupt's own */
 	uint8_t isr;
+
+	bool complained; /* atomic; about a broken queue: once is enough */
 };
 
 /*

@@ -166,7 +166,10 @@ static void put_count(struct netdev *netdev, const struct virtqueue_chain *first
 				  sizeof(buffers));
 }
 
-/* 1: the guest has the frame; 0: it has no room for it now, and nothing has changed; -EINVAL. */
+/*
+ * 1: the guest has the frame; 0: it has no room for it now, and nothing has changed; -EINVAL.
+ * -EAGAIN: it has given more room since.
+ */
 static int deliver(struct netdev *netdev)
 {
 	struct virtqueue *queue = &netdev->virtio.queue[QUEUE_RECEIVE].queue;
@@ -180,9 +183,11 @@ static int deliver(struct netdev *netdev)
 		ssize_t bytes = put_piece(netdev, done, count ? &next : &first);
 
 		if (bytes <= 0) {
+			bool more = bytes == 0 && virtqueue_enable_notify(queue);
+
 			queue->next_available = before.next_available;
 			queue->next_used = before.next_used;
-			return (int)bytes;
+			return more ? -EAGAIN : (int)bytes;
 		}
 		done += (size_t)bytes;
 		count++;
@@ -218,17 +223,15 @@ static bool receive_frame(struct netdev *netdev)
 /* With the queue's lock, ready: all frames that are there and have room. */
 static void receive_all(struct netdev *netdev)
 {
-	struct virtqueue *queue = &netdev->virtio.queue[QUEUE_RECEIVE].queue;
 	int delivered = 1;
 
-	while (delivered > 0 && (netdev->frame_length || receive_frame(netdev))) {
+	while ((delivered > 0 || delivered == -EAGAIN) &&
+	       (netdev->frame_length || receive_frame(netdev))) {
 		delivered = deliver(netdev);
-		if (delivered == 0 && virtqueue_enable_notify(queue))
-			delivered = 1;
-		else if (delivered > 0)
+		if (delivered > 0)
 			netdev->frame_length = 0;
 	}
-	if (delivered < 0) {
+	if (delivered == -EINVAL) {
 		netdev->frame_length = 0;
 		virtio_broken(&netdev->virtio, QUEUE_RECEIVE);
 		return;
@@ -272,6 +275,12 @@ static short wanted_events(const struct netdev *netdev)
 	return events;
 }
 
+/* A frame that waited for buffers may have some now. */
+static bool frame_may_go(const struct netdev *netdev)
+{
+	return netdev->frame_length && __atomic_load_n(&netdev->receive_ready, __ATOMIC_SEQ_CST);
+}
+
 static void *netdev_thread(void *arg)
 {
 	struct netdev *netdev = arg;
@@ -289,7 +298,7 @@ static void *netdev_thread(void *arg)
 			continue;
 		if (wait[1].revents & POLLOUT)
 			transmit_again(netdev);
-		if (wait[1].revents & (POLLIN | POLLHUP | POLLERR))
+		if ((wait[1].revents & (POLLIN | POLLHUP | POLLERR)) || frame_may_go(netdev))
 			receive(netdev);
 		if ((wait[1].revents & (POLLHUP | POLLERR)) && !(wait[1].revents & POLLIN))
 			netdev_gone(netdev);
@@ -324,8 +333,9 @@ static void netdev_features_set(struct virtio *virtio)
 		.tso6 = virtio_has(virtio, FEATURE(GUEST_TSO6)),
 	};
 
-	netdev->header = virtio_has(virtio, VIRTIO_F_VERSION_1 | FEATURE(MRG_RXBUF)) ? HEADER_MAX :
-										       HEADER_SHORT;
+	netdev->header = virtio_has(virtio, VIRTIO_FEATURE_VERSION_1 | FEATURE(MRG_RXBUF)) ?
+				 HEADER_MAX :
+				 HEADER_SHORT;
 	if (net_has_header(netdev->net))
 		net_set_offload(netdev->net, netdev->header, &offload);
 }
@@ -411,7 +421,7 @@ static void netdev_start(struct pci_function *function, struct vmctx *ctx)
 
 const struct pci_driver pci_virtio_net = {
 	.name = "virtio-net",
-	.summary = "a network card: tapNAME or slirp[,hostfwd=RULE]..., [,mac=][,mtu=]",
+	.summary = "a network card: tapNAME, fd=N or slirp[,hostfwd=RULE]...; [,mac=][,mtu=]",
 	.init = netdev_init,
 	.start = netdev_start,
 	.config_read = virtio_pci_config_read,

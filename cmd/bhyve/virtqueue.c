@@ -242,6 +242,8 @@ bool virtqueue_wants_interrupt(struct virtqueue *queue)
 
 	atomic_thread_fence(memory_order_seq_cst);
 	queue->signalled_used = queue->next_used;
+	if (queue->next_used == old)
+		return false;
 	if (!queue->event_index)
 		return !(load16(&queue->available->flags) & AVAILABLE_NO_INTERRUPT);
 	event = load16(used_event(queue));

@@ -203,6 +203,29 @@ int vm_run_reply(struct vcpu *vcpu, struct vm_exit *vm_exit, bool reply, uint64_
 
 /* --- interrupts and the clock ----------------------------------------------------- */
 
+int vm_ioapic_assert_irq(struct vmctx *ctx, int irq)
+{
+	(void)ctx;
+	__atomic_fetch_add(&fake.ioapic[irq], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int vm_ioapic_deassert_irq(struct vmctx *ctx, int irq)
+{
+	(void)ctx;
+	__atomic_fetch_sub(&fake.ioapic[irq], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int vm_lapic_msi(struct vmctx *ctx, uint64_t addr, uint64_t msg)
+{
+	(void)ctx;
+	fake.message_address = addr;
+	fake.message_data = msg;
+	__atomic_fetch_add(&fake.messages, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
 int vm_isa_assert_irq(struct vmctx *ctx, int atpic_irq, int ioapic_irq)
 {
 	(void)ctx, (void)ioapic_irq;

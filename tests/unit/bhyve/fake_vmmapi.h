@@ -24,7 +24,10 @@ struct fake_vm {
 	bool line[FAKE_LINES];	     /* ISA interrupt lines */
 	unsigned raised[FAKE_LINES]; /* how often each went up */
 	bool level_triggered[FAKE_LINES];
-	enum vm_suspend_how suspended; /* the first vm_suspend() */
+	unsigned ioapic[FAKE_LINES];		/* assertions of each I/O APIC input, atomic */
+	unsigned messages;			/* MSIs sent, atomic */
+	uint64_t message_address, message_data; /* the last one */
+	enum vm_suspend_how suspended;		/* the first vm_suspend() */
 	uint8_t nvram[128];
 	time_t rtc;
 
