@@ -93,10 +93,11 @@ void virtio_queue_enable(struct virtio *virtio, unsigned index)
 
 void virtio_notify(struct virtio *virtio, unsigned index)
 {
-	struct virtio_queue *virtio_queue = &virtio->queue[index];
+	struct virtio_queue *virtio_queue;
 
 	if (index >= virtio->queues)
 		return;
+	virtio_queue = &virtio->queue[index];
 	pthread_mutex_lock(&virtio_queue->lock);
 	if (virtio_queue->queue.ready)
 		virtio->type->notify(virtio, index);
