@@ -16,8 +16,14 @@
 #include <string.h>
 
 static const struct pci_driver *const drivers[] = {
-	&pci_hostbridge, &pci_amd_hostbridge, &pci_lpc,
-	&pci_passthru,	 &pci_virtio_blk,     &pci_virtio_net,
+	&pci_hostbridge,
+	&pci_amd_hostbridge,
+	&pci_lpc,
+	&pci_passthru,
+	&pci_virtio_blk,
+	&pci_virtio_net,
+	/* Last, for "-s help": not for people. */
+	&pci_piix4_pm,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
@@ -304,6 +310,11 @@ void pci_list_drivers(void)
 {
 	for (size_t i = 0; i < DRIVER_COUNT; i++)
 		printf("%-16s %s\n", drivers[i]->name, drivers[i]->summary);
+}
+
+struct pci_function *pci_find(unsigned slot, unsigned number)
+{
+	return functions[slot][number];
 }
 
 int pci_find_slot(const char *driver)

@@ -95,6 +95,12 @@ struct pci_function {
  */
 void pci_add(const char *option);
 
+/*
+ * Make bus 0 one that Debian's OVMF knows: it asks the host bridge which chipset this is, and
+ * the chipset's power management where the ACPI timer is. After all pci_add().
+ */
+void pci_add_firmware_functions(void);
+
 /* List the drivers on standard output ("-s help"). */
 void pci_list_drivers(void);
 
@@ -103,6 +109,9 @@ void pci_list_drivers(void);
  * their BARs addresses. After all pci_add().
  */
 void pci_init(struct vmctx *ctx);
+
+/* The function at that place of bus 0, or NULL. */
+struct pci_function *pci_find(unsigned slot, unsigned number);
 
 /* The slot of the first function of this driver, or -1. */
 int pci_find_slot(const char *driver);
@@ -148,6 +157,7 @@ extern const struct pci_driver pci_hostbridge;
 extern const struct pci_driver pci_amd_hostbridge;
 extern const struct pci_driver pci_lpc;
 extern const struct pci_driver pci_passthru;
+extern const struct pci_driver pci_piix4_pm;
 extern const struct pci_driver pci_virtio_blk;
 extern const struct pci_driver pci_virtio_net;
 

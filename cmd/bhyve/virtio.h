@@ -17,7 +17,7 @@
 #define VIRTIO_QUEUES_MAX 33u
 
 /* Feature bits of every device (6). */
-#define VIRTIO_FEATURE_INDIRECT    (UINT64_C(1) << 28)
+#define VIRTIO_FEATURE_INDIRECT	   (UINT64_C(1) << 28)
 #define VIRTIO_FEATURE_EVENT_INDEX (UINT64_C(1) << 29)
 #define VIRTIO_FEATURE_VERSION_1   (UINT64_C(1) << 32)
 
