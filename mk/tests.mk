@@ -93,7 +93,7 @@ $(call BHYVE_OBJS,unit) $(call BHYVE_OBJS,fuzz): | $(ASL_HEADERS)
 $(O)/unit/test_bhyve_%: $(O)/unit/obj/tests/unit/test_bhyve_%.o $(O)/unit/obj/tests/unit/unit.o \
 		$(call BHYVE_OBJS,unit) $(O)/unit/common.a
 	$(say) LD $@
-	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
+	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^ $(BHYVE_LIBS)
 
 # test_bhyveload_* and fuzz_bhyveload have what of bhyveload knows no VM.
 BHYVELOAD_SRCS := $(filter-out cmd/bhyveload/bhyveload.c cmd/bhyveload/target.c, \
@@ -163,7 +163,7 @@ $(O)/fuzz/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_HELPERS) $(O)/fuzz/po
 $(O)/fuzz/fuzz_bhyve_%: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyve_%.o $(call BHYVE_OBJS,fuzz) \
 		$(O)/fuzz/common.a
 	$(say) LD $@
-	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^
+	$(Q)$(CLANG) -pthread -fsanitize=fuzzer $(SANITIZE) -o $@ $^ $(BHYVE_LIBS)
 
 $(O)/fuzz/fuzz_bhyveload: $(O)/fuzz/obj/tests/fuzz/fuzz_bhyveload.o $(call BHYVELOAD_OBJS,fuzz) \
 		$(O)/fuzz/common.a

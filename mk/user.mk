@@ -4,7 +4,7 @@
 # belongs to its program or library.
 
 COMMANDS := $(filter $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))), \
-	bhyve bhyvectl bhyveload vmm-loader)
+	bhyve bhyve-slirp bhyvectl bhyveload vmm-loader)
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow
 USER_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARNINGS) -fstack-protector-strong -D_GNU_SOURCE \
@@ -60,11 +60,16 @@ $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 # for which the C library wants its plugins. vmm-loader goes into the initramfs alone.
 $(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 
+# Libraries of Debian's that a command has beside ours.
+BHYVE_LIBS := -luring
+$(O)/bin/bhyve: COMMAND_LIBS := $(BHYVE_LIBS)
+$(O)/bin/bhyve-slirp: COMMAND_LIBS := -lslirp
+
 define command_rule
 $(O)/bin/$(1): $(call command_objs,$(1)) $(COMMON_LIB) $(O)/lib/libvmmapi.a
 	$$(say) LD $$@
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_MODE) $$(USER_LDFLAGS) -o $$@ $$^
+	$$(Q)$$(CC) $$(LINK_MODE) $$(USER_LDFLAGS) -o $$@ $$^ $$(COMMAND_LIBS)
 endef
 $(foreach command,$(COMMANDS),$(eval $(call command_rule,$(command))))
 

@@ -3,6 +3,7 @@
  * The fixed ACPI tables (ACPI 6.4, chapter 5) and the compiled DSDT.
  */
 #include "acpi.h"
+#include "acpi_loader.h"
 #include "layout.h"
 #include "pm.h"
 #include "reset.h"
@@ -280,6 +281,7 @@ struct writer {
 	uint8_t *memory; /* ACPI_BASE up to ACPI_LIMIT */
 	uint32_t used;
 	int error; /* the first failure; later calls do nothing */
+	struct acpi_loader loader;
 };
 
 #define WRITER_SIZE (ACPI_LIMIT - ACPI_BASE)
@@ -303,6 +305,19 @@ static uint32_t append_bytes(struct writer *writer, const void *data, uint32_t l
 		memset(writer->memory + at, 0, length);
 	writer->used = at + length;
 	return ACPI_BASE + at;
+}
+
+/* Note for firmware that a field at this address is one. */
+static void note_pointer(struct writer *writer, uint32_t address, uint8_t bytes)
+{
+	if (!writer->error)
+		writer->error = acpi_loader_pointer(&writer->loader, address - ACPI_BASE, bytes);
+}
+
+static void note_table(struct writer *writer, uint32_t address)
+{
+	if (!writer->error)
+		writer->error = acpi_loader_table(&writer->loader, address - ACPI_BASE);
 }
 
 static struct header make_header(const char *signature, uint32_t length, uint8_t revision)
@@ -391,6 +406,10 @@ static uint32_t write_fadt(struct writer *writer, uint32_t facs, uint32_t dsdt)
 	memcpy(fadt.hypervisor, "bhyve", 5);
 	address = append_bytes(writer, &fadt, sizeof(fadt), 16);
 	finish_table(writer, address);
+	note_table(writer, address);
+	note_pointer(writer, address + offsetof(struct fadt, firmware_control), 4);
+	note_pointer(writer, address + offsetof(struct fadt, dsdt), 4);
+	note_pointer(writer, address + offsetof(struct fadt, x_dsdt), 8);
 	return address;
 }
 
@@ -485,6 +504,7 @@ static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsig
 
 	append_bytes(writer, tables, count * sizeof(tables[0]), 1);
 	finish_table(writer, rsdt);
+	note_table(writer, rsdt);
 
 	header = make_header("XSDT", sizeof(header), 1);
 	*xsdt = append_bytes(writer, &header, sizeof(header), 16);
@@ -494,6 +514,11 @@ static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsig
 		append_bytes(writer, &address, sizeof(address), 1);
 	}
 	finish_table(writer, *xsdt);
+	note_table(writer, *xsdt);
+	for (unsigned i = 0; i < count; i++) {
+		note_pointer(writer, rsdt + (uint32_t)sizeof(header) + 4 * i, 4);
+		note_pointer(writer, *xsdt + (uint32_t)sizeof(header) + 8 * i, 8);
+	}
 	return rsdt;
 }
 
@@ -553,5 +578,10 @@ int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 	if (writer.error)
 		return writer.error;
 	write_rsdp(&writer, rsdt, xsdt);
+	writer.loader.memory = writer.memory;
+	writer.loader.base = ACPI_BASE;
+	writer.loader.length = writer.used;
+	if (machine->firmware && acpi_loader_publish(&writer.loader))
+		return -ENOMEM;
 	return write_dsdt_info(ctx, machine);
 }

@@ -20,6 +20,7 @@ struct acpi_machine {
 	bool com1;
 	bool com2;
 	bool fwcfg;
+	bool firmware;		    /* it gets the tables through fw_cfg */
 	int lpc_slot;		    /* -1: there is no bridge */
 	struct pci_windows windows; /* of bus 0 */
 	uint32_t hpet_id;	    /* low half of its capabilities register */

@@ -4,6 +4,7 @@
  */
 #include "machine.h"
 #include "acpi.h"
+#include "bootrom.h"
 #include "diag.h"
 #include "fwcfg.h"
 #include "i8042.h"
@@ -170,6 +171,10 @@ struct vmctx *machine_open(const struct options *options)
 
 	check_cpus(options);
 	ctx = open_or_create(options);
+	/* With firmware nothing has to be loaded: a machine that has stopped starts anew. */
+	if (options->bootrom && !created_name && vm_reinit(ctx))
+		fatal("%s: %s", options->name,
+		      errno == EBUSY ? "it runs already" : strerror(errno));
 	check_idle(ctx, options->name);
 	set_topology(ctx, options);
 	setup_memory(ctx, options);
@@ -186,6 +191,7 @@ static void add_tables(struct vmctx *ctx, const struct options *options, const u
 		.com1 = options->com[0].present,
 		.com2 = options->com[1].present,
 		.fwcfg = options->fwcfg,
+		.firmware = options->bootrom,
 		.lpc_slot = pci_find_slot(pci_lpc.name),
 	};
 	int error = smbios_build(ctx, uuid);
@@ -213,6 +219,8 @@ void machine_add_devices(struct vmctx *ctx, const struct options *options)
 		uuid_generate(options->name, uuid);
 	if (rtc_init(ctx, options->rtc_utc))
 		fatal("the real-time clock: %s", strerror(errno));
+	if (options->bootrom)
+		pci_add_firmware_functions();
 	pci_init(ctx);
 	pm_init(ctx);
 	reset_init(ctx);
@@ -220,11 +228,14 @@ void machine_add_devices(struct vmctx *ctx, const struct options *options)
 	for (unsigned i = 0; i < SERIAL_PORTS; i++)
 		if (options->com[i].present)
 			serial_init(ctx, i, options->com[i].backend);
-	if (options->fwcfg)
-		fwcfg_init(ctx, options->cpus, uuid);
 	if (options->testdev)
 		testdev_init(ctx);
 	add_tables(ctx, options, uuid);
+	/* The tables are among its files. */
+	if (options->fwcfg)
+		fwcfg_init(ctx, options->cpus, uuid);
+	if (options->bootrom)
+		bootrom_init(ctx, options->bootrom);
 }
 
 /* --- vCPUs ------------------------------------------------------------------------ */
@@ -289,7 +300,7 @@ void machine_run(struct vmctx *ctx, const struct options *options)
 	/* All are active before one runs: an IPI must find its destination. */
 	for (unsigned i = 0; i < options->cpus; i++)
 		vcpus[i] = make_vcpu(ctx, options, i);
-	if (!options->empty && !is_loaded(vcpus[0]))
+	if (!options->empty && !options->bootrom && !is_loaded(vcpus[0]))
 		fatal("%s: virtual machine cannot be booted: nothing has been loaded into it "
 		      "(bhyveload does, --empty starts it so)",
 		      options->name);

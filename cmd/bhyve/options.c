@@ -33,6 +33,7 @@ static const char usage_text[] =
 	"  -h  this help\n"
 	"  -l  com1,BACKEND or com2,BACKEND: a serial port, where BACKEND is stdio,\n"
 	"      pty, or a terminal's path; fwcfg=qemu: firmware configuration device;\n"
+	"      bootrom,CODE[,VARS]: firmware, and a file that keeps its variables;\n"
 	"      testdev: ports for tests (0xf4 ends the run, 0xe9 prints)\n"
 	"  -M  destroy the VM when bhyve ends\n"
 	"  -m  memory, in MiB or with a suffix K, M, G, T (256M, or what the VM has)\n"
@@ -132,8 +133,8 @@ static bool parse_com(struct options *options, const char *text)
 /* What FreeBSD's bhyve has besides. The words are those that libvirt looks for. */
 static void report_isa_device(struct options *options, const char *text)
 {
-	static const char *const others[] = { "bootrom", "com3", "com4", "pctestdev", "tpm" };
-	const char *why = "not com1, com2, fwcfg=qemu or testdev";
+	static const char *const others[] = { "com3", "com4", "pctestdev", "tpm" };
+	const char *why = "not com1, com2, bootrom, fwcfg=qemu or testdev";
 	size_t length = strcspn(text, ",");
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -143,12 +144,26 @@ static void report_isa_device(struct options *options, const char *text)
 	options->unknown_devices = true;
 }
 
+/* Firmware learns of the machine through fw_cfg, and hands its tables on. */
+static void parse_bootrom(struct options *options, const char *files)
+{
+	if (!*files)
+		fatal("-l bootrom,: no file (bootrom,CODE[,VARS])");
+	if (options->bootrom)
+		fatal("-l bootrom,%s: there is firmware already", files);
+	options->bootrom = files;
+	options->fwcfg = true;
+	options->acpi = true;
+}
+
 static void parse_isa_device(struct options *options, const char *text)
 {
 	if (parse_com(options, text))
 		return;
 	if (strcmp(text, "fwcfg=qemu") == 0 || strcmp(text, "fwcfg,qemu") == 0)
 		options->fwcfg = true;
+	else if (strncmp(text, "bootrom,", 8) == 0)
+		parse_bootrom(options, text + 8);
 	else if (strcmp(text, "testdev") == 0)
 		options->testdev = true;
 	else
@@ -159,6 +174,7 @@ static void list_isa_devices(void)
 {
 	puts("com1[,stdio|pty|PATH]  serial port at 0x3f8, interrupt 4\n"
 	     "com2[,stdio|pty|PATH]  serial port at 0x2f8, interrupt 3\n"
+	     "bootrom,CODE[,VARS]    firmware, as in Debian's package ovmf; -A follows from it\n"
 	     "fwcfg=qemu             firmware configuration device at 0x510\n"
 	     "testdev                test device: exit at 0xf4, console at 0xe9");
 }

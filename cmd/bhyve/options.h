@@ -34,6 +34,7 @@ struct options {
 	bool x2apic;
 	bool monitor;
 	bool fwcfg;
+	const char *bootrom; /* CODE[,VARS], or NULL */
 	bool testdev;
 	bool has_uuid;
 	bool empty;		/* start a VM into which nothing is loaded */

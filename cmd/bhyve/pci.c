@@ -21,6 +21,10 @@ static const struct pci_driver *const drivers[] = {
 	&pci_amd_hostbridge,
 	&pci_lpc,
 	&pci_passthru,
+	&pci_virtio_blk,
+	&pci_virtio_net,
+	/* Last, for "-s help": not for people. */
+	&pci_piix4_pm,
 };
 
 #define DRIVER_COUNT (sizeof(drivers) / sizeof(drivers[0]))
@@ -282,10 +286,9 @@ static void report_device(unsigned slot, unsigned number, const char *name, size
 {
 	/* What FreeBSD's bhyve has besides. */
 	static const char *const others[] = {
-		"ahci",	      "ahci-cd",    "ahci-hd",	      "e1000",
-		"fbuf",	      "hda",	    "nvme",	      "uart",
-		"virtio-9p",  "virtio-blk", "virtio-console", "virtio-input",
-		"virtio-net", "virtio-rnd", "virtio-scsi",    "xhci",
+		"ahci",		"ahci-cd",    "ahci-hd",     "e1000",	  "fbuf",
+		"hda",		"nvme",	      "uart",	     "virtio-9p", "virtio-console",
+		"virtio-input", "virtio-rnd", "virtio-scsi", "xhci",
 	};
 	const char *why = "\"-s help\" lists the devices";
 
@@ -345,6 +348,11 @@ void pci_list_drivers(void)
 {
 	for (size_t i = 0; i < DRIVER_COUNT; i++)
 		printf("%-16s %s\n", drivers[i]->name, drivers[i]->summary);
+}
+
+struct pci_function *pci_find(unsigned slot, unsigned number)
+{
+	return functions[slot][number];
 }
 
 int pci_find_slot(const char *driver)

@@ -68,7 +68,7 @@ struct pci_driver {
 			     uint32_t value);
 	/*
 	 * A BAR has come to an address, or is not decoded any more (bar->decoded).
-	 * The function's lock is held, and no access to a BAR is under way.
+	 * The function's lock is held, and no access to a BAR is under way. NULL for most.
 	 */
 	void (*bar_moved)(struct pci_function *function, struct pci_bar *bar);
 	/* Accesses to a BAR where it is not mapped into the guest. A vCPU's thread, no lock. */
@@ -83,6 +83,8 @@ struct pci_function {
 	unsigned slot;			 /* constant */
 	unsigned number;		 /* constant */
 	void *state;			 /* the driver's own; constant */
+	unsigned last_capability;	 /* pci_capability.c's, constant once vCPUs run */
+	unsigned capabilities_end;	 /* likewise */
 
 	pthread_mutex_t lock; /* for all below once vCPUs run */
 	uint8_t config[PCI_CONFIG_LENGTH];
@@ -97,6 +99,12 @@ struct pci_function {
  */
 bool pci_add(const char *option);
 
+/*
+ * Make bus 0 one that Debian's OVMF knows: it asks the host bridge which chipset this is, and
+ * the chipset's power management where the ACPI timer is. After all pci_add().
+ */
+void pci_add_firmware_functions(void);
+
 /* List the drivers on standard output ("-s help"). */
 void pci_list_drivers(void);
 
@@ -105,6 +113,9 @@ void pci_list_drivers(void);
  * their BARs addresses. After all pci_add().
  */
 void pci_init(struct vmctx *ctx);
+
+/* The function at that place of bus 0, or NULL. */
+struct pci_function *pci_find(unsigned slot, unsigned number);
 
 /* The slot of the first function of this driver, or -1. */
 int pci_find_slot(const char *driver);
@@ -150,5 +161,8 @@ extern const struct pci_driver pci_hostbridge;
 extern const struct pci_driver pci_amd_hostbridge;
 extern const struct pci_driver pci_lpc;
 extern const struct pci_driver pci_passthru;
+extern const struct pci_driver pci_piix4_pm;
+extern const struct pci_driver pci_virtio_blk;
+extern const struct pci_driver pci_virtio_net;
 
 #endif

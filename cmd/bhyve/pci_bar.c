@@ -28,6 +28,8 @@
 #define WINDOW64_LENGTH (256 * GIB)
 #define NESTED_LIMIT	((uint64_t)1 << 47) /* what the module's tables reach */
 
+#define FIRMWARE_WINDOW ((uint64_t)1 << 31)
+
 #define PAGE ((uint64_t)4096)
 
 #define BAR_MAX (PCI_SLOTS * PCI_FUNCTIONS * PCI_BARS)
@@ -36,6 +38,7 @@
 static struct pci_bar *bars[BAR_MAX];
 static unsigned bar_count;
 static struct pci_windows windows;
+static bool for_firmware;
 
 /* For reading: an access to a BAR is under way. For writing: a BAR moves. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
@@ -54,6 +57,20 @@ static uint64_t address_limit(void)
 	return limit;
 }
 
+void pci_windows_for_firmware(void)
+{
+	for_firmware = true;
+}
+
+static uint64_t memory32_start(struct vmctx *ctx)
+{
+	uint64_t memory = vm_get_lowmem_size(ctx);
+
+	if (!for_firmware)
+		return vm_get_lowmem_limit(ctx);
+	return memory > FIRMWARE_WINDOW ? memory : FIRMWARE_WINDOW;
+}
+
 void pci_windows_of(struct vmctx *ctx, struct pci_windows *result)
 {
 	uint64_t memory_end = vm_get_highmem_base(ctx) + vm_get_highmem_size(ctx);
@@ -63,7 +80,7 @@ void pci_windows_of(struct vmctx *ctx, struct pci_windows *result)
 
 	end = end < limit ? end : limit;
 	*result = (struct pci_windows){
-		.memory32 = vm_get_lowmem_limit(ctx),
+		.memory32 = memory32_start(ctx),
 		.memory32_end = PCI_WINDOW_LIMIT,
 		.memory64 = base < end ? base : end,
 		.memory64_end = end,
@@ -173,19 +190,23 @@ static bool is_enabled(const struct pci_bar *bar)
 
 /* --- moving -------------------------------------------------------------------------- */
 
-static void move_bar(struct pci_bar *bar, bool decoded, uint64_t address)
+static void set_decoded(struct pci_bar *bar, bool decoded)
 {
 	const struct pci_driver *driver = bar->function->driver;
 
-	pthread_rwlock_wrlock(&lock);
-	if (bar->decoded) {
-		bar->decoded = false;
-		driver->bar_moved(bar->function, bar);
-	}
-	bar->address = address;
+	if (bar->decoded == decoded)
+		return;
 	bar->decoded = decoded;
-	if (decoded)
+	if (driver->bar_moved)
 		driver->bar_moved(bar->function, bar);
+}
+
+static void move_bar(struct pci_bar *bar, bool decoded, uint64_t address)
+{
+	pthread_rwlock_wrlock(&lock);
+	set_decoded(bar, false);
+	bar->address = address;
+	set_decoded(bar, decoded);
 	pthread_rwlock_unlock(&lock);
 }
 
@@ -378,4 +399,5 @@ void pci_bars_start(struct vmctx *ctx)
 void pci_bars_reset(void)
 {
 	bar_count = 0;
+	for_firmware = false;
 }

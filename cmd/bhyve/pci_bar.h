@@ -34,6 +34,8 @@ struct pci_windows {
 	uint64_t memory64, memory64_end; /* equal: there is none */
 	uint32_t io, io_end;
 };
+/* Firmware places BARs as low as memory lets it, from 2 GiB on. Before the next two. */
+void pci_windows_for_firmware(void);
 void pci_windows_of(struct vmctx *ctx, struct pci_windows *windows);
 
 /* Give a function a BAR, before pci_bars_start(). Sizes are rounded up. */

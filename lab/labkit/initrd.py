@@ -83,10 +83,15 @@ def _add_modules(archive, kernel, names, vmm):
     archive.text(f"{base}/modules.dep", dependencies)
 
 
-def guest_initrd():
-    """Returns the root file system of the guest that `make run` boots."""
+def guest_initrd(kernel, modules=()):
+    """Returns the root file system of the guest that `make run` boots.
+
+    KERNEL is the guest's, MODULES names of modules from its package for modprobe.
+    """
     archive = Archive()
     _add_busybox(archive)
+    if modules:
+        _add_modules(archive, kernel, modules, None)
     archive.file("init", os.path.join(LAB, "files", "guest-init"), 0o755)
     return archive.bytes()
 
@@ -106,13 +111,15 @@ def host_initrd(
     vmm_options="",
     with_folder=None,
     guest_elf=False,
+    guest_modules=(),
 ):
     """Returns the root file system of an emulated host.
 
     COMMAND is a list of words, SETTINGS the variables of files/host-init, MODULES
     names of modules from the kernel's package, VMM the path of vmm.ko or None,
     VMM_OPTIONS its parameters unless others are given, WITH_FOLDER what is seen as
-    /with. GUEST_ELF adds the guest's kernel uncompressed.
+    /with. GUEST_ELF adds the guest's kernel uncompressed, GUEST_MODULES modules of its
+    package to its root file system.
     """
     archive = Archive()
     archive.file("init", os.path.join(LAB, "files", "host-init"), 0o755)
@@ -136,7 +143,7 @@ def host_initrd(
     archive.file("guest/vmlinuz", guest_kernel.vmlinuz)
     if guest_elf:
         archive.file("guest/vmlinux", guest_kernel.vmlinux)
-    archive.blob("guest/initrd", guest_initrd())
+    archive.blob("guest/initrd", guest_initrd(guest_kernel, guest_modules))
     if with_folder:
         archive.tree("with", with_folder)
         binaries.extend(_files_below(with_folder))

@@ -87,6 +87,7 @@ def parse(arguments):
     add("--kernel", default="6.1", choices=kernels.VERSIONS, help="the host's kernel (6.1)")
     add("--guest-kernel", choices=kernels.VERSIONS, help="the kernel in /guest (the host's)")
     add("--guest-elf", action="store_true", help="the guest's kernel as /guest/vmlinux, too (60 MiB)")
+    add("--guest-modules", default="", metavar="NAMES", help="modules in the guest's root file system")
     add("--smp", type=int, default=2, metavar="N", help="processors (2)")
     add("--mem", type=int, default=2048, metavar="MIB", help="memory (2048)")
     add("--module-args", default="", metavar="ARGS", help="parameters of vmm.ko")
@@ -192,6 +193,7 @@ def write_initrd(options, kernel, guest_kernel, folder, on_terminal):
         vmm_options=getattr(load_host(options), "MODULE_OPTIONS", ""),
         with_folder=options.with_folder,
         guest_elf=options.guest_elf,
+        guest_modules=options.guest_modules.split(),
     )
     path = os.path.join(folder, "initrd")
     with open(path, "wb") as file:

@@ -80,7 +80,7 @@ bhyvectl --vm=blank --destroy
 
 # Values out of range are named, with what is allowed.
 refuses bhyve-no-such-cpu "-p 0:1000: bhyve may run on the CPUs" bhyve --empty -p 0:1000 vm
-refuses bhyve-device-of-others "bhyve has it, this version does not" bhyve -s 3,virtio-blk,disk vm
+refuses bhyve-device-of-others "bhyve has it, this version does not" bhyve -s 3,ahci-hd,disk vm
 bhyvectl --vm=blank --create --set-mem=64M
 for options in --cpu=1000 --set-cr0=0x80000000 --set-mem=128M --rtc-nvram-offset=128; do
 	bhyvectl --vm=blank $options --get-rip >"$scratch/out" 2>"$scratch/err"

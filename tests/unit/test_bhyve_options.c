@@ -174,7 +174,7 @@ TEST(mistakes_are_one_line_and_4)
 		"-s 0:8,lpc vm",
 		"-s 0,lpc -s 1,lpc vm",
 		"-s 3,virtio-blk,disk.img vm",
-		"-l bootrom,firmware.fd vm",
+		"-l bootrom, vm",
 		"-f a,string=x vm",
 		"-f cmdline,string=x -f cmdline,string=y -l fwcfg=qemu vm",
 		"a/b",
@@ -220,15 +220,14 @@ TEST(mistakes_are_explained)
 	static const struct {
 		const char *line, *says;
 	} cases[] = {
-		{ "-s 3,virtio-blk,disk.img vm", "pci slot 3:0: unknown device \"virtio-blk\": "
-						 "bhyve has it, this version does not" },
+		{ "-s 3,ahci-hd,disk.img vm", "pci slot 3:0: unknown device \"ahci-hd\": "
+					      "bhyve has it, this version does not" },
 		{ "-s 3,virtio-blkk,disk.img vm",
 		  "pci slot 3:0: unknown device \"virtio-blkk\": \"-s help\" lists the devices" },
-		{ "-l bootrom,firmware.fd vm",
-		  "invalid lpc device configuration 'bootrom,firmware.fd': "
-		  "bhyve has it, this version does not" },
+		{ "-l tpm,passthru vm", "invalid lpc device configuration 'tpm,passthru': "
+					"bhyve has it, this version does not" },
 		{ "-l bootroms vm", "invalid lpc device configuration 'bootroms': "
-				    "not com1, com2, fwcfg=qemu or testdev" },
+				    "not com1, com2, bootrom, fwcfg=qemu or testdev" },
 		{ "-s 0,lpc -s 1,lpc vm", "-s 1,lpc: there is one already, in slot 0" },
 		{ "-s 0,lpc,option vm", "-s 0,lpc,option: the device has no settings" },
 		{ "-f a,string=x vm",

@@ -26,8 +26,10 @@ static void msr(uint32_t number, uint64_t value)
 
 /* --- states ------------------------------------------------------------------------------ */
 
+/* Each row's line is to be in the log, however many there are. */
 static void reset(void)
 {
+	os_ratelimit_init(&vcpu->vm->log);
 	vcpu_reset(vcpu, false);
 }
 

@@ -214,6 +214,57 @@ int vm_run_reply(struct vcpu *vcpu, struct vm_exit *vm_exit, bool reply, uint64_
 
 /* --- interrupts and the clock ----------------------------------------------------- */
 
+/* Firmware's segment is a piece of this process. */
+void *vm_create_devmem(struct vmctx *ctx, int segid, const char *name, size_t len)
+{
+	(void)ctx, (void)segid, (void)name;
+	return len <= sizeof(fake.devmem) ? fake.devmem : (void *)-1;
+}
+
+int vm_mmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, int segid, vm_ooffset_t segoff, size_t len,
+		   int prot)
+{
+	(void)ctx, (void)gpa, (void)segid, (void)segoff, (void)len, (void)prot;
+	fake.mappings++;
+	return 0;
+}
+
+int vm_munmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
+{
+	(void)ctx, (void)gpa, (void)len;
+	fake.mappings--;
+	return 0;
+}
+
+int vm_reinit(struct vmctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+int vm_ioapic_assert_irq(struct vmctx *ctx, int irq)
+{
+	(void)ctx;
+	__atomic_fetch_add(&fake.ioapic[irq], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int vm_ioapic_deassert_irq(struct vmctx *ctx, int irq)
+{
+	(void)ctx;
+	__atomic_fetch_sub(&fake.ioapic[irq], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int vm_lapic_msi(struct vmctx *ctx, uint64_t addr, uint64_t msg)
+{
+	(void)ctx;
+	fake.message_address = addr;
+	fake.message_data = msg;
+	__atomic_fetch_add(&fake.messages, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
 int vm_isa_assert_irq(struct vmctx *ctx, int atpic_irq, int ioapic_irq)
 {
 	(void)ctx, (void)ioapic_irq;

@@ -12,6 +12,7 @@
 
 #define FAKE_MEMORY (4u << 20)
 #define FAKE_LINES  24
+#define FAKE_DEVMEM (64u << 10)
 
 /* One turn of vm_run_reply(): an errno or an exit. */
 struct fake_turn {
@@ -24,7 +25,12 @@ struct fake_vm {
 	bool line[FAKE_LINES];	     /* ISA interrupt lines */
 	unsigned raised[FAKE_LINES]; /* how often each went up */
 	bool level_triggered[FAKE_LINES];
-	enum vm_suspend_how suspended; /* the first vm_suspend() */
+	uint8_t devmem[FAKE_DEVMEM];		/* the one segment of device memory */
+	int mappings;				/* of it */
+	unsigned ioapic[FAKE_LINES];		/* assertions of each I/O APIC input, atomic */
+	unsigned messages;			/* MSIs sent, atomic */
+	uint64_t message_address, message_data; /* the last one */
+	enum vm_suspend_how suspended;		/* the first vm_suspend() */
 	uint8_t nvram[128];
 	time_t rtc;
 
