@@ -29,7 +29,10 @@ static inline uint32_t vm_topology_apic_id(const struct vm_cpu_topology *topolog
 	       thread;
 }
 
-/* The vCPU that has an APIC ID; UINT32_MAX if none can. */
+/* No vCPU: the value of UINT32_MAX, which the kernel's headers do not have. */
+#define VM_TOPOLOGY_NO_VCPU 0xffffffffu
+
+/* The vCPU that has an APIC ID; VM_TOPOLOGY_NO_VCPU if none can. */
 static inline uint32_t vm_topology_vcpu(const struct vm_cpu_topology *topology, uint32_t apic_id)
 {
 	unsigned int thread_bits = vm_topology_bits(topology->threads);
@@ -39,8 +42,8 @@ static inline uint32_t vm_topology_vcpu(const struct vm_cpu_topology *topology, 
 	uint64_t package = (uint64_t)apic_id >> thread_bits >> core_bits;
 	uint64_t vcpu = (package * topology->cores + core) * topology->threads + thread;
 
-	if (thread >= topology->threads || core >= topology->cores || vcpu > UINT32_MAX)
-		return UINT32_MAX;
+	if (thread >= topology->threads || core >= topology->cores || vcpu >= VM_TOPOLOGY_NO_VCPU)
+		return VM_TOPOLOGY_NO_VCPU;
 	return (uint32_t)vcpu;
 }
 
