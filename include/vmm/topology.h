@@ -11,6 +11,8 @@
 #include <vmm/types.h>
 #include <vmm/vmm_dev.h>
 
+#define VM_TOPOLOGY_NONE 0xffffffffu /* no vCPU */
+
 /* Bits that numbers below 'count', which is not 0, take. */
 static inline unsigned int vm_topology_bits(uint16_t count)
 {
@@ -29,7 +31,7 @@ static inline uint32_t vm_topology_apic_id(const struct vm_cpu_topology *topolog
 	       thread;
 }
 
-/* The vCPU that has an APIC ID; UINT32_MAX if none can. */
+/* The vCPU that has an APIC ID; VM_TOPOLOGY_NONE if none can. */
 static inline uint32_t vm_topology_vcpu(const struct vm_cpu_topology *topology, uint32_t apic_id)
 {
 	unsigned int thread_bits = vm_topology_bits(topology->threads);
@@ -39,8 +41,8 @@ static inline uint32_t vm_topology_vcpu(const struct vm_cpu_topology *topology, 
 	uint64_t package = (uint64_t)apic_id >> thread_bits >> core_bits;
 	uint64_t vcpu = (package * topology->cores + core) * topology->threads + thread;
 
-	if (thread >= topology->threads || core >= topology->cores || vcpu > UINT32_MAX)
-		return UINT32_MAX;
+	if (thread >= topology->threads || core >= topology->cores || vcpu > VM_TOPOLOGY_NONE)
+		return VM_TOPOLOGY_NONE;
 	return (uint32_t)vcpu;
 }
 
