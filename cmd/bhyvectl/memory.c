@@ -134,7 +134,7 @@ int set_memory(struct session *session, const struct option *option, const char 
 
 int get_gpa_pmap(struct session *session, const struct option *option, const char *argument)
 {
-	uint64_t entries[sizeof(((struct vm_gpa_pte *)NULL)->pte) / sizeof(uint64_t)];
+	uint64_t entries[4];
 	uint64_t gpa;
 	int count;
 
@@ -143,7 +143,7 @@ int get_gpa_pmap(struct session *session, const struct option *option, const cha
 	    vm_get_gpa_pmap(session->ctx, gpa, entries, &count))
 		return -1;
 	printf("gpa %#" PRIx64 ":", gpa);
-	for (int i = 0; i < count && i < (int)(sizeof(entries) / sizeof(entries[0])); i++)
+	for (int i = 0; i < count; i++)
 		printf(" 0x%016" PRIx64, entries[i]);
 	printf("\n");
 	return 0;

@@ -162,14 +162,19 @@ int vm_munmap_memseg(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
 	return ioctl(ctx->fd, VM_MUNMAP_MEMSEG, &request);
 }
 
+/* As many as bhyve's programs have room for. */
+#define GPA_PMAP_ENTRIES 4
+
 int vm_get_gpa_pmap(struct vmctx *ctx, uint64_t gpa, uint64_t *pte, int *num)
 {
 	struct vm_gpa_pte request = { .gpa = gpa };
+	int above;
 
 	if (ioctl(ctx->fd, VM_GET_GPA_PMAP, &request))
 		return -1;
-	memcpy(pte, request.pte, sizeof(request.pte));
-	*num = request.ptenum;
+	above = request.ptenum > GPA_PMAP_ENTRIES ? request.ptenum - GPA_PMAP_ENTRIES : 0;
+	memcpy(pte, request.pte + above, GPA_PMAP_ENTRIES * sizeof(*pte));
+	*num = request.ptenum - above;
 	return 0;
 }
 

@@ -206,8 +206,8 @@ int vm_mmap_getnext(struct vmctx *ctx, vm_paddr_t *gpa, int *segid, vm_ooffset_t
 int vm_get_memseg(struct vmctx *ctx, int segid, size_t *lenp, char *name, size_t namesiz);
 
 /*
- * The nested page table's entries for 'gpa', root first, into pte[] (room for
- * five); their number into *num.
+ * The nested page table's entries for 'gpa', of the four lowest levels, the highest
+ * first, into pte[4]; their number into *num.
  */
 int vm_get_gpa_pmap(struct vmctx *ctx, uint64_t gpa, uint64_t *pte, int *num);
 
@@ -235,7 +235,10 @@ int vm_run_reply(struct vcpu *vcpu, struct vm_exit *vm_exit, bool reply, uint64_
 /* Makes a vCPU exist for the guest; EBUSY if it is active already. */
 int vm_activate_cpu(struct vcpu *vcpu);
 
-/* Holds one or all vCPUs: VM_RUN returns DEBUG until they are resumed. */
+/*
+ * Holds one or all active vCPUs: VM_RUN returns DEBUG once, and then waits until they are
+ * resumed. EINVAL: not active; to resume: not held. A held vCPU may be held again.
+ */
 int vm_suspend_cpu(struct vcpu *vcpu);
 int vm_suspend_all_cpus(struct vmctx *ctx);
 int vm_resume_cpu(struct vcpu *vcpu);

@@ -3,32 +3,10 @@
 #include "api/handlers.h"
 
 #include "dev/lapic.h"
+#include "run/vm.h"
 #include "vm/bitmap.h"
 #include "vm/vcpu.h"
 #include "x86/cpu/cpuid.h"
-
-/* Capabilities that need nothing of the hardware beyond what every exit does. */
-#define SOFTWARE_CAPABILITIES \
-	(1u << VM_CAP_HALT_EXIT | 1u << VM_CAP_IPI_EXIT | 1u << VM_CAP_MASK_HWINTR)
-
-static int vcpu_set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on)
-{
-	int error = 0;
-
-	if (!(SOFTWARE_CAPABILITIES & 1u << type))
-		error = backend->offers.set_capability ?
-				backend->offers.set_capability(vcpu, type, on) :
-				-ENOTSUP;
-	if (error)
-		return error;
-	if (on)
-		vcpu->capabilities |= 1u << type;
-	else
-		vcpu->capabilities &= ~(1u << type);
-	/* An interrupt may have been held back by the old setting. */
-	vcpu_request(vcpu, VCPU_REQ_EVENT);
-	return 0;
-}
 
 int ioctl_set_capability(struct vcpu *vcpu, void *arg)
 {
@@ -42,10 +20,14 @@ int ioctl_set_capability(struct vcpu *vcpu, void *arg)
 int ioctl_get_capability(struct vcpu *vcpu, void *arg)
 {
 	struct vm_capability *capability = arg;
+	int value;
 
 	if ((int)capability->captype < 0 || capability->captype >= VM_CAP_MAX)
 		return -EINVAL;
-	capability->capval = vcpu->capabilities >> capability->captype & 1;
+	value = vcpu_get_capability(vcpu, capability->captype);
+	if (value < 0)
+		return value;
+	capability->capval = value;
 	return 0;
 }
 

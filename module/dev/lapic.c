@@ -170,6 +170,9 @@ int lapic_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
 	if (state != X2APIC_ENABLED && state != X2APIC_DISABLED)
 		return -EINVAL;
 	lapic->x2apic_allowed = state == X2APIC_ENABLED;
+	/* As firmware would: the guest begins in x2APIC mode. */
+	if (lapic->x2apic_allowed && (lapic->base & LAPIC_BASE_ENABLE))
+		return lapic_set_base(vcpu, lapic->base | LAPIC_BASE_X2APIC);
 	if (!lapic->x2apic_allowed && lapic_is_x2apic(lapic->base)) {
 		lapic_store(lapic->base, lapic->base & ~LAPIC_BASE_X2APIC);
 		lapic_reset_registers(lapic);

@@ -91,6 +91,60 @@ int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu)
 	return error;
 }
 
+/* --- capabilities -------------------------------------------------------------- */
+
+/* Capabilities that need nothing of the hardware beyond what every exit does. */
+#define SOFTWARE_CAPABILITIES \
+	(1u << VM_CAP_HALT_EXIT | 1u << VM_CAP_IPI_EXIT | 1u << VM_CAP_MASK_HWINTR)
+
+static int backend_set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on)
+{
+	int error = -ENOTSUP;
+
+	if (SOFTWARE_CAPABILITIES & 1u << type)
+		return 0;
+	if (backend->offers.set_capability)
+		error = backend->offers.set_capability(vcpu, type, on);
+	return error == -ENOTSUP ? -ENOENT : error;
+}
+
+int vcpu_set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on)
+{
+	int error;
+
+	/* Every guest is one. */
+	if (type == VM_CAP_UNRESTRICTED_GUEST && !on)
+		return -EINVAL;
+	error = backend_set_capability(vcpu, type, on);
+	if (error)
+		return error;
+	if (on)
+		vcpu->capabilities |= 1u << type;
+	else
+		vcpu->capabilities &= ~(1u << type);
+	/* An interrupt may have been held back by the old setting. */
+	vcpu_request(vcpu, VCPU_REQ_EVENT);
+	return 0;
+}
+
+/* Whether the back end has it is told by setting it to what it is. */
+int vcpu_get_capability(struct vcpu *vcpu, enum vm_cap_type type)
+{
+	bool on = (vcpu->capabilities >> type & 1) || type == VM_CAP_UNRESTRICTED_GUEST;
+	int error = backend_set_capability(vcpu, type, on);
+
+	return error ? error : on;
+}
+
+void vcpu_reset_capabilities(struct vcpu *vcpu)
+{
+	for (enum vm_cap_type type = 0; type < VM_CAP_MAX; type++) {
+		if (vcpu->capabilities >> type & 1)
+			(void)vcpu_set_capability(vcpu, type, false);
+	}
+	vcpu->capabilities = 0;
+}
+
 /* --- reset --------------------------------------------------------------------- */
 
 /* INIT leaves the counter alone (APM vol. 2, 14.1.3). */

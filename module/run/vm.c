@@ -222,6 +222,7 @@ int vm_reinit(struct vm *vm)
 	for_each_vcpu(vm, vcpu) {
 		__atomic_fetch_and(&vcpu->requests, VCPU_REQ_YIELD | VCPU_REQ_FLUSH,
 				   __ATOMIC_SEQ_CST);
+		vcpu_reset_capabilities(vcpu);
 		vcpu_reset(vcpu, false);
 	}
 	return 0;

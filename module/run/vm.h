@@ -3,6 +3,7 @@
 #ifndef RUN_VM_H
 #define RUN_VM_H
 
+#include <vmm/vmm.h>
 #include "os/os.h"
 
 struct vcpu;
@@ -36,6 +37,13 @@ int vm_vcpu_create(struct vm *vm, int id, struct vcpu **vcpu);
 void vcpu_free(struct vcpu *vcpu);
 /* State after RESET (or INIT), registers and APIC included. Owner. */
 void vcpu_reset(struct vcpu *vcpu, bool init);
+/*
+ * A capability, set: -ENOENT this back end does not have it, -EINVAL it is always on; its
+ * value, 0 or 1, or -ENOENT; all off, as VM_REINIT leaves them. Owner.
+ */
+int vcpu_set_capability(struct vcpu *vcpu, enum vm_cap_type type, bool on);
+int vcpu_get_capability(struct vcpu *vcpu, enum vm_cap_type type);
+void vcpu_reset_capabilities(struct vcpu *vcpu);
 
 /*
  * Run the guest until userspace is needed. Caller owns the vCPU, which no

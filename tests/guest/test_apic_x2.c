@@ -58,10 +58,19 @@ TEST(x2apic_is_offered_by_cpuid)
 	CHECK(cpuid(1).c & 1u << 21);
 }
 
+TEST(x2apic_is_the_mode_to_begin_with)
+{
+	CHECK_EQ(rdmsr(APIC_BASE_MSR) & (ENABLE | EXTENDED), ENABLE | EXTENDED);
+	CHECK_EQ(rdmsr(X2_LDR), 1);
+	CHECK_EQ(rdmsr(X2_SVR), 0xff);
+}
+
 TEST(x2apic_keeps_the_registers_of_before)
 {
-	uint32_t version = apic_read(0x30);
+	uint32_t version;
 
+	apic_enable();
+	version = apic_read(0x30);
 	apic_write(0x80, 0x35);
 	enter_x2apic();
 	CHECK_EQ(rdmsr(X2_VERSION), version);
@@ -79,6 +88,7 @@ TEST(x2apic_ldr_is_made_of_the_id)
 
 TEST(x2apic_msrs_raise_gp_in_xapic_mode)
 {
+	apic_enable();
 	CHECK_EQ(attempt(read_msr, (void *)X2_ID).vector, 13);
 	CHECK_EQ(attempt(write_msr, (void *)X2_TPR).vector, 13);
 }
@@ -92,10 +102,11 @@ TEST(x2apic_has_no_memory_window)
 
 TEST(x2apic_illegal_transitions_raise_gp)
 {
-	uint64_t xapic = rdmsr(APIC_BASE_MSR);
-	uint64_t x2apic = xapic | EXTENDED;
+	uint64_t x2apic = rdmsr(APIC_BASE_MSR);
+	uint64_t xapic = x2apic & ~EXTENDED;
 	uint64_t disabled = xapic & ~ENABLE;
 
+	apic_enable();
 	CHECK_EQ(attempt(write_base, (void *)(disabled | EXTENDED)).vector, 13);
 	wrmsr(APIC_BASE_MSR, x2apic);
 	CHECK_EQ(attempt(write_base, (void *)xapic).vector, 13);

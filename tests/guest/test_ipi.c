@@ -246,6 +246,28 @@ TEST(smp2_nmi_wakes_hlt_with_interrupts_off)
 	CHECK_EQ(nmis[0], 0);
 }
 
+#define VOLLEYS 1000
+
+static void return_nmi(struct frame *frame)
+{
+	unsigned int self = smp_self();
+
+	(void)frame;
+	if (self == 0 && ++nmis[0] == VOLLEYS)
+		finish(TEST_PASSED);
+	send(!self, ICR_NMI);
+}
+
+/* Both sleep, but for the one whose NMI is on its way: the machine has not halted. */
+TEST(smp2_nmis_between_sleepers)
+{
+	start_receivers(2, sleep_with_interrupts_off);
+	set_handler(VECTOR_NMI, return_nmi);
+	send(1, ICR_NMI);
+	for (;;)
+		asm volatile("hlt" : : : "memory");
+}
+
 TEST(smp2_ipi_does_not_wake_hlt_with_interrupts_off)
 {
 	start_receivers(2, sleep_with_interrupts_off);

@@ -150,6 +150,23 @@ static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	fake_vcpu(vcpu)->tsc_offset = offset;
 }
 
+static uint32_t absent_capabilities;
+
+void fake_absent_capabilities(uint32_t capabilities)
+{
+	absent_capabilities = capabilities;
+}
+
+static int set_capability(struct vcpu *vcpu, enum vm_cap_type cap, bool on)
+{
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+
+	if (absent_capabilities >> cap & 1)
+		return -ENOTSUP;
+	fake->capabilities = (fake->capabilities & ~(1u << cap)) | (uint32_t)on << cap;
+	return 0;
+}
+
 /* Virtualization is on: by CPU, atomic. */
 static bool enabled[OS_USER_MAX_CPUS];
 
@@ -194,6 +211,7 @@ const struct vmm_backend fake_backend = {
 	.request_window = request_window,
 	.flush_nested = flush_nested,
 	.set_tsc_offset = set_tsc_offset,
+	.offers = { .set_capability = set_capability },
 };
 
 /* --- the front end --------------------------------------------------------------- */
@@ -262,6 +280,7 @@ struct vm *fake_vm_create(uint32_t max_vcpus)
 	must(vm_create("fake", max_vcpus, &vm) == 0, "vm_create failed");
 	vm->front = &fake_front;
 	fake_front_fail_publish(0);
+	fake_absent_capabilities(0);
 	__atomic_store_n(&published, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&unmaps, 0, __ATOMIC_SEQ_CST);
 	return vm;

@@ -33,6 +33,7 @@ struct fake_vcpu {
 	unsigned int windows;	     /* WINDOW_* asked for before the last entry */
 	uint8_t window_vector;
 	unsigned int flushes;
+	uint32_t capabilities; /* as set by the core: BIT of enum vm_cap_type */
 };
 
 extern const struct vmm_backend fake_backend;
@@ -41,6 +42,9 @@ static inline struct fake_vcpu *fake_vcpu(struct vcpu *vcpu)
 {
 	return vcpu->backend_state;
 }
+
+/* Capabilities that the processor does not have; none after fake_vm_create(). */
+void fake_absent_capabilities(uint32_t capabilities);
 
 /* The front end of fake_vm_create()'s VMs. Set, it has counted nothing yet. */
 extern const struct vmm_front fake_front;

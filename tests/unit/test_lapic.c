@@ -266,6 +266,7 @@ TEST(apic_base_transitions)
 	CHECK_EQ(lapic_set_base(cpu[0], base | 1ull << 52), -EINVAL);
 	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_STATE_LAST), -EINVAL);
 	CHECK_EQ(lapic_set_x2apic_state(cpu[0], X2APIC_ENABLED), 0);
+	CHECK_EQ(lapic_get_base(cpu[0]), base | LAPIC_BASE_X2APIC); /* as firmware would */
 	CHECK_EQ(lapic_set_base(cpu[0], base & ~LAPIC_BASE_ENABLE), 0);
 	/* Disabled: no registers, and x2APIC cannot be entered from here. */
 	CHECK_EQ(lapic_mmio_base(cpu[0]), ~0ull);

@@ -343,6 +343,14 @@ enum exit_action x86_finish_access(struct vcpu *vcpu)
 
 /* --- memory --- */
 
+/* VM_RUN: memory is mapped there, but not for this kind of access. RIP stays. */
+static enum exit_action exit_forbidden(struct vcpu *vcpu, uint64_t gpa, int prot)
+{
+	vcpu->exit.u.paging.gpa = gpa;
+	vcpu->exit.u.paging.fault_type = prot;
+	return vcpu_exit_between(vcpu, VM_EXITCODE_PAGING);
+}
+
 /*
  * Not memory. If the access was part of delivering an event, no instruction can be
  * emulated for it: the delivery fails, and fails again on to a double and a triple
@@ -350,6 +358,12 @@ enum exit_action x86_finish_access(struct vcpu *vcpu)
  */
 static enum exit_action exit_device(struct vcpu *vcpu, uint64_t gpa, int prot)
 {
+	const struct memmap_entry *entry = NULL;
+
+	if (unlikely(!vcpu->reply_mode))
+		entry = memory_lookup(vcpu->vm, gpa);
+	if (unlikely(entry))
+		return exit_forbidden(vcpu, gpa, prot & ~entry->prot);
 	if (likely(!vcpu->exitintinfo))
 		return emulate_mmio(vcpu, gpa, prot);
 	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);

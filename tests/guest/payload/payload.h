@@ -223,7 +223,7 @@ static inline void apic_eoi(void)
 	apic_write(0xb0, 0);
 }
 
-/* Software-enable the APIC with spurious vector 0xff, mask both 8259s. */
+/* xAPIC mode, software-enabled with spurious vector 0xff; mask both 8259s. */
 void apic_enable(void);
 
 #endif

@@ -141,8 +141,23 @@ void load_idt(void)
 	asm volatile("lidt %0" : : "m"(idtr));
 }
 
+#define APIC_BASE_MSR	   0x1b
+#define APIC_BASE_ENABLE   0x800ull
+#define APIC_BASE_EXTENDED 0x400ull
+
+/* x2APIC mode is left by way of no APIC at all (SDM vol. 3, 10.12.5). */
+static void leave_x2apic(void)
+{
+	uint64_t base = rdmsr(APIC_BASE_MSR) & ~APIC_BASE_EXTENDED;
+
+	wrmsr(APIC_BASE_MSR, base & ~APIC_BASE_ENABLE);
+	wrmsr(APIC_BASE_MSR, base);
+}
+
 void apic_enable(void)
 {
+	if (rdmsr(APIC_BASE_MSR) & APIC_BASE_EXTENDED)
+		leave_x2apic();
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
 	apic_write(0xf0, 0x1ff);
