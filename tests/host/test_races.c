@@ -723,11 +723,11 @@ TEST(timers_of_a_vm_that_does_not_run_are_off)
 	struct runner runner = { .vcpu = machine.vcpu };
 	unsigned int running = 0;
 
-	write_hpet(&machine, 0x10, 1);
 	for (uint32_t n = 0; n < 8; n++) {
 		write_hpet(&machine, 0x100 + 0x20 * n, 0x4c | (24 + n) << 9);
 		write_hpet(&machine, 0x108 + 0x20 * n, 1);
 	}
+	write_hpet(&machine, 0x10, 1); /* the counter begins at 0, before the first match */
 	CHECK_EQ(armed_timers(), 0);
 	/* They are there as soon as a vCPU runs, and go when it has left. */
 	runner_start(&runner);
