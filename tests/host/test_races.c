@@ -693,3 +693,52 @@ TEST(exits_are_traced)
 	CHECK(trace_has("vmm_exit: vm=race vcpu=0 reason="));
 	machine_destroy(&machine);
 }
+
+/* --- host timers of devices ---------------------------------------------------------- */
+
+/* Timers of the module's that are armed in this host. */
+static unsigned int armed_timers(void)
+{
+	FILE *file = fopen("/proc/timer_list", "r");
+	char line[256];
+	unsigned int count = 0;
+
+	REQUIRE(file);
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, "[vmm]") != NULL;
+	fclose(file);
+	return count;
+}
+
+static void write_hpet(struct machine *machine, uint32_t offset, uint64_t value)
+{
+	CHECK_EQ(vm_readwrite_kernemu_device(machine->vcpu, 0xfed00000 + offset, true, 8, &value),
+		 0);
+}
+
+/* Eight timers that ask for 20 million interrupts a second each: not from who does not run. */
+TEST(timers_of_a_vm_that_does_not_run_are_off)
+{
+	struct machine machine = machine_create("timers", SEGMENT_SIZE, spin, sizeof(spin));
+	struct runner runner = { .vcpu = machine.vcpu };
+	unsigned int running = 0;
+
+	for (uint32_t n = 0; n < 8; n++) {
+		write_hpet(&machine, 0x100 + 0x20 * n, 0x4c | (24 + n) << 9);
+		write_hpet(&machine, 0x108 + 0x20 * n, 1);
+	}
+	write_hpet(&machine, 0x10, 1); /* the counter begins at 0, before the first match */
+	CHECK_EQ(armed_timers(), 0);
+	/* They are there as soon as a vCPU runs, and go when it has left. */
+	runner_start(&runner);
+	for (int i = 0; i < 500 && running < 8; i++) {
+		usleep(20000);
+		running = armed_timers();
+	}
+	CHECK(running >= 1);
+	CHECK_EQ(vm_suspend(machine.ctx, VM_SUSPEND_POWEROFF), 0);
+	CHECK(runner_join(&runner, 60));
+	usleep(200000);
+	CHECK_EQ(armed_timers(), 0);
+	machine_destroy(&machine);
+}
