@@ -20,6 +20,8 @@ static struct {
 	struct vm *vms;	       /* lock */
 	unsigned int users;    /* lock; VMs that need virtualization on */
 	uint32_t wanted;       /* atomic; CPUs are to have virtualization on */
+	uint64_t slept_ns;     /* lock; when the host was quiesced ... */
+	uint64_t slept_tsc;    /* lock; ... and its TSC then */
 	struct os_waitq waitq; /* vCPUs that wait for the end of host_gate.quiesced */
 } host;
 
@@ -130,12 +132,49 @@ void vmm_quiesce(void)
 		host_quiesce_vm(vm);
 	if (host.users)
 		host_disable();
+	host.slept_ns = os_now_ns();
+	host.slept_tsc = os_rdtsc();
 	os_mutex_unlock(&host.lock);
+}
+
+/* Clocks that were never stopped disagree by less. */
+#define TSC_TOLERANCE_MS 10
+
+static void host_compensate_tsc(struct vm *vm, uint64_t change)
+{
+	struct vcpu *vcpu;
+
+	os_mutex_lock(&vm->lock);
+	vm->tsc_offset += change;
+	for_each_vcpu(vm, vcpu) {
+		vcpu_lock_always(vcpu);
+		msr_compensate_tsc(vcpu, change);
+		vcpu_unlock(vcpu);
+	}
+	os_mutex_unlock(&vm->lock);
+}
+
+/*
+ * A suspended host's TSC starts again from 0 or has counted on, by processor and firmware; its
+ * monotonic clock, which the guest's other timers follow, has stood still. A guest's TSC that
+ * went back, or ahead of those, would be taken for broken.
+ */
+static void host_follow_tsc(void)
+{
+	uint64_t passed = (os_now_ns() - host.slept_ns) / 1000 * os_tsc_khz() / 1000;
+	int64_t change = (int64_t)(host.slept_tsc + passed - os_rdtsc());
+	int64_t tolerance = (int64_t)TSC_TOLERANCE_MS * os_tsc_khz();
+
+	if (change >= -tolerance && change <= tolerance)
+		return;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		host_compensate_tsc(vm, (uint64_t)change);
 }
 
 void vmm_resume(void)
 {
 	os_mutex_lock(&host.lock);
+	host_follow_tsc();
 	if (host.users && host_enable())
 		os_warn("virtualization could not be turned on again: guests stay stopped");
 	else

@@ -344,6 +344,38 @@ TEST(quiesced_host_runs_no_guest)
 	tear_down();
 }
 
+static uint64_t guest_tsc(void)
+{
+	return os_rdtsc() + cpu->tsc_offset;
+}
+
+/* The host sleeps for a second of the guest's clock, and its TSC jumps by 'jump' meanwhile. */
+static void check_tsc_over_sleep(int64_t jump)
+{
+	struct vcpu *later;
+	uint64_t before = guest_tsc();
+
+	vmm_quiesce();
+	os_user_jump_tsc(jump);
+	os_user_clock_advance(1000000000);
+	vmm_resume();
+	CHECK_EQ(guest_tsc(), before + 1000ull * os_tsc_khz());
+	CHECK_EQ(fake_vcpu(cpu)->tsc_offset, cpu->tsc_offset);
+	/* And a vCPU that is made afterwards agrees. */
+	later = fake_vm_vcpu(vm, 1);
+	CHECK_EQ(later->tsc_offset, cpu->tsc_offset);
+}
+
+TEST(guests_tsc_survives_the_hosts_sleep)
+{
+	set_up();
+	check_tsc_over_sleep(0);
+	os_user_clock_advance(5000000000);
+	check_tsc_over_sleep(-(int64_t)os_rdtsc());
+	check_tsc_over_sleep(3600ll * 1000 * os_tsc_khz());
+	tear_down();
+}
+
 /* --- running out of memory ---------------------------------------------------------------- */
 
 /* What it takes to make a VM with memory and a vCPU; the first error. */

@@ -15,15 +15,15 @@ static char backend_facts[160];
 static char version[] = __stringify(VMM_VERSION);
 
 /* A row of a table: the file's name, the variable, how it is shown. */
-#define SYSCTL_ROW(name, variable, handler, access)                                  \
-	{                                                                            \
-		.procname = (name), .data = &(variable), .maxlen = sizeof(variable), \
-		.mode = (access), .proc_handler = (handler)                          \
+#define SYSCTL_ROW(name, value, handler, access)                                                 \
+	{                                                                                        \
+		.procname = (name), .data = &(value), .maxlen = sizeof(value), .mode = (access), \
+		.proc_handler = (handler)                                                        \
 	}
-#define SYSCTL_UINT(name, variable)   SYSCTL_ROW(name, variable, proc_douintvec, 0444)
-#define SYSCTL_LONG(name, variable)   SYSCTL_ROW(name, variable.counter, proc_doulongvec_minmax, 0444)
-#define SYSCTL_STRING(name, variable) SYSCTL_ROW(name, variable, proc_dostring, 0444)
-#define SYSCTL_LIMIT(name, handler)   SYSCTL_ROW(#name, guest_limits.name, handler, 0644)
+#define SYSCTL_UINT(name, value)    SYSCTL_ROW(name, value, proc_douintvec, 0444)
+#define SYSCTL_LONG(name, value)    SYSCTL_ROW(name, value.counter, proc_doulongvec_minmax, 0444)
+#define SYSCTL_STRING(name, value)  SYSCTL_ROW(name, value, proc_dostring, 0444)
+#define SYSCTL_LIMIT(name, handler) SYSCTL_ROW(#name, guest_limits.name, handler, 0644)
 
 /* Both end with an empty row: see compat_register_sysctl(). */
 static struct ctl_table table[] = {

@@ -20,6 +20,7 @@ static uint32_t tsc_khz = TSC_KHZ_START;
 static int64_t wall_at_zero = WALL_START;
 static bool idle_advances;
 static bool tsc_stable = true;
+static uint64_t tsc_jumps; /* what it is ahead of the clock; atomic */
 
 uint64_t os_now_ns(void)
 {
@@ -44,7 +45,8 @@ bool os_tsc_stable(void)
 
 uint64_t os_user_tsc(void)
 {
-	return (uint64_t)((unsigned __int128)os_now_ns() * os_tsc_khz() / 1000000);
+	return (uint64_t)((unsigned __int128)os_now_ns() * os_tsc_khz() / 1000000) +
+	       __atomic_load_n(&tsc_jumps, __ATOMIC_SEQ_CST);
 }
 
 void os_timer_init(struct os_timer *timer, os_timer_fn fn)
@@ -196,6 +198,11 @@ void os_user_set_tsc_khz(uint32_t khz)
 	__atomic_store_n(&tsc_khz, khz, __ATOMIC_SEQ_CST);
 }
 
+void os_user_jump_tsc(int64_t ticks)
+{
+	__atomic_fetch_add(&tsc_jumps, (uint64_t)ticks, __ATOMIC_SEQ_CST);
+}
+
 void os_user_set_tsc_stable(bool stable)
 {
 	__atomic_store_n(&tsc_stable, stable, __ATOMIC_SEQ_CST);
@@ -209,5 +216,6 @@ void os_user_clock_reset(void)
 	__atomic_store_n(&wall_at_zero, WALL_START, __ATOMIC_SEQ_CST);
 	os_user_set_tsc_khz(TSC_KHZ_START);
 	os_user_set_tsc_stable(true);
+	__atomic_store_n(&tsc_jumps, 0, __ATOMIC_SEQ_CST);
 	os_user_idle_advances(false);
 }

@@ -51,6 +51,8 @@ void os_user_idle_advances(bool on);
 void os_user_set_wall(int64_t seconds);
 /* Ticks of os_rdtsc() per millisecond; 2000000 at first. */
 void os_user_set_tsc_khz(uint32_t khz);
+/* Make os_rdtsc() jump, as suspend does. */
+void os_user_jump_tsc(int64_t ticks);
 /* Set os_tsc_stable(); true at first. */
 void os_user_set_tsc_stable(bool stable);
 

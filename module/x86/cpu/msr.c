@@ -133,6 +133,11 @@ static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	lapic_tsc_changed(vcpu);
 }
 
+void msr_compensate_tsc(struct vcpu *vcpu, uint64_t change)
+{
+	set_tsc_offset(vcpu, vcpu->tsc_offset + change);
+}
+
 static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)msr;

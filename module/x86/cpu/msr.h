@@ -41,6 +41,11 @@ int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /* What struct vcpu holds of the MSRs, after RESET or INIT. Owner. */
 void msr_reset(struct vcpu *vcpu, bool init);
 
+/*
+ * The host's TSC has jumped by -'change' against the guest's time: the guest's goes on as if it
+ * had not. TSC_ADJUST stays, for the guest has changed nothing. Owner.
+ */
+void msr_compensate_tsc(struct vcpu *vcpu, uint64_t change);
 /* Guest time stamp counter now. Owner. */
 static inline uint64_t msr_guest_tsc(const struct vcpu *vcpu)
 {
