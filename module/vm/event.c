@@ -59,14 +59,23 @@ uint64_t event_combine(uint64_t first, uint64_t second)
 	(1u << VECTOR_DB | 1u << VECTOR_NMI | 1u << VECTOR_BP | 1u << VECTOR_OF | \
 	 1u << VECTOR_DF | 1u << VECTOR_MC)
 
+/* Out of line: one was raised before, and has not been injected yet. */
+static noinline void vcpu_raise_second(struct vcpu *vcpu, uint64_t intinfo)
+{
+	vcpu->exception = event_combine(vcpu->exception, intinfo);
+	if (vcpu->exception == EVENT_SHUTDOWN)
+		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
+}
+
 static void vcpu_raise_intinfo(struct vcpu *vcpu, uint64_t intinfo)
 {
 	if (~NOT_FAULTS >> (VM_INTINFO_VECTOR(intinfo) & 31) & 1)
 		vcpu->rflags |= REG_RFLAGS_RF;
-	if (vcpu->exception)
-		intinfo = event_combine(vcpu->exception, intinfo);
-	if (intinfo == EVENT_SHUTDOWN)
-		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+	if (unlikely(vcpu->exception)) {
+		vcpu_raise_second(vcpu, intinfo);
+		return;
+	}
 	vcpu->exception = intinfo;
 	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
 }
