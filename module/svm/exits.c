@@ -308,11 +308,10 @@ static void svm_trace_exit(const struct vcpu *vcpu)
 		      control->exitinfo1, control->exitinfo2);
 }
 
-/* Slow path, out of line: traced, or without what the handler needs. */
-static noinline enum exit_action svm_exit_slow(struct vcpu *vcpu, const struct exit_row *row)
+/* Slow path, out of line. */
+static noinline enum exit_action svm_exit_traced(struct vcpu *vcpu, const struct exit_row *row)
 {
-	if (os_traces_exits())
-		svm_trace_exit(vcpu);
+	svm_trace_exit(vcpu);
 	return exit_row_ready(row, vcpu) ? row->handler(vcpu) : exit_row_decode(row, vcpu);
 }
 
@@ -323,7 +322,7 @@ enum exit_action svm_exit(struct vcpu *vcpu)
 	const struct exit_row *row = &exit_rows[index];
 
 	vcpu_stat_inc(vcpu, STAT_COMMON + index);
-	if (os_traces_exits() || unlikely(!exit_row_ready(row, vcpu)))
-		return svm_exit_slow(vcpu, row);
-	return row->handler(vcpu);
+	if (os_traces_exits())
+		return svm_exit_traced(vcpu, row);
+	return exit_row_ready(row, vcpu) ? row->handler(vcpu) : exit_row_decode(row, vcpu);
 }

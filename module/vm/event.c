@@ -49,12 +49,33 @@ uint64_t event_combine(uint64_t first, uint64_t second)
 
 /* --- raising ------------------------------------------------------------------- */
 
+/*
+ * Exceptions that are faults: RFLAGS is pushed with RF, so that an instruction breakpoint
+ * which has been taken before the fault is not taken again after it (SDM vol. 3, 17.3.1.1;
+ * APM vol. 2, 3.1.6). Not among them: traps, aborts, and #DB, which is either and leaves RF
+ * as it is. Injection pushes RF as it finds it, whatever the event (SDM vol. 3, 26.6.1.1).
+ */
+#define NOT_FAULTS                                                                \
+	(1u << VECTOR_DB | 1u << VECTOR_NMI | 1u << VECTOR_BP | 1u << VECTOR_OF | \
+	 1u << VECTOR_DF | 1u << VECTOR_MC)
+
+/* Out of line: one was raised before, and has not been injected yet. */
+static noinline void vcpu_raise_second(struct vcpu *vcpu, uint64_t intinfo)
+{
+	vcpu->exception = event_combine(vcpu->exception, intinfo);
+	if (vcpu->exception == EVENT_SHUTDOWN)
+		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
+}
+
 static void vcpu_raise_intinfo(struct vcpu *vcpu, uint64_t intinfo)
 {
-	if (vcpu->exception)
-		intinfo = event_combine(vcpu->exception, intinfo);
-	if (intinfo == EVENT_SHUTDOWN)
-		(void)vm_suspend(vcpu->vm, VM_SUSPEND_TRIPLEFAULT);
+	if (~NOT_FAULTS >> (VM_INTINFO_VECTOR(intinfo) & 31) & 1)
+		vcpu->rflags |= REG_RFLAGS_RF;
+	if (unlikely(vcpu->exception)) {
+		vcpu_raise_second(vcpu, intinfo);
+		return;
+	}
 	vcpu->exception = intinfo;
 	vcpu_request(vcpu, VCPU_REQ_EXCEPTION);
 }

@@ -129,6 +129,66 @@ TEST_RF(cpuid, "cpuid")
 TEST_RF(an_out, "outl %%eax, %%dx")
 TEST_RF(a_device_read, "movl 4(%%rdi), %%eax")
 
+/*
+ * A fault pushes RF, so that a breakpoint at the instruction is not taken (again) when the
+ * handler returns there: also a fault of an instruction that is carried out for the guest.
+ */
+#define REFUSED_MSR 0x49 /* PRED_CMD: it can only be written */
+#define TSC_MSR	    0x10
+
+static void read_another_msr(struct frame *frame)
+{
+	last = *frame;
+	frame->rcx = TSC_MSR;
+}
+
+static void arm_and_read_another_msr(struct frame *frame)
+{
+	read_another_msr(frame);
+	write_dr7(0x402);
+}
+
+/* RDMSR at label 1 with a breakpoint, armed if dr7 says so; its address. */
+static uint64_t faulting_rdmsr(uint64_t dr7)
+{
+	uint64_t at;
+	uint32_t msr = REFUSED_MSR;
+
+	asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr0; mov %2, %%dr7\n"
+		     "nop; 1: rdmsr; nop"
+		     : "=&r"(at), "+c"(msr)
+		     : "r"(dr7)
+		     : "rax", "rdx", "memory");
+	write_dr7(0x400);
+	return at;
+}
+
+TEST(a_breakpoint_is_taken_once_though_the_instruction_faults)
+{
+	uint64_t at;
+
+	set_handler(VECTOR_DB, set_rf);
+	set_handler(VECTOR_GP, read_another_msr);
+	at = faulting_rdmsr(0x402);
+	CHECK_EQ(taken[VECTOR_DB], 1);
+	CHECK_EQ(taken[VECTOR_GP], 1);
+	CHECK_EQ(last.rip, at);
+	CHECK_EQ(last.rflags & RF, RF);
+}
+
+TEST(a_fault_of_an_emulated_instruction_pushes_rf)
+{
+	uint64_t at;
+
+	set_handler(VECTOR_DB, set_rf);
+	set_handler(VECTOR_GP, arm_and_read_another_msr);
+	at = faulting_rdmsr(0x400);
+	CHECK_EQ(taken[VECTOR_GP], 1);
+	CHECK_EQ(last.rip, at);
+	CHECK_EQ(last.rflags & RF, RF);
+	CHECK_EQ(taken[VECTOR_DB], 0);
+}
+
 static volatile uint64_t watched[2] __attribute__((aligned(16)));
 
 TEST(a_read_watchpoint_is_taken_by_reads_and_writes)

@@ -344,6 +344,34 @@ TEST(hidden_instructions_are_undefined)
 	end();
 }
 
+/* SDM vol. 3, 17.3.1.1: with RF, but traps, aborts and #DB leave it as it is. */
+TEST(faults_are_pushed_with_rf)
+{
+	static const uint8_t others[] = { VECTOR_DB, VECTOR_BP, VECTOR_OF, VECTOR_DF, VECTOR_MC };
+
+	begin();
+	CODE(0x0f, 0x32);
+	CHECK_EQ(x86_exit_undefined(vcpu), EXIT_RESUME);
+	CHECK(vcpu->rflags & REG_RFLAGS_RF);
+	vcpu->exception = 0;
+	vcpu->rflags &= ~REG_RFLAGS_RF;
+	vcpu->gpr[GPR_RCX] = MSRN_XSS;
+	CHECK_EQ(guest_exit(vcpu, x86_exit_rdmsr, OP_RDMSR), EXIT_RESUME);
+	CHECK_EQ(guest_exception(vcpu), VECTOR_GP);
+	CHECK(vcpu->rflags & REG_RFLAGS_RF);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		vcpu->exception = 0;
+		vcpu->rflags = REG_RFLAGS_FIXED1;
+		vcpu_raise(vcpu, others[i]);
+		CHECK_EQ_AT(vcpu->rflags, REG_RFLAGS_FIXED1, "vector %u", others[i]);
+		vcpu->rflags |= REG_RFLAGS_RF;
+		vcpu->exception = 0;
+		vcpu_raise(vcpu, others[i]);
+		CHECK(vcpu->rflags & REG_RFLAGS_RF);
+	}
+	end();
+}
+
 TEST(breakpoints_restart)
 {
 	begin();

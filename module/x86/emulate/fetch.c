@@ -239,14 +239,3 @@ int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struc
 		return 0;
 	return fetch_anew(vcpu, mode, slot);
 }
-
-int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn)
-{
-	const struct instruction *found;
-	struct guest_mode mode;
-	int error = x86_fetch_in_place(vcpu, &found, &mode);
-
-	if (!error)
-		*insn = *found;
-	return error;
-}

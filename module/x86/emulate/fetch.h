@@ -47,15 +47,10 @@ struct fetch_cache {
 int x86_fetch(struct vcpu *vcpu, uint64_t rip, uint8_t *buffer, unsigned int want);
 
 /*
- * The instruction at vcpu->rip, decoded. 0; -EFAULT, -EAGAIN, -ENXIO as above; -EINVAL:
- * undefined, no exception is raised yet. Owner; any context.
- */
-int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn);
-
-/*
- * The same without a copy: *insn is good until the vCPU's next fetch. This is the
- * short way for instructions that make exits again and again. *mode is what the vCPU
- * is in.
+ * The instruction at vcpu->rip, decoded; *insn is good until the vCPU's next fetch. *mode
+ * is what the vCPU is in. 0; -EFAULT, -EAGAIN, -ENXIO as above; -EINVAL: undefined, no
+ * exception is raised yet. Fast for instructions that make exits again and again. Owner;
+ * any context.
  */
 int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct guest_mode *mode);
 

@@ -38,16 +38,16 @@ static enum exit_action not_found(struct vcpu *vcpu, int error)
 	}
 }
 
-bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action)
+struct x86_found x86_find(struct vcpu *vcpu)
 {
-	int error = x86_fetch_decoded(vcpu, insn);
+	const struct instruction *insn;
+	struct guest_mode mode;
+	int error = x86_fetch_in_place(vcpu, &insn, &mode);
 
-	if (error) {
-		*action = not_found(vcpu, error);
-		return false;
-	}
+	if (unlikely(error))
+		return (struct x86_found){ .action = not_found(vcpu, error) };
 	vcpu->next_rip = vcpu->rip + insn->length;
 	if (insn->mode != DECODE_64)
 		vcpu->next_rip = (uint32_t)vcpu->next_rip;
-	return true;
+	return (struct x86_found){ .insn = insn };
 }

@@ -11,13 +11,18 @@
 #include "x86/emulate/emulate.h"
 #include "vm/regs.h"
 
+/* What is at RIP. Returned in registers: a pointer to it would cost a stack protector. */
+struct x86_found {
+	const struct instruction *insn; /* good until the vCPU's next fetch; NULL: none */
+	enum exit_action action;	/* where there is none: what the handler has to return */
+};
+
 /*
- * Decode the instruction at RIP and set vcpu->next_rip past it: true. Otherwise
- * false, and *action is what the handler has to return: the fetch faulted in the
- * guest, has to be repeated when memory has its backing, or there is no valid
- * instruction (another processor has changed it: #UD). Owner; any context.
+ * Decode the instruction at RIP and set vcpu->next_rip past it. There is none where the
+ * fetch faulted in the guest, has to be repeated when memory has its backing, or finds no
+ * valid instruction (another processor has changed it: #UD). Owner; any context.
  */
-bool x86_find(struct vcpu *vcpu, struct instruction *insn, enum exit_action *action);
+struct x86_found x86_find(struct vcpu *vcpu);
 
 /*
  * The instruction is done: go on behind it (next_rip is known), with what follows

@@ -469,13 +469,14 @@ static enum exit_action switch_tasks(struct vcpu *vcpu)
 /* CALL, JMP, IRET and INT n are left behind; other events interrupt between instructions. */
 enum exit_action x86_exit_task_switch(struct vcpu *vcpu, const struct x86_task_switch *what)
 {
-	struct instruction insn;
-	enum exit_action action;
-
-	if (is_event(what) && !is_software_interrupt(what))
+	if (is_event(what) && !is_software_interrupt(what)) {
 		vcpu->next_rip = 0;
-	else if (vcpu->next_rip == 0 && !x86_find(vcpu, &insn, &action))
-		return action;
+	} else if (vcpu->next_rip == 0) {
+		struct x86_found found = x86_find(vcpu);
+
+		if (!found.insn)
+			return found.action;
+	}
 	vcpu->emulation->task = *what;
 	return vcpu_exit_defer(vcpu, switch_tasks);
 }

@@ -281,18 +281,20 @@ static uint64_t string_address_mask(unsigned int size)
 /* Operand of INS or OUTS where the hardware does not describe it. */
 static bool describe_string(struct vcpu *vcpu, struct x86_io *io, enum exit_action *action)
 {
-	struct instruction insn;
+	struct x86_found found;
 
 	if (io->address_size && (io->in || io->segment >= 0) && vcpu->next_rip)
 		return true;
-	if (!x86_find(vcpu, &insn, action))
+	found = x86_find(vcpu);
+	*action = found.action;
+	if (!found.insn)
 		return false;
-	if (insn.op != (io->in ? OP_INS : OP_OUTS)) {
+	if (found.insn->op != (io->in ? OP_INS : OP_OUTS)) {
 		*action = x86_raise_ud(vcpu);
 		return false;
 	}
-	io->address_size = insn.address_size;
-	io->segment = VM_REG_GUEST_ES + insn.segment;
+	io->address_size = found.insn->address_size;
+	io->segment = VM_REG_GUEST_ES + found.insn->segment;
 	return true;
 }
 

@@ -4,14 +4,18 @@
 
 #include "x86/emulate/skip.h"
 
+static bool exit_row_is_about(const struct exit_row *row, uint8_t op)
+{
+	return op == row->op[0] || (op == row->op[1] && op != OP_OTHER);
+}
+
 enum exit_action exit_row_decode(const struct exit_row *row, struct vcpu *vcpu)
 {
-	enum exit_action action;
-	struct instruction insn;
+	struct x86_found found = x86_find(vcpu);
 
-	if (!x86_find(vcpu, &insn, &action))
-		return action;
-	if (insn.op == row->op[0] || (row->op[1] != OP_OTHER && insn.op == row->op[1]))
+	if (unlikely(!found.insn))
+		return found.action;
+	if (likely(exit_row_is_about(row, found.insn->op)))
 		return row->handler(vcpu);
 	vcpu->next_rip = 0;
 	return x86_raise_ud(vcpu);
@@ -21,8 +25,7 @@ enum exit_action exit_with_operands(struct vcpu *vcpu,
 				    enum exit_action (*handler)(struct vcpu *vcpu,
 								const struct instruction *insn))
 {
-	enum exit_action action;
-	struct instruction insn;
+	struct x86_found found = x86_find(vcpu);
 
-	return x86_find(vcpu, &insn, &action) ? handler(vcpu, &insn) : action;
+	return likely(found.insn) ? handler(vcpu, found.insn) : found.action;
 }
