@@ -180,7 +180,7 @@ static bool leaves_reserve(const struct os_account *account, long kib)
 	return false;
 }
 
-static bool within_limit(const struct os_account *account, long kib)
+static bool within_user_limit(const struct os_account *account, long kib)
 {
 	unsigned long max = READ_ONCE(guest_limits.user_memory_max);
 
@@ -201,7 +201,7 @@ bool os_account_allows(struct os_account *account, uint64_t bytes)
 {
 	long kib = kib_of(bytes);
 
-	return within_limit(account, atomic_long_read(&account->user->ram) + kib) &&
+	return within_user_limit(account, atomic_long_read(&account->user->ram) + kib) &&
 	       leaves_reserve(account, kib);
 }
 
@@ -210,7 +210,8 @@ int os_account_charge(struct os_account *account, uint64_t bytes)
 	atomic_long_t *ram = &account->user->ram;
 	long kib = kib_of(bytes);
 
-	if (within_limit(account, atomic_long_add_return(kib, ram)) && leaves_reserve(account, kib))
+	if (within_user_limit(account, atomic_long_add_return(kib, ram)) &&
+	    leaves_reserve(account, kib))
 		return 0;
 	atomic_long_sub(kib, ram);
 	return -ENOMEM;
