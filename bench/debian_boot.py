@@ -64,7 +64,12 @@ def bare_output(name, mitigations):
     command = [sys.executable, "-B", os.path.abspath(__file__), name, mitigations]
     environment = {**os.environ, "PYTHONPATH": os.path.join(TOP, "lab")}
     result = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if result.returncode != 0:
         sys.exit(f"bench/run: {name} did not boot without a host")

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-static void say(const char *path, const char *text)
+static void write_line(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY);
 
@@ -32,8 +32,8 @@ int main(void)
 	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL))
 		perror("mount");
 	snprintf(line, sizeof(line), "%s boot %llu", bare ? "bare" : "vmm", ticks);
-	say(bare ? "/dev/ttyS1" : "/dev/console", line);
+	write_line(bare ? "/dev/ttyS1" : "/dev/console", line);
 	if (bare)
-		say("/dev/ttyS2", "booted 0\nstatus 0");
+		write_line("/dev/ttyS2", "booted 0\nstatus 0");
 	return reboot(RB_POWER_OFF);
 }

@@ -18,7 +18,7 @@ gate_map:
 	addq $8, %rsp
 	iretq
 
-/* The time first: what follows is no part of the way here. */
+/* The time first: what follows is not part of the latency. */
 	.macro BEGIN
 	pushq %rax
 	pushq %rcx

@@ -7,8 +7,8 @@
 
 /*
  * Guest-physical. The image is entered at its first byte, in long mode with RDI at the start
- * info of a PVH kernel and CR3 at tables that map the first GiB to itself: under KVM one host
- * does not survive the way from 32 bits.
+ * info of a PVH kernel and CR3 at tables that map the first GiB to itself: Bochs 2.7
+ * does not bring a vCPU from 32 bits to long mode under KVM on AMD.
  */
 #define BENCH_IMAGE	   (1 * BENCH_MIB)
 #define BENCH_START_INFO   0x1000ul
@@ -26,7 +26,7 @@
 #define BENCH_CR4  0x620ul	/* PAE, OSFXSR, OSXMMEXCPT */
 #define BENCH_EFER 0xd01ul	/* NXE, LMA, LME, SCE */
 
-/* Where the runner has devices: ports for text and for the end, one nobody minds, MMIO. */
+/* Where the runner has devices: ports for text and for the end, one without effect, MMIO. */
 #define BENCH_PORT_TEXT 0xe9
 #define BENCH_PORT_END	0xf4
 #define BENCH_PORT	0x3e8

@@ -7,7 +7,7 @@
 
 static uint64_t empty_loop;
 
-static void nothing(void)
+static void op_nothing(void)
 {
 }
 
@@ -68,7 +68,7 @@ void calibrate(void)
 	uint64_t ticks = least(known_loop) - least(reading);
 
 	report("calibration", (ticks * 1000 + CALIBRATION) / (2 * CALIBRATION));
-	empty_loop = least_loop(nothing);
+	empty_loop = least_loop(op_nothing);
 }
 
 void report(const char *row, uint64_t instructions)

@@ -32,7 +32,7 @@ uint64_t reading(void);
 /* An entry of the IDT without trap.c's saving of all registers. */
 void set_gate(unsigned int vector, void (*entry)(void));
 
-/* gates.S: each counts in gate_count and, for interrupts, gives the EOI. */
+/* gates.S: each counts in gate_count and, for interrupts, signals the EOI. */
 extern volatile uint64_t gate_count, gate_time;
 void gate_skip3(void); /* exception: skips an instruction of three bytes */
 void gate_xapic(void); /* interrupt; gate_time is the TSC at its begin */

@@ -148,7 +148,7 @@ static void measure_x2apic(void)
 #define DEADLINE_AFTER 40000  /* ticks: the host has armed its timer by then */
 #define SPIN_TURNS     100000 /* of two instructions, some time after the deadline */
 
-static void spin(void)
+static void spin_for_a_while(void)
 {
 	uint32_t turns = SPIN_TURNS;
 
@@ -159,7 +159,7 @@ static uint64_t spin_alone(void)
 {
 	uint64_t start = rdtsc();
 
-	spin();
+	spin_for_a_while();
 	return rdtsc() - start;
 }
 
@@ -168,12 +168,12 @@ static uint64_t spin_with_timer(void)
 	uint64_t start = rdtsc();
 
 	wrmsr(MSR_TSC_DEADLINE, start + DEADLINE_AFTER);
-	spin();
+	spin_for_a_while();
 	return rdtsc() - start;
 }
 
 /* From the deadline to the handler's first instruction. */
-static uint64_t late(uint64_t deadline)
+static uint64_t ticks_after(uint64_t deadline)
 {
 	return gate_time > deadline ? gate_time - deadline : 0;
 }
@@ -184,7 +184,7 @@ static uint64_t latency_running(void)
 
 	wrmsr(MSR_TSC_DEADLINE, deadline);
 	await_gate(before);
-	return late(deadline);
+	return ticks_after(deadline);
 }
 
 static uint64_t latency_halted(void)
@@ -196,7 +196,7 @@ static uint64_t latency_halted(void)
 	wrmsr(MSR_TSC_DEADLINE, deadline);
 	while (gate_count == before)
 		wait_for_interrupt();
-	return late(deadline);
+	return ticks_after(deadline);
 }
 
 static void measure_timer(void)

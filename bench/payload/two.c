@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Rows of two vCPUs that wake each other: both are asleep in HLT but for the messages. */
+/* Rows of two vCPUs that wake each other: both wait in HLT between the messages. */
 #include "measure.h"
 
 #include <payload/smp.h>
@@ -13,7 +13,7 @@ static void send_to(unsigned int cpu)
 	apic_write(0x300, VECTOR);
 }
 
-static void answer(void *argument)
+static void answer_ipis(void *argument)
 {
 	uint64_t seen = 0;
 
@@ -43,7 +43,7 @@ TEST(two)
 {
 	apic_enable();
 	set_gate(VECTOR, gate_xapic);
-	smp_start(1, answer, NULL);
+	smp_start(1, answer_ipis, NULL);
 	calibrate();
 	measure("ipi-round-trip", op_ask);
 	ended = true;

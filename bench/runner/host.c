@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What calls cost the program, and what VMs cost the host. */
+/* What calls cost the VMM process, and what VMs cost the host. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static struct machine *machine;
 
 /* --- calls ------------------------------------------------------------------------ */
 
-static void nothing(void)
+static void call_nothing(void)
 {
 }
 
@@ -59,7 +59,7 @@ static uint64_t least_of_calls(void (*volatile call)(void))
 
 static void measure_call(const char *row, void (*call)(void))
 {
-	uint64_t ticks = least_of_calls(call) - least_of_calls(nothing);
+	uint64_t ticks = least_of_calls(call) - least_of_calls(call_nothing);
 
 	print_row(under_test, row, (ticks + REPEAT / 2) / REPEAT);
 }
@@ -70,7 +70,7 @@ static void measure_call(const char *row, void (*call)(void))
  * Of this thread's processor time, which the scheduler counts by the TSC as well: both
  * hypervisors wait for grace periods of RCU, which last as long as the host is idle.
  */
-static uint64_t busy(void)
+static uint64_t thread_cpu_time(void)
 {
 	struct timespec time;
 
@@ -78,15 +78,15 @@ static uint64_t busy(void)
 	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* The TSC's ticks in a million nanoseconds of busy(). */
+/* The TSC's ticks in a million nanoseconds of thread_cpu_time(). */
 static uint64_t ticks_per_million(void)
 {
-	uint64_t start = rdtsc(), busy_start = busy(), end;
+	uint64_t start = rdtsc(), busy_start = thread_cpu_time(), end;
 
 	do
 		end = rdtsc();
 	while (end - start < BUSY_TICKS);
-	return (end - start) * 1000000 / (busy() - busy_start);
+	return (end - start) * 1000000 / (thread_cpu_time() - busy_start);
 }
 
 static uint64_t least_of(uint64_t a, uint64_t b)
@@ -99,12 +99,12 @@ static void measure_life(void)
 	uint64_t create = UINT64_MAX, destroy = UINT64_MAX, scale = ticks_per_million();
 
 	for (unsigned int run = 0; run < RUNS; run++) {
-		uint64_t start = busy(), made, gone;
+		uint64_t start = thread_cpu_time(), made, gone;
 
 		machine = under_test->create(1);
-		made = busy();
+		made = thread_cpu_time();
 		under_test->destroy(machine);
-		gone = busy();
+		gone = thread_cpu_time();
 		create = least_of(create, made - start);
 		destroy = least_of(destroy, gone - made);
 	}
@@ -130,7 +130,7 @@ static long sum_of(const char *path, const char *format)
 	return sum;
 }
 
-static void settle(const char *path, const char *text)
+static void write_sysctl(const char *path, const char *text)
 {
 	int file = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -141,12 +141,12 @@ static void settle(const char *path, const char *text)
 	close(file);
 }
 
-/* KiB, with the pages that CPUs keep in lists of their own. */
+/* KiB, with the pages on per-CPU lists. */
 static long free_memory(void)
 {
 	for (unsigned int i = 0; i < 3; i++) {
-		settle("/proc/sys/vm/drop_caches", "3");
-		settle("/proc/sys/vm/stat_refresh", "1");
+		write_sysctl("/proc/sys/vm/drop_caches", "3");
+		write_sysctl("/proc/sys/vm/stat_refresh", "1");
 		usleep(50000); /* what waits for RCU */
 	}
 	return sum_of("/proc/meminfo", "MemFree: %ld") +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The smallest program that runs the payload under KVM. */
+/* The smallest userspace that runs the payload under KVM. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -24,7 +24,7 @@ struct machine {
 	char *memory, *reserved;
 };
 
-static void destroy(struct machine *machine)
+static void kvm_machine_destroy(struct machine *machine)
 {
 	for (unsigned int i = 0; i < machine->vcpus; i++) {
 		munmap(machine->run[i], machine->run_size);
@@ -37,7 +37,7 @@ static void destroy(struct machine *machine)
 	free(machine);
 }
 
-static struct machine *create(unsigned int vcpus)
+static struct machine *kvm_machine_create(unsigned int vcpus)
 {
 	struct kvm_pit_config pit = { 0 };
 	struct machine *machine = calloc(1, sizeof(*machine));
@@ -124,7 +124,7 @@ static void set_entry(struct machine *machine)
 	NEED(ioctl(machine->vcpu[0], KVM_SET_REGS, &regs) == 0);
 }
 
-static void take_port(struct kvm_run *run, struct access *access)
+static void read_port_exit(struct kvm_run *run, struct access *access)
 {
 	*access = (struct access){
 		.address = run->io.port,
@@ -136,7 +136,7 @@ static void take_port(struct kvm_run *run, struct access *access)
 		memcpy(&access->value, (char *)run + run->io.data_offset, access->size);
 }
 
-static void take_mmio(const struct kvm_run *run, struct access *access)
+static void read_mmio_exit(const struct kvm_run *run, struct access *access)
 {
 	*access = (struct access){
 		.address = run->mmio.phys_addr,
@@ -147,7 +147,7 @@ static void take_mmio(const struct kvm_run *run, struct access *access)
 		memcpy(&access->value, run->mmio.data, sizeof(access->value));
 }
 
-static void answer(struct kvm_run *run, const struct access *access)
+static void reply_to_exit(struct kvm_run *run, const struct access *access)
 {
 	void *to = access->port ? (char *)run + run->io.data_offset : (char *)run->mmio.data;
 
@@ -155,7 +155,7 @@ static void answer(struct kvm_run *run, const struct access *access)
 }
 
 /* Says where the guest was; never returns. */
-static void unexpected(struct machine *machine, unsigned int vcpu)
+static void die_of_unexpected_exit(struct machine *machine, unsigned int vcpu)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -172,7 +172,7 @@ static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *
 	struct kvm_run *run = machine->run[vcpu];
 
 	if (!access->write)
-		answer(run, access);
+		reply_to_exit(run, access);
 	for (;;) {
 		if (ioctl(machine->vcpu[vcpu], KVM_RUN, 0) < 0) {
 			NEED(errno == EINTR || errno == EAGAIN);
@@ -180,18 +180,18 @@ static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *
 		}
 		switch (run->exit_reason) {
 		case KVM_EXIT_IO:
-			take_port(run, access);
+			read_port_exit(run, access);
 			return;
 		case KVM_EXIT_MMIO:
-			take_mmio(run, access);
+			read_mmio_exit(run, access);
 			return;
 		default:
-			unexpected(machine, vcpu);
+			die_of_unexpected_exit(machine, vcpu);
 		}
 	}
 }
 
-static void stop(struct machine *machine)
+static void kvm_machine_stop(struct machine *machine)
 {
 	machine->run[0]->immediate_exit = 1;
 }
@@ -208,12 +208,12 @@ static void null_ioctl(struct machine *machine)
 
 const struct hypervisor kvm = {
 	.name = "kvm",
-	.create = create,
-	.destroy = destroy,
+	.create = kvm_machine_create,
+	.destroy = kvm_machine_destroy,
 	.add_memory = add_memory,
 	.set_entry = set_entry,
 	.run = run_vcpu,
-	.stop = stop,
+	.stop = kvm_machine_stop,
 	.run_stopped = run_stopped,
 	.null_ioctl = null_ioctl,
 };

@@ -27,7 +27,7 @@ struct runner {
 	size_t length;
 };
 
-static void load(char *memory, const char *path, const char *command_line)
+static void load_payload(char *memory, const char *path, const char *command_line)
 {
 	struct start_info info = { .magic = 0x336ec578, .command_line = BENCH_COMMAND_LINE };
 	int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +54,7 @@ static void make_tables(char *memory)
 		tables[1024 + i] = i * BENCH_PAGE | 0x83;
 }
 
-static void touch(char *memory)
+static void touch_backed_pages(char *memory)
 {
 	for (unsigned long page = 0; page < BENCH_PAGES; page++)
 		memory[BENCH_BACKED + page * BENCH_PAGE] = 1;
@@ -82,7 +82,7 @@ static void take_text(struct runner *runner, char character)
 }
 
 /* Until the vCPU writes to the port of the end. */
-static void *run(void *argument)
+static void *run_vcpu_thread(void *argument)
 {
 	struct runner *runner = argument;
 	struct access access = { .write = true };
@@ -109,13 +109,13 @@ void run_payload(const struct hypervisor *hypervisor, const char *path, const ch
 	char *memory = hypervisor->add_memory(machine);
 	struct runner runners[MOST_VCPUS] = { 0 };
 
-	load(memory, path, name);
+	load_payload(memory, path, name);
 	make_tables(memory);
-	touch(memory);
+	touch_backed_pages(memory);
 	hypervisor->set_entry(machine);
 	for (unsigned int i = 0; i < vcpus; i++) {
 		runners[i] = (struct runner){ hypervisor, machine, i, .length = 0 };
-		NEED(pthread_create(&runners[i].thread, NULL, run, &runners[i]) == 0);
+		NEED(pthread_create(&runners[i].thread, NULL, run_vcpu_thread, &runners[i]) == 0);
 	}
 	for (unsigned int i = 0; i < vcpus; i++)
 		pthread_join(runners[i].thread, NULL);

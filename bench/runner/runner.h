@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The two hypervisors as the runner sees them. Whatever fails ends the program. */
+/* The two hypervisors as the runner sees them. Whatever fails ends the runner. */
 #ifndef BENCH_RUNNER_H
 #define BENCH_RUNNER_H
 
@@ -11,7 +11,7 @@
 
 #define MOST_VCPUS 2
 
-/* One access of the guest to a device of the program; reads are answered in 'value'. */
+/* One access of the guest to a device in userspace; reads are answered in 'value'. */
 struct access {
 	uint64_t address;
 	uint64_t value;
@@ -27,7 +27,7 @@ struct hypervisor {
 	/* A VM with vCPUs and its in-kernel devices, no memory; as short as can be. */
 	struct machine *(*create)(unsigned int vcpus);
 	void (*destroy)(struct machine *machine);
-	/* BENCH_MEMORY bytes at guest-physical 0; where the program sees them. */
+	/* BENCH_MEMORY bytes at guest-physical 0; where userspace has them mapped. */
 	char *(*add_memory)(struct machine *machine);
 	/* vCPU 0 at the image's entry: see layout.h. */
 	void (*set_entry)(struct machine *machine);

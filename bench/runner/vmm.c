@@ -22,7 +22,7 @@ struct machine {
 	struct vm_exit exit[MOST_VCPUS];
 };
 
-static void destroy(struct machine *machine)
+static void vmm_machine_destroy(struct machine *machine)
 {
 	for (unsigned int i = 0; i < machine->vcpus; i++)
 		vm_vcpu_close(machine->vcpu[i]);
@@ -30,7 +30,7 @@ static void destroy(struct machine *machine)
 	free(machine);
 }
 
-static struct machine *create(unsigned int vcpus)
+static struct machine *vmm_machine_create(unsigned int vcpus)
 {
 	static unsigned int number;
 	struct machine *machine = calloc(1, sizeof(*machine));
@@ -82,8 +82,8 @@ static void set_entry(struct machine *machine)
 	NEED(vm_set_register(vcpu, VM_REG_GUEST_RIP, BENCH_IMAGE) == 0);
 }
 
-/* False: nothing that concerns the program. */
-static bool take(const struct vm_exit *exit, struct access *access)
+/* False: not an exit that userspace has to handle. */
+static bool read_exit(const struct vm_exit *exit, struct access *access)
 {
 	switch (exit->exitcode) {
 	case VM_EXITCODE_INOUT:
@@ -121,12 +121,12 @@ static void run_vcpu(struct machine *machine, unsigned int vcpu, struct access *
 			continue;
 		}
 		reply = false;
-		if (take(exit, access))
+		if (read_exit(exit, access))
 			return;
 	}
 }
 
-static void stop(struct machine *machine)
+static void vmm_machine_stop(struct machine *machine)
 {
 	NEED(vm_suspend(machine->ctx, VM_SUSPEND_POWEROFF) == 0);
 }
@@ -146,12 +146,12 @@ static void null_ioctl(struct machine *machine)
 
 const struct hypervisor vmm = {
 	.name = "vmm",
-	.create = create,
-	.destroy = destroy,
+	.create = vmm_machine_create,
+	.destroy = vmm_machine_destroy,
 	.add_memory = add_memory,
 	.set_entry = set_entry,
 	.run = run_vcpu,
-	.stop = stop,
+	.stop = vmm_machine_stop,
 	.run_stopped = run_stopped,
 	.null_ioctl = null_ioctl,
 };

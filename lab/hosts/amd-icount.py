@@ -2,8 +2,8 @@
 """The AMD host under QEMU for measurements: its TSC counts instructions, those of all
 processors together, and two boots agree within 0.1%.
 
-Counting wants one thread for all processors; the trouble that hosts/amd.py's spare
-processor keeps away does not arise then.
+Counting wants one thread for all processors; the race of QEMU 7.2 that hosts/amd.py's
+spare processor avoids cannot happen then.
 """
 
 from hosts import amd

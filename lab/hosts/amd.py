@@ -30,14 +30,54 @@ from labkit import tsc
 DESCRIPTION = "AMD EPYC under QEMU"
 # Whatever the number of processors, and whatever the TSC counts.
 COMMON_KERNEL_LINE = "edd=off no_timer_check tsc=reliable spec_rstack_overflow=off"
+SPARE_CPU = " lab.spare_cpu=0"
 KERNEL_LINE = (
     COMMON_KERNEL_LINE
-    + " lab.spare_cpu=0 initcall_blacklist=sched_clock_init_late"
+    + SPARE_CPU
+    + " initcall_blacklist=sched_clock_init_late"
     + tsc.kernel_parameter()
 )
 
-# Features of an EPYC that QEMU would warn about, since it does not emulate them.
-NOT_EMULATED = "-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
+# The features taken away are those of an EPYC that QEMU would warn about, since it does not
+# emulate them.
+CPU = (
+    "EPYC,+svm,+npt"
+    ",-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec"
+)
+
+
+ACCELERATION = ["-accel", "tcg,thread=multi"]
+
+
+def machine_arguments(acceleration, cpu, processors, mem, kernel, initrd, kernel_line):
+    """Returns QEMU's command line for a machine without ports and devices."""
+    return [
+        "qemu-system-x86_64",
+        *acceleration,
+        "-machine", "q35",
+        "-cpu", cpu,
+        "-smp", str(processors),
+        "-m", str(mem),
+        "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
+        "-no-reboot",
+        "-kernel", kernel,
+        "-initrd", initrd,
+        "-append", kernel_line,
+    ]  # fmt: skip
+
+
+def port_arguments(machine):
+    """Returns the arguments for the serial ports of a labkit.machine.Machine."""
+    arguments = []
+    for number, port in enumerate(machine.ports):
+        arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
+        arguments += ["-serial", f"chardev:port{number}"]
+    return arguments
+
+
+def device_arguments(machine):
+    """Returns what --device says."""
+    return [word for text in machine.devices for word in shlex.split(text)]
 
 
 def qemu(machine, acceleration, processors, iommu=()):
@@ -45,26 +85,15 @@ def qemu(machine, acceleration, processors, iommu=()):
 
     IOMMU is the arguments for one, which must come before the devices it is for.
     """
-    arguments = [
-        "qemu-system-x86_64",
-        *acceleration,
-        "-machine", "q35",
-        "-cpu", "EPYC,+svm,+npt," + NOT_EMULATED,
-        "-smp", str(processors),
-        "-m", str(machine.mem),
-        "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-        "-no-reboot",
-        "-kernel", machine.kernel.vmlinux,
-        "-initrd", machine.initrd,
-        "-append", machine.kernel_line,
-    ]
-    for number, port in enumerate(machine.ports):
-        arguments += ["-chardev", f"socket,id=port{number},fd={port.name}"]
-        arguments += ["-serial", f"chardev:port{number}"]
-    devices = [word for text in machine.devices for word in shlex.split(text)]
-    return arguments + list(iommu) + devices
+    arguments = machine_arguments(
+        acceleration, CPU, processors, machine.mem,
+        machine.kernel.vmlinux, machine.initrd, machine.kernel_line,
+    )  # fmt: skip
+    if machine.gdb:
+        arguments += ["-S", "-gdb", f"tcp:127.0.0.1:{machine.gdb}"]
+    return arguments + port_arguments(machine) + list(iommu) + device_arguments(machine)
 
 
 def command(machine, iommu=()):
     """Returns the emulator's command line for a labkit.machine.Machine."""
-    return qemu(machine, ["-accel", "tcg,thread=multi"], machine.smp + 1, iommu)
+    return qemu(machine, ACCELERATION, machine.smp + 1, iommu)

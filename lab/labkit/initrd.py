@@ -11,6 +11,16 @@ LAB = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOP = os.path.dirname(LAB)
 BUILD = os.path.join(TOP, "build")
 BUSYBOX = "/bin/busybox"
+QEMU = "/usr/bin/qemu-system-x86_64"
+# What QEMU loads when it boots an ELF kernel.
+QEMU_FILES = (
+    "/usr/share/seabios/bios-256k.bin",
+    "/usr/share/qemu/kvmvapic.bin",
+    "/usr/share/qemu/pvh.bin",
+)
+# Where a host that runs in another machine has its files there.
+INNER_KERNEL = "/machine/vmlinux"
+INNER_INITRD = "/machine/initrd"
 
 # alice may create VMs, bob may as well, mallory may not.
 PASSWD = """\
@@ -81,6 +91,24 @@ def _add_modules(archive, kernel, names, vmm):
         archive.file(f"{base}/extra/vmm.ko", vmm, 0o644)
         dependencies += "extra/vmm.ko:\n"
     archive.text(f"{base}/modules.dep", dependencies)
+
+
+def outer_initrd(kernel, inner_initrd, command):
+    """Returns the root file system of the machine around a host that is a guest of KVM.
+
+    INNER_INITRD is the path of the host's own, COMMAND a list of words that runs it.
+    """
+    archive = Archive()
+    archive.file("init", os.path.join(LAB, "files", "outer-init"), 0o755)
+    archive.text("machine/command", "exec " + shlex.join(command) + "\n")
+    archive.file(INNER_KERNEL, kernel.vmlinux)
+    archive.file(INNER_INITRD, inner_initrd)
+    _add_busybox(archive)
+    _add_modules(archive, kernel, ["kvm_amd"], None)
+    for path in (QEMU, *QEMU_FILES):
+        archive.file(path, os.path.realpath(path))
+    _add_libraries(archive, [QEMU])
+    return archive.bytes()
 
 
 def guest_initrd(kernel, modules=()):

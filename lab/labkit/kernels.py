@@ -5,6 +5,10 @@ import os
 
 VERSIONS = ("6.1", "6.12")
 
+# Where the first module's code is with "nokaslr", seen with both versions. Behind other modules
+# it is where the host's /sys/module/vmm/sections/.text says.
+FIRST_MODULE = 0xFFFFFFFFC0201000
+
 
 class Kernel:
     """One unpacked kernel: where its parts are, and its modules' dependencies."""

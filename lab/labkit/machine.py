@@ -124,8 +124,8 @@ class Machine:
 
     For the host's file to read: kernel (see labkit.kernels), initrd (path),
     kernel_line, smp, mem (MiB), devices (what --device adds for the emulator), trace (whether
-    to stop at XCHG BX, BX), folder (for files of its own) and ports, whose names the emulator
-    is to be told.
+    to stop at XCHG BX, BX), gdb (the port of gdb's stub, or None), folder (for files of its
+    own) and ports, whose names the emulator is to be told.
     """
 
     def __init__(self, port_class, folder, **fields):
@@ -137,6 +137,7 @@ class Machine:
         self.mem = fields["mem"]
         self.devices = fields["devices"]
         self.trace = fields.get("trace", False)
+        self.gdb = fields.get("gdb")
 
         self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
         self.log_path = os.path.join(folder, "log")
@@ -226,7 +227,7 @@ class Machine:
                     sources.remove(source)
 
     def _serve(self, port):
-        """Takes what has come through a port; returns whether there may be more."""
+        """Passes on what has come through a port; returns whether there may be more."""
         data = _read_some(port)
         if port is self._log:
             self._log_file.write(data)

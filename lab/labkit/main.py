@@ -36,6 +36,9 @@ sys.path.insert(0, LAB)
 from labkit import hostlog, initrd, kernels  # noqa: E402
 from labkit.machine import Machine, Quit, SocketPort, Terminal, TimedOut  # noqa: E402
 
+DEVICE_HELP = "more arguments for QEMU, or a line of Bochs' configuration"
+GDB_HELP = "under QEMU: stopped before the first instruction, gdb's stub on PORT (1234)"
+
 # A serial port is 9600 baud otherwise, and an emulator may take that at its word.
 KERNEL_LINE = "console=ttyS0,115200 loglevel=7 panic=-1 oops=panic"
 
@@ -86,15 +89,16 @@ def parse(arguments):
     add("--host", default="amd", choices=host_names(), help="the kind of host (default: amd)")
     add("--kernel", default="6.1", choices=kernels.VERSIONS, help="the host's kernel (6.1)")
     add("--guest-kernel", choices=kernels.VERSIONS, help="the kernel in /guest (the host's)")
-    add("--guest-elf", action="store_true", help="the guest's kernel as /guest/vmlinux, too (60 MiB)")
-    add("--guest-modules", default="", metavar="NAMES", help="modules in the guest's root file system")
+    add("--guest-elf", action="store_true", help="the guest's kernel uncompressed as well (60 MiB)")
+    add("--guest-modules", default="", metavar="NAMES", help="modules in the guest's root folder")
     add("--smp", type=int, default=2, metavar="N", help="processors (2)")
     add("--mem", type=int, default=2048, metavar="MIB", help="memory (2048)")
     add("--module-args", default="", metavar="ARGS", help="parameters of vmm.ko")
     add("--no-module", action="store_true", help="do not load vmm.ko, nor build it")
     add("--modules", default="", metavar="NAMES", help="load modules of the kernel's package first")
-    add("--device", action="append", default=[], metavar="ARGS", help="for QEMU; or a line for Bochs")
+    add("--device", action="append", default=[], metavar="ARGS", help=DEVICE_HELP)
     add("--trace", metavar="FILE", help="under Bochs: what is executed after XCHG BX, BX")
+    add("--gdb", type=int, nargs="?", const=1234, metavar="PORT", help=GDB_HELP)
     add("--append", default="", metavar="LINE", help="more kernel parameters")
     add("--with", dest="with_folder", metavar="DIR", help="a folder to be seen as /with")
     add("--timeout", type=float, metavar="S", help="seconds (900; none on a terminal)")
@@ -209,9 +213,11 @@ def read_text(path):
         return ""
 
 
-def judge(machine, log, errors):
+def judge(machine, host, log, errors):
     """Raises LabError unless the host itself went through the run unharmed."""
     trouble = hostlog.find_trouble(log)
+    if not trouble and hasattr(host, "ERRORS_ARE_A_LOG"):
+        trouble = hostlog.find_trouble(errors)
     if trouble:
         raise LabError(f"the host's log tells of trouble: {trouble}")
     if machine.booted_after is None and machine.status is None:
@@ -227,7 +233,7 @@ def boot(options, machine, host, progress):
     """Runs the machine to its end, or until the time is over."""
     on_terminal = sys.stdin.isatty()
     terminal = Terminal() if on_terminal else None
-    seconds = options.timeout or (None if on_terminal else 900)
+    seconds = options.timeout or (None if on_terminal or options.gdb else 900)
     deadline = time.monotonic() + seconds if seconds else None
 
     def on_boot():
@@ -239,8 +245,12 @@ def boot(options, machine, host, progress):
     try:
         if options.trace and not hasattr(host, "Display"):
             raise LabError("--trace is for the hosts under Bochs")
+        if options.gdb and hasattr(host, "Display"):
+            raise LabError("--gdb is for the hosts under QEMU")
         display = host.Display(options.trace) if hasattr(host, "Display") else None
         machine.start(host.command(machine), display)
+        if options.gdb:
+            say_how_to_debug(options, machine)
         machine.run(deadline, on_boot, terminal)
     except TimedOut:
         if machine.status is not None:
@@ -253,6 +263,22 @@ def boot(options, machine, host, progress):
     progress.say("command ended and host turned off")
 
 
+def kernel_line(options, host):
+    debugged = "nokaslr " if options.gdb else ""
+    return f"{KERNEL_LINE} {host.KERNEL_LINE} {debugged}{options.append}"
+
+
+def say_how_to_debug(options, machine):
+    """Prints what to type in another terminal while the host waits for gdb."""
+    words = [f"target remote localhost:{options.gdb}"]
+    if not options.no_module and not options.modules:
+        module = os.path.relpath(module_path(options))
+        words.insert(0, f"add-symbol-file {module} {kernels.FIRST_MODULE:#x}")
+    # Debian's vmlinux has no symbols, but tells gdb the architecture.
+    line = f"gdb {machine.kernel.vmlinux} " + " ".join(f"-ex {shlex.quote(word)}" for word in words)
+    print(f"lab/run: the host is stopped; go on with\n    {line}", file=sys.stderr, flush=True)
+
+
 def run_in(options, folder, progress):
     """One run with FOLDER for temporary files; returns the exit status."""
     host = load_host(options)
@@ -263,15 +289,16 @@ def run_in(options, folder, progress):
         folder,
         kernel=kernel,
         initrd=write_initrd(options, kernel, guest_kernel, folder, sys.stdin.isatty()),
-        kernel_line=f"{KERNEL_LINE} {host.KERNEL_LINE} {options.append}",
+        kernel_line=kernel_line(options, host),
         smp=options.smp,
         mem=options.mem,
         devices=options.device,
         trace=bool(options.trace),
+        gdb=options.gdb,
     )
     try:
         boot(options, machine, host, progress)
-        judge(machine, read_text(machine.log_path), read_text(machine.errors_path))
+        judge(machine, host, read_text(machine.log_path), read_text(machine.errors_path))
         return machine.status
     except TimedOut:
         print("lab/run: the time is over", file=sys.stderr)

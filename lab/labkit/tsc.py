@@ -34,7 +34,8 @@ def _best_reading(counter):
 
 def khz():
     """Returns the frequency in kHz."""
-    with mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as page:
+    protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    with mmap.mmap(-1, mmap.PAGESIZE, prot=protection) as page:
         page.write(CODE)
         held = ctypes.c_char.from_buffer(page)
         counter = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(held))

@@ -76,7 +76,7 @@ static union {
 	u8 bytes[SECTOR];
 } first;
 
-static void stop(const char *why)
+static void stop_with_message(const char *why)
 {
 	volatile u16 *screen = (volatile u16 *)0xb8000;
 
@@ -127,7 +127,7 @@ static void ata_wait(u8 wanted)
 		status = inb(ATA_COMMAND);
 	while (status & STATUS_BSY);
 	if (status & STATUS_ERR || (status & wanted) != wanted)
-		stop("the disk cannot be read");
+		stop_with_message("the disk cannot be read");
 }
 
 static void ata_start(void)
@@ -194,7 +194,7 @@ static u32 memory_end(u32 address)
 		    address < range->base + range->length)
 			return (u32)(range->base + range->length);
 	}
-	stop("no memory where the kernel belongs");
+	stop_with_message("no memory where the kernel belongs");
 	return 0;
 }
 
@@ -222,7 +222,7 @@ static void load_ram_disk(const struct contents *contents, u32 kernel_end)
 	u32 at = (memory_end(contents->pieces[0].address) - sectors * SECTOR) & ~0xfffu;
 
 	if (at < kernel_end)
-		stop("too little memory for the kernel and its RAM disk");
+		stop_with_message("too little memory for the kernel and its RAM disk");
 	read_sectors(at, contents->disk_sector, sectors);
 	ram_disk.paddr = at;
 	ram_disk.size = contents->disk_size;
@@ -238,7 +238,7 @@ u64 prepare(void)
 	ata_start();
 	read_sectors((u32)&first, next, 1);
 	if (first.contents.magic != CONTENTS_MAGIC)
-		stop("the disk has no contents");
+		stop_with_message("the disk has no contents");
 	read_sectors((u32)cmdline, next + 1, sizeof(cmdline) / SECTOR);
 	start_info.cmdline_paddr = (u32)cmdline;
 	take_memory_map();

@@ -46,7 +46,7 @@ static bool bit_of(uint32_t map, uint8_t vector)
 	return apic_read(map + vector / 32 * 0x10) >> (vector % 32) & 1;
 }
 
-/* Let in what is pending. */
+/* Take the pending interrupts. */
 static void open_window(void)
 {
 	asm volatile("sti; nop; nop; cli" : : : "memory");
@@ -251,7 +251,10 @@ TEST(apic_self_ipi_waits_in_irr)
 	CHECK_EQ(taken[0x71], 1);
 }
 
-/* However often the host is interrupted meanwhile: one emulator delivered it then. */
+/*
+ * However often the host is interrupted meanwhile: Bochs 2.7 delivers a virtual interrupt
+ * then, whatever the guest's IF.
+ */
 TEST(apic_self_ipi_waits_while_the_host_is_interrupted)
 {
 	apic_enable();
@@ -340,7 +343,7 @@ TEST(apic_higher_vector_first)
 }
 
 /* Opens itself to others and sends them: what comes in comes before 'order' has this one. */
-static void nests(struct frame *frame)
+static void handler_that_nests(struct frame *frame)
 {
 	send_self(0x51); /* same class */
 	send_self(0x31); /* lower */
@@ -353,7 +356,7 @@ static void nests(struct frame *frame)
 TEST(apic_only_a_higher_class_interrupts_a_handler)
 {
 	apic_enable();
-	set_handler(0x50, nests);
+	set_handler(0x50, handler_that_nests);
 	set_handler(0x51, note_vector);
 	set_handler(0x31, note_vector);
 	set_handler(0x61, note_vector);
@@ -424,7 +427,7 @@ TEST(apic_cr8_write_shows_in_ppr)
 	CHECK_EQ(apic_read(APIC_PPR), 0);
 }
 
-/* That a CR8 above 15 raises #GP is not tested: QEMU's processor does not. */
+/* That a CR8 above 15 raises #GP is not tested: QEMU 7.2 does not raise it. */
 
 TEST(apic_eoi_with_nothing_in_service_is_harmless)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* x2APIC mode, for which in-host starts bhyve with -x. SDM vol. 3, 10.12. */
+/* x2APIC mode. SDM vol. 3, 10.12. */
 #include "payload/payload.h"
 
 #define APIC_BASE_MSR 0x1b
@@ -53,19 +53,19 @@ static void open_window(void)
 	asm volatile("sti; nop; nop; cli" : : : "memory");
 }
 
-TEST(x2apic_is_offered_by_cpuid)
+TEST(x2apic_is_offered_by_cpuid, X2APIC)
 {
 	CHECK(cpuid(1).c & 1u << 21);
 }
 
-TEST(x2apic_is_the_mode_to_begin_with)
+TEST(x2apic_is_the_mode_to_begin_with, X2APIC)
 {
 	CHECK_EQ(rdmsr(APIC_BASE_MSR) & (ENABLE | EXTENDED), ENABLE | EXTENDED);
 	CHECK_EQ(rdmsr(X2_LDR), 1);
 	CHECK_EQ(rdmsr(X2_SVR), 0xff);
 }
 
-TEST(x2apic_keeps_the_registers_of_before)
+TEST(x2apic_keeps_the_registers_of_before, X2APIC)
 {
 	uint32_t version;
 
@@ -79,28 +79,28 @@ TEST(x2apic_keeps_the_registers_of_before)
 	CHECK_EQ(rdmsr(X2_ID), cpuid_sub(0xb, 0).d);
 }
 
-TEST(x2apic_ldr_is_made_of_the_id)
+TEST(x2apic_ldr_is_made_of_the_id, X2APIC)
 {
 	enter_x2apic();
 	CHECK_EQ(rdmsr(X2_LDR), 1);
 	CHECK_EQ(attempt(write_msr, (void *)X2_LDR).vector, 13);
 }
 
-TEST(x2apic_msrs_raise_gp_in_xapic_mode)
+TEST(x2apic_msrs_raise_gp_in_xapic_mode, X2APIC)
 {
 	apic_enable();
 	CHECK_EQ(attempt(read_msr, (void *)X2_ID).vector, 13);
 	CHECK_EQ(attempt(write_msr, (void *)X2_TPR).vector, 13);
 }
 
-TEST(x2apic_has_no_memory_window)
+TEST(x2apic_has_no_memory_window, X2APIC)
 {
 	enter_x2apic();
 	apic_write(0x80, 0x50); /* goes nowhere, no matter what it reads as */
 	CHECK_EQ(rdmsr(X2_TPR), 0);
 }
 
-TEST(x2apic_illegal_transitions_raise_gp)
+TEST(x2apic_illegal_transitions_raise_gp, X2APIC)
 {
 	uint64_t x2apic = rdmsr(APIC_BASE_MSR);
 	uint64_t xapic = x2apic & ~EXTENDED;
@@ -119,7 +119,7 @@ TEST(x2apic_illegal_transitions_raise_gp)
 	CHECK_EQ(rdmsr(APIC_BASE_MSR), xapic);
 }
 
-TEST(x2apic_reserved_registers_raise_gp)
+TEST(x2apic_reserved_registers_raise_gp, X2APIC)
 {
 	static const uint16_t none[] = { 0x800, 0x80e, 0x831, 0x840, 0x8ff };
 
@@ -128,7 +128,7 @@ TEST(x2apic_reserved_registers_raise_gp)
 		CHECK_EQ(attempt(read_msr, (void *)(uint64_t)none[i]).vector, 13);
 }
 
-TEST(x2apic_read_only_and_write_only_raise_gp)
+TEST(x2apic_read_only_and_write_only_raise_gp, X2APIC)
 {
 	enter_x2apic();
 	CHECK_EQ(attempt(write_msr, (void *)X2_ID).vector, 13);
@@ -137,7 +137,7 @@ TEST(x2apic_read_only_and_write_only_raise_gp)
 	CHECK_EQ(attempt(read_msr, (void *)X2_SELF_IPI).vector, 13);
 }
 
-TEST(x2apic_reserved_bits_raise_gp)
+TEST(x2apic_reserved_bits_raise_gp, X2APIC)
 {
 	enter_x2apic();
 	CHECK_EQ(attempt(write_msr_ones, (void *)X2_TPR).vector, 13);
@@ -146,7 +146,7 @@ TEST(x2apic_reserved_bits_raise_gp)
 	CHECK_EQ(rdmsr(X2_TPR), 0);
 }
 
-TEST(x2apic_self_ipi_register)
+TEST(x2apic_self_ipi_register, X2APIC)
 {
 	enter_x2apic();
 	set_handler(0x41, eoi_by_msr);
@@ -158,7 +158,7 @@ TEST(x2apic_self_ipi_register)
 	CHECK_EQ(rdmsr(X2_IRR + 2), 0);
 }
 
-TEST(x2apic_icr_is_one_register)
+TEST(x2apic_icr_is_one_register, X2APIC)
 {
 	enter_x2apic();
 	set_handler(0x41, eoi_by_msr);
@@ -168,7 +168,7 @@ TEST(x2apic_icr_is_one_register)
 	CHECK_EQ(rdmsr(X2_ICR), 0x4041);
 }
 
-TEST(x2apic_logical_destination)
+TEST(x2apic_logical_destination, X2APIC)
 {
 	enter_x2apic();
 	set_handler(0x41, eoi_by_msr);

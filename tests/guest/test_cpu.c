@@ -31,7 +31,7 @@ TEST(divide_by_zero_raises_de)
 	CHECK_EQ(trap.error, 0);
 }
 
-static void undefined(void *unused)
+static void execute_ud2(void *unused)
 {
 	(void)unused;
 	asm volatile("ud2");
@@ -39,7 +39,7 @@ static void undefined(void *unused)
 
 TEST(ud2_raises_ud)
 {
-	struct trap trap = attempt(undefined, NULL);
+	struct trap trap = attempt(execute_ud2, NULL);
 
 	CHECK_EQ(trap.vector, 6);
 	CHECK_EQ(*(uint16_t *)trap.rip, 0x0b0f);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Debugging: traps beside exits, DR6 and DR7, general detect; state that exits keep. */
+/* Debugging: traps on instructions that exit, DR6 and DR7; state that exits preserve. */
 #include "payload/smp.h"
 #include "payload/user.h"
 
@@ -23,8 +23,8 @@ static void note_frame(struct frame *frame)
 }
 
 /*
- * Not here: INT1 and general detect, which the emulated host has neither of (0xf1 is #UD
- * there, and DR7.GD is kept but does nothing).
+ * Not here: INT1 and general detect, which QEMU 7.2 lacks (0xf1 is #UD there, and DR7.GD
+ * is stored but does nothing).
  */
 static uint64_t steps[8];
 static unsigned int step_count;
@@ -63,7 +63,7 @@ TEST_STEP(an_apic_read, "movl 0x20(%%rsi), %%eax")
 TEST_STEP(an_in_of_the_program, "inl %%dx, %%eax")
 TEST_STEP(wbinvd, "wbinvd")
 
-/* Each element of a string counts as an instruction. */
+/* Single-step traps after each element of a string instruction. */
 static unsigned int string_steps;
 static uint64_t string_rcx[8];
 
@@ -275,7 +275,7 @@ TEST(steps_through_user_mode)
 	CHECK(user_steps >= 4);
 }
 
-/* --- state that exits keep ----------------------------------------------------------------- */
+/* --- state that exits preserve --------------------------------------------------------------- */
 
 TEST(tsc_aux_is_what_rdtscp_and_rdpid_read)
 {
@@ -376,9 +376,9 @@ TEST(smsw_and_lmsw_are_the_low_half_of_cr0)
 	CHECK_EQ(read_cr0() & 9, 1);
 }
 
-/* --- the end ------------------------------------------------------------------------------------ */
+/* --- the end --------------------------------------------------------------------------------- */
 
-TEST(ends_with_3_triple_fault)
+TEST(ends_with_3_triple_fault, ENDS_WITH(3))
 {
 	struct __attribute__((packed)) {
 		uint16_t limit;
@@ -388,24 +388,24 @@ TEST(ends_with_3_triple_fault)
 	asm volatile("lidt %0; ud2" : : "m"(none));
 }
 
-TEST(ends_with_2_hlt_with_interrupts_off)
+TEST(ends_with_2_hlt_with_interrupts_off, ENDS_WITH(2))
 {
 	asm volatile("cli; hlt");
 }
 
-static void halt(void *unused)
+static void halt_for_good(void *unused)
 {
 	(void)unused;
 	for (;;)
 		asm volatile("cli; hlt");
 }
 
-TEST(smp2_halted_other_does_not_end_the_run)
+TEST(smp2_halted_other_does_not_end_the_run, CPUS(2))
 {
 	uint64_t start;
 
 	apic_enable();
-	smp_start(1, halt, NULL);
+	smp_start(1, halt_for_good, NULL);
 	for (start = rdtsc(); rdtsc() - start < 20000000;)
 		pause();
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Instructions that the hypervisor carries out, because their operand is a device's
- * register: each runs on a word of RAM, where the processor does it, and on the
- * halted counter of the HPET, which keeps what is written to it. Both have to come
- * to the same.
+ * Instructions that the hypervisor emulates, because their operand is a device's
+ * register: each runs on a word of RAM, where the processor executes it, and on the
+ * halted counter of the HPET, which keeps what is written to it. Both results have to
+ * be the same.
  */
 #include "payload/payload.h"
 
@@ -190,8 +190,8 @@ static uint64_t random_bits(void)
 	return random_state;
 }
 
-static void compare(const struct instruction *instruction, const char *what, uint64_t emulated,
-		    uint64_t native)
+static void check_same_result(const struct instruction *instruction, const char *what,
+			      uint64_t emulated, uint64_t native)
 {
 	if (emulated != native)
 		fail("%s: %s is %x, not %x", instruction->name, what, emulated, native);
@@ -217,13 +217,13 @@ static void run_both(const struct instruction *instruction)
 	instruction->run(&ram[1], &native);
 	instruction->run(counter, &emulated);
 
-	compare(instruction, "memory", *counter, ram[1]);
-	compare(instruction, "rax", emulated.rax, native.rax);
-	compare(instruction, "rbx", emulated.rbx, native.rbx);
-	compare(instruction, "rcx", emulated.rcx, native.rcx);
-	compare(instruction, "rdx", emulated.rdx, native.rdx);
-	compare(instruction, "flags", emulated.rflags & instruction->flags,
-		native.rflags & instruction->flags);
+	check_same_result(instruction, "memory", *counter, ram[1]);
+	check_same_result(instruction, "rax", emulated.rax, native.rax);
+	check_same_result(instruction, "rbx", emulated.rbx, native.rbx);
+	check_same_result(instruction, "rcx", emulated.rcx, native.rcx);
+	check_same_result(instruction, "rdx", emulated.rdx, native.rdx);
+	check_same_result(instruction, "flags", emulated.rflags & instruction->flags,
+			  native.rflags & instruction->flags);
 }
 
 TEST(emulated_instructions_compute_the_same)
@@ -234,11 +234,11 @@ TEST(emulated_instructions_compute_the_same)
 			run_both(&instructions[i]);
 }
 
-/* --- nobody's memory ---------------------------------------------------------------------- */
+/* --- memory without a device ----------------------------------------------------------------- */
 
 #define NOWHERE 0xc8000000ul
 
-/* The program is asked, for each access of an instruction, and answers with ones. */
+/* Each access of an instruction is an exit to userspace, which answers reads with ones. */
 TEST(emulated_accesses_of_the_program)
 {
 	uint64_t old = 5;
@@ -353,7 +353,7 @@ TEST(string_port_output)
 	CHECK_EQ(inb(MASK_PORT), 0x22);
 }
 
-/* A port of nobody's, in the program: ones, and as many as asked for. */
+/* A port without a device, handled in userspace: ones, as many as the string has elements. */
 TEST(string_port_of_the_program)
 {
 	uint32_t words[4] = { 0 };
@@ -435,7 +435,7 @@ TEST(emulated_divide_error)
 	CHECK_EQ(trap.vector, 0);
 }
 
-/* The trap comes after the instruction, however it was carried out. */
+/* The trap comes after the instruction, whether executed or emulated. */
 static volatile uint64_t stepped_to;
 
 static void note_step(struct frame *frame)
@@ -465,7 +465,7 @@ TEST(emulated_single_step)
 	CHECK_EQ(read_dr6() & 0x4000, 0x4000);
 }
 
-/* --- vector registers -------------------------------------------------------------------------- */
+/* --- vector registers ------------------------------------------------------------------------ */
 
 #define CR4_OSFXSR (1u << 9)
 

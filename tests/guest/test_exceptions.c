@@ -2,7 +2,7 @@
 /* Exceptions: which vector, which error code, and what happens when they meet. */
 #include "payload/payload.h"
 
-static void breakpoint(void *unused)
+static void execute_int3(void *unused)
 {
 	(void)unused;
 	asm volatile("int3");
@@ -10,7 +10,7 @@ static void breakpoint(void *unused)
 
 TEST(int3_raises_bp_behind_itself)
 {
-	struct trap trap = attempt(breakpoint, NULL);
+	struct trap trap = attempt(execute_int3, NULL);
 
 	CHECK_EQ(trap.vector, 3);
 	CHECK_EQ(*(uint8_t *)(trap.rip - 1), 0xcc);
@@ -170,7 +170,7 @@ TEST(gate_not_present_raises_np_with_idt_bit)
 	idt[2 * 0x60] &= ~(1ull << 47);
 	trap = attempt(unaligned_access, NULL);
 	CHECK_EQ(trap.vector, 11);
-	/* The index, which one emulated host scales by 16, and the IDT bit. */
+	/* The index, which QEMU 7.2 scales by 16, not 8, and the IDT bit. */
 	CHECK_EQ(trap.error & 7, 2);
 	CHECK((trap.error >> 3) % 0x60 == 0);
 }
@@ -192,7 +192,7 @@ TEST(fault_while_delivering_a_page_fault_is_double_fault)
 	CHECK_EQ(trap.error, 0);
 }
 
-/* A contributory one whose gate is missing: the same. */
+/* A contributory exception whose gate is missing: the same. */
 TEST(two_contributory_exceptions_are_double_fault)
 {
 	struct trap trap;
@@ -203,8 +203,8 @@ TEST(two_contributory_exceptions_are_double_fault)
 	(void)push_non_canonical;
 }
 
-/* A benign one, #UD, whose gate is missing gives just the second. Manuals differ on EXT. */
-static void undefined(void *unused)
+/* A benign exception, #UD, whose gate is missing: only #NP. The manuals differ on EXT. */
+static void execute_ud2(void *unused)
 {
 	(void)unused;
 	asm volatile("ud2");
@@ -215,7 +215,7 @@ TEST(benign_then_contributory_is_the_second)
 	struct trap trap;
 
 	idt[2 * 6] &= ~(1ull << 47);
-	trap = attempt(undefined, NULL);
+	trap = attempt(execute_ud2, NULL);
 	CHECK_EQ(trap.vector, 11);
 	CHECK_EQ(trap.error & 6, 2);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where an exit could show: what the hypervisor takes from the guest and gives
- * back to it (registers, flags, shadows, events half delivered) must be what a
- * processor alone would have had.
+ * Where an exit could show: the state that the hypervisor saves at an exit and restores
+ * at the next entry (registers, flags, interrupt shadow, events whose delivery exited)
+ * must be what a processor without a hypervisor would have had.
  */
 #include "payload/payload.h"
 
@@ -18,7 +18,7 @@
 #define ICR_ASSERT (1u << 14)
 #define ICR_SELF   (1u << 18)
 
-/* A port of nobody's: the access goes all the way to the program. */
+/* A port without a device: the access is an exit to userspace. */
 #define FAR_PORT 0x3e0
 
 /* Memory that nothing has touched yet: the first access is a nested page fault. */
@@ -69,8 +69,8 @@ TEST(cr4_bits_of_what_is_not_offered_raise_gp)
 /* --- registers ---------------------------------------------------------------------- */
 
 /*
- * Every general register but RSP holds a value of its own across an exit that goes to
- * the program and one that is handled at once.
+ * Every general register but RSP holds a value of its own across an exit to
+ * userspace and one that the module handles.
  */
 TEST(general_registers_survive_exits)
 {
@@ -280,7 +280,7 @@ TEST(sti_shields_the_first_touch_of_memory)
 	CHECK_EQ(seen_rip, after);
 }
 
-/* --- CR8 --------------------------------------------------------------------------------------- */
+/* --- CR8 ------------------------------------------------------------------------------------- */
 
 TEST(cr8_holds_interrupts_of_its_class_back)
 {
@@ -319,7 +319,7 @@ TEST(cr8_is_the_upper_half_of_the_tpr)
 	CHECK_EQ(apic_read(0x80), 0x35);
 }
 
-/* --- NMI ----------------------------------------------------------------------------------------- */
+/* --- NMI ------------------------------------------------------------------------------------- */
 
 static volatile unsigned int nmi_depth, nmi_nested;
 static volatile uint64_t nmi_rip[4];
@@ -395,11 +395,11 @@ TEST(any_iret_unblocks_nmi)
 	CHECK_EQ(nmi_nested, 2);
 }
 
-/* --- deliveries that an exit cuts short ---------------------------------------------------------- */
+/* --- event deliveries that exit ---------------------------------------------------------- */
 
 /*
  * With the stack in memory that nothing has touched, pushing the frame faults in the
- * nested table. The event must arrive all the same, once, with the right address.
+ * nested table. The event must be re-injected: delivered once, with the right address.
  */
 #define TEST_DELIVERY(name, vector, n, before, text, offset)         \
 	TEST(name)                                                   \
@@ -467,7 +467,7 @@ TEST(nmi_onto_untouched_memory)
 		     : "rax", "rbx", "memory", "cc");
 	CHECK_EQ(taken[VECTOR_NMI], 1);
 	CHECK_EQ(seen_rip, stack);
-	/* It counts as delivered, and its IRET has been run. */
+	/* It counts as delivered, and its IRET was executed. */
 	send_self_nmi();
 	(void)inb(0x21);
 	CHECK_EQ(taken[VECTOR_NMI], 2);

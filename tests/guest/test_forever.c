@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Not a test by itself: a guest that never ends, for those of tests/host. */
+/* No test of its own: a guest that never ends, which tests/host boots. */
 #include "payload/payload.h"
 #include "payload/smp.h"
 
@@ -12,7 +12,7 @@ static void count_interrupt(struct frame *frame)
 }
 
 /* Interrupts itself for ever. */
-static void busy(void *unused)
+static void interrupt_self_forever(void *unused)
 {
 	(void)unused;
 	apic_enable();
@@ -24,11 +24,11 @@ static void busy(void *unused)
 }
 
 /* A dot every thousand interrupts of its own. */
-TEST(smp2_forever)
+TEST(smp2_forever, CPUS(2) BY_HAND)
 {
 	apic_enable();
 	set_handler(VECTOR, count_interrupt);
-	smp_start(1, busy, NULL);
+	smp_start(1, interrupt_self_forever, NULL);
 	interrupts_on();
 	for (unsigned int i = 0;; i++) {
 		apic_write(0x300, 0x40000 | VECTOR);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Ports and memory that devices or nobody answer: sizes, strings, faults on the way. */
+/* Ports and memory with a device and without: sizes, strings, faults in between. */
 #include "payload/payload.h"
 
 #define VECTOR_PF 14
 
-/* A mask register, which keeps what is written, and four ports of nobody's. */
+/* A mask register, which keeps what is written, and four ports without a device. */
 #define MASK_PORT 0x21
 #define FREE_PORT 0x3e0
 
@@ -22,7 +22,7 @@ static uint64_t table[512] __attribute__((aligned(4096)));
 /* Not neighbours in the window: the first is page 0 there, the third page 1. */
 static uint8_t pages[3][4096] __attribute__((aligned(4096)));
 
-static void map(unsigned int index, uint64_t entry)
+static void map_page(unsigned int index, uint64_t entry)
 {
 	boot_directories[512] = (uint64_t)table | PRESENT | WRITE;
 	table[index] = entry;
@@ -149,8 +149,8 @@ TEST(string_input_across_pages)
 	uint8_t *to = (uint8_t *)WINDOW + 4096 - 3;
 	uint64_t count = 6;
 
-	map(0, (uint64_t)pages[0] | PRESENT | WRITE);
-	map(1, (uint64_t)pages[2] | PRESENT | WRITE);
+	map_page(0, (uint64_t)pages[0] | PRESENT | WRITE);
+	map_page(1, (uint64_t)pages[2] | PRESENT | WRITE);
 	outb(MASK_PORT, 0x77);
 	asm volatile("rep insb" : "+D"(to), "+c"(count) : "d"(MASK_PORT) : "memory");
 	CHECK_EQ(pages[0][4092], 0);
@@ -167,8 +167,8 @@ TEST(element_of_a_string_across_pages)
 {
 	uint32_t *to = (uint32_t *)(WINDOW + 4096 - 2);
 
-	map(0, (uint64_t)pages[0] | PRESENT | WRITE);
-	map(1, (uint64_t)pages[2] | PRESENT | WRITE);
+	map_page(0, (uint64_t)pages[0] | PRESENT | WRITE);
+	map_page(1, (uint64_t)pages[2] | PRESENT | WRITE);
 	asm volatile("insl" : "+D"(to) : "d"(FREE_PORT) : "memory");
 	CHECK_EQ(*(uint32_t *)&pages[0][4092], 0xffff0000);
 	CHECK_EQ(*(uint32_t *)&pages[2][0], 0xffff);
@@ -183,7 +183,7 @@ static void map_second(struct frame *frame)
 {
 	fault = *frame;
 	fault_cr2 = read_cr2();
-	map(1, (uint64_t)pages[2] | PRESENT | WRITE);
+	map_page(1, (uint64_t)pages[2] | PRESENT | WRITE);
 }
 
 #define TEST_FAULT_IN_STRING(name, port, expected)                                            \
@@ -191,8 +191,8 @@ static void map_second(struct frame *frame)
 	{                                                                                     \
 		uint64_t to = WINDOW + 4096 - 3, count = 6, at;                               \
                                                                                               \
-		map(0, (uint64_t)pages[0] | PRESENT | WRITE);                                 \
-		map(1, 0);                                                                    \
+		map_page(0, (uint64_t)pages[0] | PRESENT | WRITE);                            \
+		map_page(1, 0);                                                               \
 		set_handler(VECTOR_PF, map_second);                                           \
 		outb(MASK_PORT, 0x77);                                                        \
 		asm volatile("1: rep insb; leaq 1b(%%rip), %2"                                \
@@ -218,8 +218,8 @@ TEST(page_fault_in_a_string_output)
 {
 	uint64_t from = WINDOW + 4096 - 2, count = 4;
 
-	map(0, (uint64_t)pages[0] | PRESENT);
-	map(1, 0);
+	map_page(0, (uint64_t)pages[0] | PRESENT);
+	map_page(1, 0);
 	memcpy(pages[0] + 4094, "\x11\x22", 2);
 	memcpy(pages[2], "\x33\x44", 2);
 	set_handler(VECTOR_PF, map_second);
@@ -243,7 +243,7 @@ TEST(string_input_to_a_read_only_page_faults)
 {
 	static const uint64_t ports[] = { MASK_PORT, FREE_PORT };
 
-	map(0, (uint64_t)pages[0] | PRESENT);
+	map_page(0, (uint64_t)pages[0] | PRESENT);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct trap trap = attempt(input_to_window, (void *)ports[i]);
 
@@ -256,7 +256,7 @@ TEST(string_input_to_a_read_only_page_faults)
 
 TEST(string_input_sets_accessed_and_dirty)
 {
-	map(0, (uint64_t)pages[0] | PRESENT | WRITE);
+	map_page(0, (uint64_t)pages[0] | PRESENT | WRITE);
 	input_to_window((void *)MASK_PORT);
 	CHECK_EQ(table[0] & 0x60, 0x60);
 }
@@ -278,7 +278,7 @@ TEST(string_output_takes_the_segment_of_its_prefix)
 	CHECK_EQ(inb(MASK_PORT), 0x13);
 }
 
-/* --- memory of nobody ------------------------------------------------------------------------ */
+/* --- memory without a device ----------------------------------------------------------------- */
 
 TEST(memory_of_nobody_reads_ones_of_every_size)
 {
@@ -336,7 +336,7 @@ TEST(strings_from_and_to_memory_of_nobody)
 	CHECK_EQ((uint64_t)to, NOBODY + 32);
 }
 
-/* --- the HPET's registers ----------------------------------------------------------------------- */
+/* --- the HPET's registers -------------------------------------------------------------------- */
 
 TEST(hpet_period_is_the_upper_half_of_its_first_register)
 {
@@ -364,7 +364,7 @@ TEST(hpet_counts_only_when_enabled)
 	CHECK(*counter > first);
 }
 
-/* --- instructions that lie in two pages ------------------------------------------------------------ */
+/* --- instructions that lie in two pages ------------------------------------------------------ */
 
 /* They lie in pages that are not neighbours in memory, their middle at the boundary. */
 static struct cpuid run_across_pages(const uint8_t *code, unsigned int size, unsigned int first,
@@ -372,8 +372,8 @@ static struct cpuid run_across_pages(const uint8_t *code, unsigned int size, uns
 {
 	struct cpuid out;
 
-	map(0, (uint64_t)pages[0] | PRESENT | WRITE);
-	map(1, (uint64_t)pages[2] | PRESENT | WRITE);
+	map_page(0, (uint64_t)pages[0] | PRESENT | WRITE);
+	map_page(1, (uint64_t)pages[2] | PRESENT | WRITE);
 	memset(pages[1], 0x90, sizeof(pages[1]));
 	memcpy(pages[0] + 4096 - first, code, first);
 	memcpy(pages[2], code + first, size - first);

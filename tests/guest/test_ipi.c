@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Interrupts between processors, and how one is started. smpN_: N of them. */
+/* Interrupts between processors, and how one is started. */
 #include "payload/payload.h"
 #include "payload/smp.h"
 
@@ -14,7 +14,7 @@
 #define VECTOR	     0x41
 #define VECTOR_NMI   2
 
-/* More than a second of the TSC; the emulated host shares one thread among processors. */
+/* More than a second of the TSC; Bochs has one thread for all processors. */
 #define PATIENCE 8000000000ull
 
 static volatile unsigned int received[SMP_MOST], nmis[SMP_MOST];
@@ -55,14 +55,14 @@ static void wait_until_set(volatile bool *flag, const char *what)
 	}
 }
 
-/* Time for an interrupt that must not come: exits, which let others' threads run, too. */
-static void grace(void)
+/* Time for an interrupt that must not come: exits let the threads of other vCPUs run. */
+static void wait_for_delivery_to_all(void)
 {
 	for (unsigned int i = 0; i < 200; i++)
 		(void)inb(0x3e0);
 }
 
-static void send(unsigned int destination, uint32_t command)
+static void send_ipi(unsigned int destination, uint32_t command)
 {
 	apic_write(0x310, destination << 24);
 	apic_write(0x300, command);
@@ -95,27 +95,27 @@ static void start_receivers(unsigned int cpus, void (*fn)(void *))
 
 /* --- destinations -------------------------------------------------------------------------- */
 
-TEST(smp3_ipi_physical_reaches_the_one_named)
+TEST(smp3_ipi_physical_reaches_the_one_named, CPUS(3))
 {
 	start_receivers(3, receive_forever);
-	send(2, ICR_PHYSICAL | VECTOR);
+	send_ipi(2, ICR_PHYSICAL | VECTOR);
 	wait_until_equal(&received[2], 1, "processor 2");
-	send(1, ICR_PHYSICAL | VECTOR);
+	send_ipi(1, ICR_PHYSICAL | VECTOR);
 	wait_until_equal(&received[1], 1, "processor 1");
-	grace();
+	wait_for_delivery_to_all();
 	CHECK_EQ(received[2], 1);
 	CHECK_EQ(received[1] + received[2], 2);
 }
 
-TEST(smp3_ipi_logical_flat_reaches_those_of_the_mask)
+TEST(smp3_ipi_logical_flat_reaches_those_of_the_mask, CPUS(3))
 {
 	start_receivers(3, receive_forever);
-	send(6, ICR_LOGICAL | VECTOR);
+	send_ipi(6, ICR_LOGICAL | VECTOR);
 	wait_until_equal(&received[1], 1, "processor 1");
 	wait_until_equal(&received[2], 1, "processor 2");
-	send(4, ICR_LOGICAL | VECTOR);
+	send_ipi(4, ICR_LOGICAL | VECTOR);
 	wait_until_equal(&received[2], 2, "processor 2");
-	grace();
+	wait_for_delivery_to_all();
 	CHECK_EQ(received[1], 1);
 	asm volatile("sti; nop; nop; cli");
 	CHECK_EQ(received[0], 0);
@@ -136,86 +136,86 @@ static void receive_in_cluster(void *unused)
 		wait_for_interrupt();
 }
 
-TEST(smp4_ipi_logical_cluster_reaches_one_cluster)
+TEST(smp4_ipi_logical_cluster_reaches_one_cluster, CPUS(4))
 {
 	start_receivers(4, receive_in_cluster);
 	apic_write(0xe0, 0x0fffffff);
 	apic_write(0xd0, 0x24000000);
-	send(0x11, ICR_LOGICAL | VECTOR);
+	send_ipi(0x11, ICR_LOGICAL | VECTOR);
 	wait_until_equal(&received[2], 1, "processor 2");
-	send(0x03, ICR_LOGICAL | VECTOR);
+	send_ipi(0x03, ICR_LOGICAL | VECTOR);
 	wait_until_equal(&received[1], 1, "processor 1");
 	wait_until_equal(&received[3], 1, "processor 3");
-	grace();
+	wait_for_delivery_to_all();
 	CHECK_EQ(received[2], 1);
 	CHECK_EQ(received[1] + received[3], 2);
 }
 
-TEST(smp3_ipi_all_includes_the_sender)
+TEST(smp3_ipi_all_includes_the_sender, CPUS(3))
 {
 	start_receivers(3, receive_forever);
 	interrupts_on();
-	send(0, ICR_PHYSICAL | TO_ALL | VECTOR);
+	send_ipi(0, ICR_PHYSICAL | TO_ALL | VECTOR);
 	wait_until_equal(&received[0], 1, "processor 0");
 	wait_until_equal(&received[1], 1, "processor 1");
 	wait_until_equal(&received[2], 1, "processor 2");
 	interrupts_off();
 }
 
-TEST(smp3_ipi_all_but_self_spares_the_sender)
+TEST(smp3_ipi_all_but_self_spares_the_sender, CPUS(3))
 {
 	start_receivers(3, receive_forever);
 	interrupts_on();
-	send(0, ICR_PHYSICAL | TO_OTHERS | VECTOR);
+	send_ipi(0, ICR_PHYSICAL | TO_OTHERS | VECTOR);
 	wait_until_equal(&received[1], 1, "processor 1");
 	wait_until_equal(&received[2], 1, "processor 2");
-	grace();
+	wait_for_delivery_to_all();
 	interrupts_off();
 	CHECK_EQ(received[0], 0);
 }
 
-TEST(smp3_ipi_physical_broadcast_reaches_all)
+TEST(smp3_ipi_physical_broadcast_reaches_all, CPUS(3))
 {
 	start_receivers(3, receive_forever);
 	interrupts_on();
-	send(0xff, ICR_PHYSICAL | VECTOR);
+	send_ipi(0xff, ICR_PHYSICAL | VECTOR);
 	for (unsigned int cpu = 0; cpu < 3; cpu++)
 		wait_until_equal(&received[cpu], 1, "broadcast");
 	interrupts_off();
 }
 
-TEST(smp2_ipi_to_nobody_is_lost)
+TEST(smp2_ipi_to_nobody_is_lost, CPUS(2))
 {
 	start_receivers(2, receive_forever);
 	interrupts_on();
-	send(7, ICR_PHYSICAL | VECTOR);
-	send(0x80, ICR_LOGICAL | VECTOR);
-	grace();
+	send_ipi(7, ICR_PHYSICAL | VECTOR);
+	send_ipi(0x80, ICR_LOGICAL | VECTOR);
+	wait_for_delivery_to_all();
 	interrupts_off();
 	CHECK_EQ(received[0] + received[1], 0);
 }
 
-TEST(smp3_ipi_lowest_priority_reaches_exactly_one)
+TEST(smp3_ipi_lowest_priority_reaches_exactly_one, CPUS(3))
 {
 	start_receivers(3, receive_forever);
 	for (unsigned int i = 1; i <= 10; i++) {
 		uint64_t start = rdtsc();
 
-		send(6, ICR_LOWEST | VECTOR);
+		send_ipi(6, ICR_LOWEST | VECTOR);
 		while (received[1] + received[2] < i && rdtsc() - start < PATIENCE)
 			pause();
 		CHECK_EQ(received[1] + received[2], i);
 	}
-	grace();
+	wait_for_delivery_to_all();
 	CHECK_EQ(received[1] + received[2], 10);
 	CHECK_EQ(received[0], 0);
 }
 
-TEST(smp2_ipi_is_answered_many_times)
+TEST(smp2_ipi_is_answered_many_times, CPUS(2))
 {
 	start_receivers(2, receive_forever);
 	for (unsigned int i = 1; i <= 300; i++) {
-		send(1, ICR_PHYSICAL | VECTOR);
+		send_ipi(1, ICR_PHYSICAL | VECTOR);
 		wait_until_equal(&received[1], i, "processor 1");
 	}
 }
@@ -235,13 +235,13 @@ static void sleep_with_interrupts_off(void *unused)
 	}
 }
 
-TEST(smp2_nmi_wakes_hlt_with_interrupts_off)
+TEST(smp2_nmi_wakes_hlt_with_interrupts_off, CPUS(2))
 {
 	start_receivers(2, sleep_with_interrupts_off);
-	send(1, ICR_NMI);
+	send_ipi(1, ICR_NMI);
 	wait_until_equal(&nmis[1], 1, "NMIs");
 	wait_until_equal(&received[1], 1, "wake-ups");
-	send(1, ICR_NMI);
+	send_ipi(1, ICR_NMI);
 	wait_until_equal(&received[1], 2, "wake-ups");
 	CHECK_EQ(nmis[0], 0);
 }
@@ -259,7 +259,7 @@ static void return_nmi(struct frame *frame)
 }
 
 /* Both sleep, but for the one whose NMI is on its way: the machine has not halted. */
-TEST(smp2_nmis_between_sleepers)
+TEST(smp2_nmis_between_sleepers, CPUS(2))
 {
 	start_receivers(2, sleep_with_interrupts_off);
 	set_handler(VECTOR_NMI, return_nmi);
@@ -268,14 +268,14 @@ TEST(smp2_nmis_between_sleepers)
 		asm volatile("hlt" : : : "memory");
 }
 
-TEST(smp2_ipi_does_not_wake_hlt_with_interrupts_off)
+TEST(smp2_ipi_does_not_wake_hlt_with_interrupts_off, CPUS(2))
 {
 	start_receivers(2, sleep_with_interrupts_off);
-	grace();
-	send(1, ICR_PHYSICAL | VECTOR);
-	grace();
+	wait_for_delivery_to_all();
+	send_ipi(1, ICR_PHYSICAL | VECTOR);
+	wait_for_delivery_to_all();
 	CHECK_EQ(received[1], 0);
-	send(1, ICR_NMI);
+	send_ipi(1, ICR_NMI);
 	wait_until_equal(&received[1], 1, "wake-ups");
 	CHECK_EQ(taken[VECTOR], 0);
 }
@@ -289,33 +289,33 @@ static void spin_with_interrupts_off(void *unused)
 		pause();
 }
 
-TEST(smp2_nmi_reaches_a_processor_that_runs)
+TEST(smp2_nmi_reaches_a_processor_that_runs, CPUS(2))
 {
 	start_receivers(2, spin_with_interrupts_off);
 	for (unsigned int i = 1; i <= 10; i++) {
-		send(1, ICR_NMI);
+		send_ipi(1, ICR_NMI);
 		wait_until_equal(&nmis[1], i, "NMIs");
 	}
 }
 
-TEST(smp3_nmi_to_all_but_self)
+TEST(smp3_nmi_to_all_but_self, CPUS(3))
 {
 	start_receivers(3, sleep_with_interrupts_off);
-	send(0, ICR_NMI | TO_OTHERS);
+	send_ipi(0, ICR_NMI | TO_OTHERS);
 	wait_until_equal(&nmis[1], 1, "processor 1");
 	wait_until_equal(&nmis[2], 1, "processor 2");
 	CHECK_EQ(nmis[0], 0);
 }
 
-/* --- start ------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------- */
 
-TEST(smp2_sipi_names_the_code_segment)
+TEST(smp2_sipi_names_the_code_segment, CPUS(2))
 {
 	start_receivers(2, receive_forever);
 	CHECK_EQ(smp_record.code_segment, 0x800);
 }
 
-TEST(smp2_init_leaves_the_signature_in_edx)
+TEST(smp2_init_leaves_the_signature_in_edx, CPUS(2))
 {
 	start_receivers(2, receive_forever);
 	CHECK_EQ(smp_record.signature, cpuid(1).a);
@@ -330,17 +330,17 @@ static void count_start(void *unused)
 }
 
 /* To a processor that runs, a start-up IPI means nothing. */
-TEST(smp2_second_sipi_is_ignored)
+TEST(smp2_second_sipi_is_ignored, CPUS(2))
 {
 	start_receivers(2, count_start);
-	send(1, ICR_STARTUP | 8);
-	grace();
-	send(1, ICR_NMI);
+	send_ipi(1, ICR_STARTUP | 8);
+	wait_for_delivery_to_all();
+	send_ipi(1, ICR_NMI);
 	wait_until_equal(&nmis[1], 1, "NMIs");
 	CHECK_EQ(starts, 1);
 }
 
-TEST(smp2_init_and_sipi_restart_a_processor)
+TEST(smp2_init_and_sipi_restart_a_processor, CPUS(2))
 {
 	start_receivers(2, count_start);
 	for (unsigned int i = 2; i <= 5; i++) {
@@ -352,13 +352,13 @@ TEST(smp2_init_and_sipi_restart_a_processor)
 }
 
 /* INIT stops it, for as long as no start-up IPI comes. */
-TEST(smp2_init_stops_a_processor)
+TEST(smp2_init_stops_a_processor, CPUS(2))
 {
 	start_receivers(2, count_start);
-	send(1, ICR_INIT);
-	grace();
-	send(1, ICR_PHYSICAL | VECTOR);
-	grace();
+	send_ipi(1, ICR_INIT);
+	wait_for_delivery_to_all();
+	send_ipi(1, ICR_PHYSICAL | VECTOR);
+	wait_for_delivery_to_all();
 	CHECK_EQ(taken[VECTOR], 0);
 	CHECK_EQ(starts, 1);
 	smp_start(1, count_start, NULL);
@@ -393,7 +393,7 @@ static void spoil_apic(void *unused)
 		pause();
 }
 
-TEST(smp2_init_resets_the_apic_but_not_its_id)
+TEST(smp2_init_resets_the_apic_but_not_its_id, CPUS(2))
 {
 	start_receivers(2, spoil_apic);
 	ready[1] = false;
@@ -418,14 +418,14 @@ static void report_base(void *unused)
 		pause();
 }
 
-TEST(smp2_only_processor_0_is_the_boot_processor)
+TEST(smp2_only_processor_0_is_the_boot_processor, CPUS(2))
 {
 	start_receivers(2, report_base);
 	CHECK_EQ(base_msr, APIC_BASE | 0x800);
 	CHECK_EQ(rdmsr(0x1b), APIC_BASE | 0x900);
 }
 
-/* --- memory between processors ------------------------------------------------------------------ */
+/* --- memory between processors --------------------------------------------------------------- */
 
 static volatile uint64_t shared_count;
 
@@ -439,7 +439,7 @@ static void add_many(void *unused)
 		pause();
 }
 
-TEST(smp2_locked_additions_are_not_lost)
+TEST(smp2_locked_additions_are_not_lost, CPUS(2))
 {
 	apic_enable();
 	smp_start(1, add_many, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* As many processors as there can be. An argument says how many: 32 without it. */
+/* Many processors: as many as the argument says, 32 without one. */
 #include "payload/payload.h"
 #include "payload/smp.h"
 
@@ -25,7 +25,7 @@ static unsigned int count_asked_for(void)
 	return count ? count : COUNT;
 }
 
-TEST(smp32_all_processors_start)
+TEST(smp32_all_processors_start, CPUS(32))
 {
 	unsigned int count = count_asked_for();
 

@@ -254,7 +254,7 @@ TEST(int_n_in_real_mode_takes_its_vector)
 	CHECK_EQ(mode_registers.ebx, 0x99);
 }
 
-/* --- paging of 32-bit modes ----------------------------------------------------------------------- */
+/* --- paging of 32-bit modes ------------------------------------------------------------------ */
 
 /* mode_run fills the directory, so the snippet makes the entry: ESI its address. */
 SNIPPET(move_page_32, 32,
@@ -352,7 +352,7 @@ TEST(pae_pointers_in_use_may_be_loaded_again)
 	CHECK_EQ(mode_registers.eax, 0x24681357);
 }
 
-/* --- segments that are not flat --------------------------------------------------------------------- */
+/* --- segments that are not flat -------------------------------------------------------------- */
 
 extern uint64_t gdt_free[];
 
@@ -393,7 +393,7 @@ static void run_with_limit(uint64_t descriptor, uint32_t offset)
 	RUN(MODE_COMPATIBILITY, limits_32);
 }
 
-/* The emulator's own check: it is a device that lies beyond the limit. */
+/* The limit that the module's emulator checks: the operand is a device. */
 TEST(limit_of_a_segment_over_a_device)
 {
 	set_handler(13, skip_three);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* MSRs and CPUID agree: what is not offered is refused, what is offered works. */
+/* MSRs and CPUID agree: what CPUID does not offer raises #GP, what it offers works. */
 #include "payload/payload.h"
 
 struct msr_access {
@@ -21,7 +21,7 @@ static void write_msr(void *argument)
 	wrmsr(access->msr, access->value);
 }
 
-static bool refused(uint32_t msr, uint64_t value)
+static bool wrmsr_raises_gp(uint32_t msr, uint64_t value)
 {
 	struct msr_access access = { msr, value };
 	struct trap trap = attempt(write_msr, &access);
@@ -34,13 +34,13 @@ TEST(unknown_msr_raises_gp)
 	struct msr_access access = { 0x12345678, 0 };
 
 	CHECK_EQ(attempt(read_msr, &access).vector, 13);
-	CHECK(refused(0x12345678, 0));
+	CHECK(wrmsr_raises_gp(0x12345678, 0));
 }
 
 TEST(efer_refuses_svme)
 {
 	CHECK(!(cpuid(0x80000001).c & 1u << 2));
-	CHECK(refused(0xc0000080, rdmsr(0xc0000080) | 1u << 12));
+	CHECK(wrmsr_raises_gp(0xc0000080, rdmsr(0xc0000080) | 1u << 12));
 }
 
 TEST(efer_lma_is_set_in_long_mode)
@@ -50,12 +50,12 @@ TEST(efer_lma_is_set_in_long_mode)
 
 TEST(leaving_lme_with_paging_on_raises_gp)
 {
-	CHECK(refused(0xc0000080, rdmsr(0xc0000080) & ~(1ull << 8)));
+	CHECK(wrmsr_raises_gp(0xc0000080, rdmsr(0xc0000080) & ~(1ull << 8)));
 }
 
 TEST(efer_reserved_bits_raise_gp)
 {
-	CHECK(refused(0xc0000080, rdmsr(0xc0000080) | 1ull << 40));
+	CHECK(wrmsr_raises_gp(0xc0000080, rdmsr(0xc0000080) | 1ull << 40));
 }
 
 TEST(syscall_registers_keep_their_values)
@@ -87,7 +87,7 @@ TEST(pat_keeps_its_value_and_checks_types)
 	CHECK_EQ(rdmsr(0x277), 0x0007040600070406);
 	wrmsr(0x277, 0x0106040500070406);
 	CHECK_EQ(rdmsr(0x277), 0x0106040500070406);
-	CHECK(refused(0x277, 2));
+	CHECK(wrmsr_raises_gp(0x277, 2));
 }
 
 TEST(tsc_adjust_moves_the_tsc)
@@ -184,19 +184,19 @@ TEST(virtualization_is_not_offered)
 	CHECK(!(cpuid(0x80000001).c & 1u << 2));
 }
 
-static void vmmcall(void *unused)
+static void execute_vmmcall(void *unused)
 {
 	(void)unused;
 	asm volatile("vmmcall");
 }
 
-static void monitor(void *unused)
+static void execute_monitor(void *unused)
 {
 	(void)unused;
 	asm volatile("monitor" : : "a"(0x1000), "c"(0), "d"(0));
 }
 
-static void vmrun(void *unused)
+static void execute_vmrun(void *unused)
 {
 	(void)unused;
 	asm volatile("vmrun %%rax" : : "a"(0x1000));
@@ -204,12 +204,12 @@ static void vmrun(void *unused)
 
 TEST(hidden_instructions_raise_ud)
 {
-	CHECK_EQ(attempt(vmmcall, NULL).vector, 6);
-	CHECK_EQ(attempt(monitor, NULL).vector, 6);
-	CHECK_EQ(attempt(vmrun, NULL).vector, 6);
+	CHECK_EQ(attempt(execute_vmmcall, NULL).vector, 6);
+	CHECK_EQ(attempt(execute_monitor, NULL).vector, 6);
+	CHECK_EQ(attempt(execute_vmrun, NULL).vector, 6);
 }
 
-static void rdpmc(void *unused)
+static void execute_rdpmc(void *unused)
 {
 	(void)unused;
 	asm volatile("rdpmc" : : "c"(0) : "eax", "edx");
@@ -217,7 +217,7 @@ static void rdpmc(void *unused)
 
 TEST(rdpmc_raises_gp)
 {
-	CHECK_EQ(attempt(rdpmc, NULL).vector, 13);
+	CHECK_EQ(attempt(execute_rdpmc, NULL).vector, 13);
 }
 
 TEST(wbinvd_does_no_harm)

@@ -19,7 +19,7 @@ static uint8_t page[4096] __attribute__((aligned(4096)));
 
 static volatile uint8_t *const window = (volatile uint8_t *)WINDOW;
 
-static void map(uint64_t entry)
+static void map_test_page(uint64_t entry)
 {
 	boot_directories[512] = (uint64_t)table | PRESENT | WRITE | USER;
 	table[0] = entry;
@@ -48,7 +48,7 @@ TEST(read_of_unmapped_page)
 {
 	struct trap trap;
 
-	map(0);
+	map_test_page(0);
 	trap = attempt(read_window, NULL);
 	CHECK_EQ(trap.vector, 14);
 	CHECK_EQ(trap.error, 0);
@@ -59,7 +59,7 @@ TEST(write_to_unmapped_page)
 {
 	struct trap trap;
 
-	map(0);
+	map_test_page(0);
 	trap = attempt(write_window, NULL);
 	CHECK_EQ(trap.vector, 14);
 	CHECK_EQ(trap.error, 2);
@@ -69,7 +69,7 @@ TEST(write_to_read_only_page_with_wp)
 {
 	struct trap trap;
 
-	map((uint64_t)page | PRESENT);
+	map_test_page((uint64_t)page | PRESENT);
 	write_cr0(read_cr0() | 1u << 16);
 	trap = attempt(write_window, NULL);
 	CHECK_EQ(trap.vector, 14);
@@ -78,7 +78,7 @@ TEST(write_to_read_only_page_with_wp)
 
 TEST(write_to_read_only_page_without_wp)
 {
-	map((uint64_t)page | PRESENT);
+	map_test_page((uint64_t)page | PRESENT);
 	write_cr0(read_cr0() & ~(1ull << 16));
 	CHECK(!attempt(write_window, NULL).taken);
 	CHECK_EQ(page[0], 1);
@@ -89,11 +89,11 @@ TEST(fetch_from_no_execute_page)
 	struct trap trap;
 
 	page[0] = 0xc3;
-	map((uint64_t)page | PRESENT | NX);
+	map_test_page((uint64_t)page | PRESENT | NX);
 	trap = attempt(call_window, NULL);
 	CHECK_EQ(trap.vector, 14);
 	CHECK_EQ(trap.error, 0x11);
-	map((uint64_t)page | PRESENT);
+	map_test_page((uint64_t)page | PRESENT);
 	CHECK(!attempt(call_window, NULL).taken);
 }
 
@@ -104,30 +104,30 @@ TEST(reserved_bit_in_entry)
 
 	if (width >= 51)
 		return;
-	map((uint64_t)page | PRESENT | 1ull << 51);
+	map_test_page((uint64_t)page | PRESENT | 1ull << 51);
 	trap = attempt(read_window, NULL);
 	CHECK_EQ(trap.vector, 14);
-	/* QEMU forgets the P bit here. */
+	/* QEMU 7.2 leaves out the P bit here. */
 	CHECK_EQ(trap.error & ~1ull, 8);
 }
 
 TEST(read_sets_accessed_only)
 {
-	map((uint64_t)page | PRESENT | WRITE);
+	map_test_page((uint64_t)page | PRESENT | WRITE);
 	read_window(NULL);
 	CHECK_EQ(table[0] & (ACCESSED | DIRTY), ACCESSED);
 }
 
 TEST(write_sets_accessed_and_dirty)
 {
-	map((uint64_t)page | PRESENT | WRITE);
+	map_test_page((uint64_t)page | PRESENT | WRITE);
 	write_window(NULL);
 	CHECK_EQ(table[0] & (ACCESSED | DIRTY), ACCESSED | DIRTY);
 }
 
 TEST(upper_levels_are_accessed)
 {
-	map((uint64_t)page | PRESENT | WRITE);
+	map_test_page((uint64_t)page | PRESENT | WRITE);
 	boot_directories[512] &= ~ACCESSED;
 	write_cr3(read_cr3());
 	read_window(NULL);
@@ -140,7 +140,7 @@ TEST(invlpg_forgets_a_translation)
 
 	page[0] = 1;
 	other[0] = 2;
-	map((uint64_t)page | PRESENT | WRITE);
+	map_test_page((uint64_t)page | PRESENT | WRITE);
 	CHECK_EQ(*window, 1);
 	table[0] = (uint64_t)other | PRESENT | WRITE;
 	invlpg((void *)WINDOW);
@@ -172,7 +172,7 @@ TEST(smep_stops_fetch_from_user_page)
 	page[0] = 0xc3;
 	boot_pml4[0] |= USER;
 	boot_pointers[1] |= USER;
-	map((uint64_t)page | PRESENT | USER);
+	map_test_page((uint64_t)page | PRESENT | USER);
 	write_cr4(read_cr4() | 1u << 20);
 	trap = attempt(call_window, NULL);
 	CHECK_EQ(trap.vector, 14);
@@ -187,7 +187,7 @@ TEST(smap_stops_access_to_user_page)
 		return;
 	boot_pml4[0] |= USER;
 	boot_pointers[1] |= USER;
-	map((uint64_t)page | PRESENT | WRITE | USER);
+	map_test_page((uint64_t)page | PRESENT | WRITE | USER);
 	write_cr4(read_cr4() | 1u << 21);
 	trap = attempt(read_window, NULL);
 	CHECK_EQ(trap.vector, 14);

@@ -84,7 +84,7 @@ static void request_irq8(void)
 		CHECK(!too_late());
 }
 
-static void window(void)
+static void open_interrupt_window(void)
 {
 	asm volatile("sti; nop; nop; cli" : : : "memory");
 }
@@ -112,7 +112,7 @@ TEST(pic_request_of_a_masked_input_shows_in_irr)
 {
 	pic_initialize(1);
 	request_irq0();
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 0);
 	CHECK_EQ(pic_read(0x20, OCW3_ISR), 0);
 	CHECK_EQ(pic_read(0x20, OCW3_IRR) & 1, 1);
@@ -141,12 +141,12 @@ TEST(pic_irq0_is_taken_at_its_vector)
 	set_handler(MASTER_VECTOR, note_pic);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 	CHECK_EQ(isr_inside, 1);
 	CHECK_EQ(irr_inside & 1, 0);
 	CHECK_EQ(pic_read(0x20, OCW3_ISR), 0);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 }
 
@@ -156,10 +156,10 @@ TEST(pic_irq8_comes_through_the_cascade)
 	set_handler(SLAVE_VECTOR, note_pic);
 	request_irq8();
 	outb(0xa1, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[SLAVE_VECTOR], 0); /* the cascade is masked */
 	outb(0x21, 0xfb);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[SLAVE_VECTOR], 1);
 	CHECK_EQ(isr_inside, 4);
 	CHECK_EQ(slave_isr_inside, 1);
@@ -177,13 +177,13 @@ TEST(pic_no_second_interrupt_before_eoi)
 	set_handler(MASTER_VECTOR, note_without_eoi);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 	request_irq0();
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 	outb(0x20, OCW2_EOI);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 2);
 }
 
@@ -193,7 +193,7 @@ TEST(pic_specific_eoi_ends_the_one_named)
 	set_handler(MASTER_VECTOR, note_without_eoi);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(pic_read(0x20, OCW3_ISR), 1);
 	outb(0x20, 0x61);
 	CHECK_EQ(pic_read(0x20, OCW3_ISR), 1);
@@ -207,7 +207,7 @@ TEST(pic_auto_eoi_leaves_nothing_in_service)
 	set_handler(MASTER_VECTOR, note_without_eoi);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 	CHECK_EQ(pic_read(0x20, OCW3_ISR), 0);
 }
@@ -231,8 +231,8 @@ TEST(pic_irq0_goes_before_irq8)
 	request_irq0();
 	outb(0xa1, 0xfe);
 	outb(0x21, 0xfa);
-	window();
-	window();
+	open_interrupt_window();
+	open_interrupt_window();
 	CHECK_EQ(order_count, 2);
 	CHECK_EQ(order[0], MASTER_VECTOR);
 	CHECK_EQ(order[1], SLAVE_VECTOR);
@@ -248,8 +248,8 @@ TEST(pic_rotated_priority_puts_irq0_last)
 	request_irq0();
 	outb(0xa1, 0xfe);
 	outb(0x21, 0xfa);
-	window();
-	window();
+	open_interrupt_window();
+	open_interrupt_window();
 	CHECK_EQ(order_count, 2);
 	CHECK_EQ(order[0], SLAVE_VECTOR);
 	CHECK_EQ(order[1], MASTER_VECTOR);
@@ -288,10 +288,10 @@ TEST(pic_lint0_masked_holds_back_extint)
 	apic_write(0x350, 0x10000 | LINT0_EXTINT);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 0);
 	apic_write(0x350, LINT0_EXTINT);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 }
 
@@ -303,10 +303,10 @@ TEST(pic_intr_without_a_local_apic)
 	apic_write(0x350, 0x10000 | LINT0_EXTINT);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 0);
 	wrmsr(0x1b, rdmsr(0x1b) & ~0x800ull);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 }
 
@@ -336,7 +336,7 @@ static uint32_t entry_low(unsigned int pin)
 	return ioapic_read((uint8_t)(0x10 + 2 * pin));
 }
 
-static volatile uint64_t *hpet(unsigned int offset)
+static volatile uint64_t *hpet_register(unsigned int offset)
 {
 	return (volatile uint64_t *)(HPET + offset);
 }
@@ -344,11 +344,11 @@ static volatile uint64_t *hpet(unsigned int offset)
 /* Timer 0 of the HPET matches about 0.1 ms from now. */
 static void start_hpet(uint32_t config)
 {
-	*hpet(HPET_CONFIG) = 0;
-	*hpet(HPET_COUNTER) = 0;
-	*hpet(HPET_COMPARATOR) = 2000;
-	*hpet(HPET_TIMER) = (uint32_t)PIN_HPET << 9 | config;
-	*hpet(HPET_CONFIG) = 1;
+	*hpet_register(HPET_CONFIG) = 0;
+	*hpet_register(HPET_COUNTER) = 0;
+	*hpet_register(HPET_COMPARATOR) = 2000;
+	*hpet_register(HPET_TIMER) = (uint32_t)PIN_HPET << 9 | config;
+	*hpet_register(HPET_CONFIG) = 1;
 }
 
 static void note_eoi(struct frame *frame)
@@ -420,7 +420,7 @@ TEST(ioapic_masked_edge_is_lost)
 	set_entry(PIN_PIT, ENTRY_MASKED | 0x51);
 	request_irq0();
 	set_entry(PIN_PIT, 0x51);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x51], 0);
 	pic_initialize(1); /* or IRR would not tell of the next */
 	request_irq0();
@@ -436,7 +436,7 @@ TEST(ioapic_logical_destination)
 	set_handler(0x51, note_eoi);
 	set_entry(PIN_PIT, 3ull << 56 | 0x851);
 	request_irq0();
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x51], 0);
 	pic_initialize(1);
 	set_entry(PIN_PIT, 4ull << 56 | 0x851);
@@ -466,10 +466,10 @@ TEST(ioapic_extint_of_pin_0)
 	apic_write(0x350, 0x10000);
 	request_irq0();
 	outb(0x21, 0xfe);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 0);
 	set_entry(0, 0x700);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[MASTER_VECTOR], 1);
 }
 
@@ -480,9 +480,9 @@ TEST(ioapic_hpet_edge)
 	set_entry(PIN_HPET, 0x52);
 	start_hpet(TIMER_INTERRUPT);
 	wait_for_one(0x52);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x52], 1);
-	CHECK_EQ(*hpet(HPET_STATUS), 0);
+	CHECK_EQ(*hpet_register(HPET_STATUS), 0);
 }
 
 static volatile uint32_t remote_inside, tmr_inside;
@@ -493,7 +493,7 @@ static void note_level(struct frame *frame)
 	(void)frame;
 	remote_inside = entry_low(PIN_HPET) & ENTRY_REMOTE;
 	tmr_inside = apic_read(0x180 + 0x20);
-	*hpet(HPET_STATUS) = 1;
+	*hpet_register(HPET_STATUS) = 1;
 	apic_eoi();
 }
 
@@ -504,7 +504,7 @@ TEST(ioapic_level_sets_remote_irr_until_eoi)
 	set_entry(PIN_HPET, ENTRY_LEVEL | 0x52);
 	start_hpet(TIMER_INTERRUPT | TIMER_LEVEL);
 	wait_for_one(0x52);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x52], 1);
 	CHECK(remote_inside);
 	CHECK(tmr_inside & 1u << (0x52 - 0x40));
@@ -516,7 +516,7 @@ static void note_level_once_more(struct frame *frame)
 {
 	(void)frame;
 	if (taken[0x52] >= 2)
-		*hpet(HPET_STATUS) = 1;
+		*hpet_register(HPET_STATUS) = 1;
 	apic_eoi();
 }
 
@@ -527,8 +527,8 @@ TEST(ioapic_level_comes_again_while_the_line_is_high)
 	set_entry(PIN_HPET, ENTRY_LEVEL | 0x52);
 	start_hpet(TIMER_INTERRUPT | TIMER_LEVEL);
 	wait_for_one(0x52);
-	window();
-	window();
+	open_interrupt_window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x52], 2);
 }
 
@@ -547,12 +547,12 @@ TEST(ioapic_masked_level_comes_when_unmasked)
 	set_entry(PIN_HPET, ENTRY_LEVEL | 0x52);
 	start_hpet(TIMER_INTERRUPT | TIMER_LEVEL);
 	wait_for_one(0x52);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x52], 1);
 	set_handler(0x52, note_level);
 	ioapic_write(0x10 + 2 * PIN_HPET, ENTRY_LEVEL | 0x52);
-	window();
-	window();
+	open_interrupt_window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x52], 2);
 }
 
@@ -562,7 +562,7 @@ static void note_directed_eoi(struct frame *frame)
 	(void)frame;
 	apic_eoi();
 	remote_inside = entry_low(PIN_HPET) & ENTRY_REMOTE;
-	*hpet(HPET_STATUS) = 1;
+	*hpet_register(HPET_STATUS) = 1;
 	*(volatile uint32_t *)(IOAPIC + 0x40) = 0x52;
 }
 
@@ -584,11 +584,11 @@ TEST(ioapic_directed_eoi)
 TEST(hpet_message_interrupt)
 {
 	apic_enable();
-	CHECK(*hpet(HPET_TIMER) & 0x8000);
+	CHECK(*hpet_register(HPET_TIMER) & 0x8000);
 	set_handler(0x53, note_eoi);
-	*hpet(HPET_TIMER + 0x10) = 0xfee00000ull << 32 | 0x53;
+	*hpet_register(HPET_TIMER + 0x10) = 0xfee00000ull << 32 | 0x53;
 	start_hpet(TIMER_INTERRUPT | 0x4000);
 	wait_for_one(0x53);
-	window();
+	open_interrupt_window();
 	CHECK_EQ(taken[0x53], 1);
 }

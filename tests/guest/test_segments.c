@@ -15,7 +15,7 @@
 #define ICR_ASSERT (1u << 14)
 #define ICR_SELF   (1u << 18)
 
-/* A port of the kernel's, a mask register, and one of nobody's. */
+/* A port emulated by the module, which is a mask register, and one without a device. */
 #define NEAR_PORT 0x21
 #define FAR_PORT  0x3e0
 
@@ -288,7 +288,7 @@ TEST(int_n_of_user_mode_needs_the_gates_privilege)
 	set_handler(0x80, note_frame);
 	trap = user_attempt(user_int_80, NULL, FLAGS);
 	CHECK_EQ(trap.vector, VECTOR_GP);
-	/* The index, which one emulated host scales by 16, and the IDT bit. */
+	/* The index, which QEMU 7.2 scales by 16, not 8, and the IDT bit. */
 	CHECK_EQ(trap.error & 7, 2);
 	CHECK((trap.error >> 3) % 0x80 == 0);
 	CHECK_EQ(taken[0x80], 0);
@@ -423,7 +423,7 @@ TEST(call_gate_takes_user_mode_to_ring_0_and_back)
 	CHECK_EQ(gate_cs, 0x08);
 }
 
-/* --- system calls ------------------------------------------------------------------------------ */
+/* --- system calls ---------------------------------------------------------------------------- */
 
 static volatile uint64_t syscall_rcx, syscall_r11, syscall_flags, syscall_cs, syscall_ss;
 
@@ -491,7 +491,7 @@ TEST(syscall_without_its_enable_raises_ud)
 	CHECK_EQ(*(uint16_t *)trap.rip, 0x050f);
 }
 
-/* --- tables and their registers -------------------------------------------------------------------- */
+/* --- tables and their registers -------------------------------------------------------------- */
 
 static void load_task_register(void *unused)
 {

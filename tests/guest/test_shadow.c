@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Interrupt shadows, and waiting by HLT: what STI, MOV SS and POP SS hold back, and
- * what they do not. That QEMU ignores the shadow in a VMCB must not show.
+ * what they do not. That QEMU 7.2's VMRUN ignores the VMCB's interrupt shadow must not
+ * show.
  */
 #include "payload/payload.h"
 #include "payload/smp.h"
@@ -35,7 +36,7 @@ static void send_self(uint8_t vector)
 
 /*
  * An interrupt waits. It comes right before label 1 in the text and not earlier.
- * RDI is at the HPET, RSI at the APIC, RDX at a port of nobody's; CPUID changes RBX.
+ * RDI is at the HPET, RSI at the APIC, RDX at a port without a device; CPUID changes RBX.
  */
 #define TEST_TAKEN_AT_1(name, text)                                      \
 	TEST(name)                                                       \
@@ -160,7 +161,7 @@ static void send_nmis(void *unused)
 		asm volatile("cli; hlt");
 }
 
-TEST(smp2_nmi_wakes_from_hlt_with_interrupts_off)
+TEST(smp2_nmi_wakes_from_hlt_with_interrupts_off, CPUS(2))
 {
 	apic_enable();
 	set_handler(VECTOR_NMI, note_rip);

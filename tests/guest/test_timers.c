@@ -36,13 +36,13 @@ static uint32_t pm_since(uint32_t start)
 	return (pm_read() - start) & PM_MASK;
 }
 
-static volatile uint64_t *hpet(unsigned int offset)
+static volatile uint64_t *hpet_register(unsigned int offset)
 {
 	return (volatile uint64_t *)(HPET + offset);
 }
 
 /* a to b within 'permille' of each other. */
-static bool near(uint64_t a, uint64_t b, unsigned int permille)
+static bool is_near(uint64_t a, uint64_t b, unsigned int permille)
 {
 	uint64_t difference = a > b ? a - b : b - a;
 
@@ -52,7 +52,7 @@ static bool near(uint64_t a, uint64_t b, unsigned int permille)
 #define CHECK_NEAR(actual, expected)                                                       \
 	do {                                                                               \
 		uint64_t actual_ = (actual), expected_ = (expected);                       \
-		if (!near(actual_, expected_, 10))                                         \
+		if (!is_near(actual_, expected_, 10))                                      \
 			fail("%s:%d: %s is %u, not about %u", __FILE__, __LINE__, #actual, \
 			     actual_, expected_);                                          \
 	} while (0)
@@ -108,14 +108,14 @@ TEST(clock_pm_timer_only_goes_forward)
 
 static uint64_t read_hpet(void)
 {
-	return *hpet(HPET_COUNTER);
+	return *hpet_register(HPET_COUNTER);
 }
 
 TEST(clock_hpet_runs_at_its_period)
 {
-	uint64_t femtoseconds = *hpet(0) >> 32;
+	uint64_t femtoseconds = *hpet_register(0) >> 32;
 
-	*hpet(HPET_CONFIG) = 1;
+	*hpet_register(HPET_CONFIG) = 1;
 	CHECK_NEAR(frequency_of(read_hpet), 1000000000000000ull / femtoseconds);
 	CHECK_EQ(1000000000000000ull / femtoseconds, HPET_HZ);
 }
@@ -124,16 +124,16 @@ TEST(clock_hpet_stands_still_when_disabled)
 {
 	uint64_t stopped;
 
-	*hpet(HPET_CONFIG) = 0;
-	*hpet(HPET_COUNTER) = 0x123456789aull;
-	stopped = *hpet(HPET_COUNTER);
+	*hpet_register(HPET_CONFIG) = 0;
+	*hpet_register(HPET_COUNTER) = 0x123456789aull;
+	stopped = *hpet_register(HPET_COUNTER);
 	CHECK_EQ(stopped, 0x123456789aull);
 	for (unsigned int i = 0; i < 100; i++)
-		CHECK_EQ(*hpet(HPET_COUNTER), stopped);
-	*hpet(HPET_CONFIG) = 1;
-	while (*hpet(HPET_COUNTER) == stopped)
+		CHECK_EQ(*hpet_register(HPET_COUNTER), stopped);
+	*hpet_register(HPET_CONFIG) = 1;
+	while (*hpet_register(HPET_COUNTER) == stopped)
 		pause();
-	CHECK(*hpet(HPET_COUNTER) - stopped < HPET_HZ * 10ull);
+	CHECK(*hpet_register(HPET_COUNTER) - stopped < HPET_HZ * 10ull);
 }
 
 /* The APIC's count goes down from the largest there is: 4.29 s. */
@@ -260,7 +260,7 @@ TEST(clock_pit_counts_at_its_frequency)
 			end = moment_of(read_pit);
 		while (((end.pm - start.pm) & PM_MASK) < PM_HZ / 1000 * SPAN_MS);
 		hz = (end.clock - start.clock) * PM_HZ / ((end.pm - start.pm) & PM_MASK);
-	} while (!near(hz, PIT_HZ, 10) && ++tries < 5);
+	} while (!is_near(hz, PIT_HZ, 10) && ++tries < 5);
 	CHECK_NEAR(hz, PIT_HZ);
 }
 
@@ -273,10 +273,10 @@ TEST(pit_read_back_tells_the_mode)
 	CHECK_EQ(inb(0x40) & 0x3f, 0x34);
 }
 
-/* --- interrupts -------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------ */
 
 static volatile uint32_t last_pm;
-static volatile uint64_t passed; /* of the PM timer, from begin() to the last tick */
+static volatile uint64_t passed; /* of the PM timer, from start_timing() to the last tick */
 static volatile unsigned int ticks;
 
 static void count_tick(struct frame *frame)
@@ -297,7 +297,7 @@ static void count_pic_tick(struct frame *frame)
 }
 
 /* To be called just before the timer is started. */
-static void begin(void)
+static void start_timing(void)
 {
 	ticks = 0;
 	passed = 0;
@@ -346,7 +346,7 @@ static void check_period(uint64_t numerator, uint64_t denominator)
 	bool right = period_is_right(numerator, denominator, true);
 
 	for (unsigned int i = 1; i < ATTEMPTS && !right; i++) {
-		begin();
+		start_timing();
 		right = period_is_right(numerator, denominator, false);
 	}
 	if (!right)
@@ -365,7 +365,7 @@ TEST(timer_apic_periodic_keeps_its_period)
 	set_handler(VECTOR, count_tick);
 	apic_write(0x3e0, 0xb);
 	apic_write(0x320, 0x20000 | VECTOR);
-	begin();
+	start_timing();
 	apic_write(0x380, APIC_HZ / 250);
 	check_period(PM_HZ, 250);
 }
@@ -556,7 +556,7 @@ TEST(timer_pit_through_the_8259_keeps_its_period)
 	outb(0x21, 4);
 	outb(0x21, 1);
 	outb(0x21, 0xfe);
-	begin();
+	start_timing();
 	start_pit(PIT_HZ / 250);
 	check_period((uint64_t)(PIT_HZ / 250) * PM_HZ, PIT_HZ);
 }
@@ -566,7 +566,7 @@ TEST(timer_pit_through_the_ioapic_keeps_its_period)
 	apic_enable();
 	set_handler(VECTOR, count_tick);
 	set_entry(2, VECTOR);
-	begin();
+	start_timing();
 	start_pit(PIT_HZ / 250);
 	check_period((uint64_t)(PIT_HZ / 250) * PM_HZ, PIT_HZ);
 }
@@ -576,12 +576,12 @@ TEST(timer_hpet_periodic_keeps_its_period)
 	apic_enable();
 	set_handler(VECTOR, count_tick);
 	set_entry(PIN_HPET, VECTOR);
-	*hpet(HPET_CONFIG) = 0;
-	*hpet(HPET_COUNTER) = 0;
-	*hpet(HPET_TIMER) = PIN_HPET << 9 | 0x4c; /* interrupt, periodic, set value */
-	*hpet(HPET_COMPARATOR) = HPET_HZ / 250;
-	begin();
-	*hpet(HPET_CONFIG) = 1;
+	*hpet_register(HPET_CONFIG) = 0;
+	*hpet_register(HPET_COUNTER) = 0;
+	*hpet_register(HPET_TIMER) = PIN_HPET << 9 | 0x4c; /* interrupt, periodic, set value */
+	*hpet_register(HPET_COMPARATOR) = HPET_HZ / 250;
+	start_timing();
+	*hpet_register(HPET_CONFIG) = 1;
 	check_period(PM_HZ, 250);
 }
 
@@ -591,14 +591,14 @@ TEST(timer_hpet_legacy_replaces_the_pit)
 	set_handler(VECTOR, count_tick);
 	set_entry(2, VECTOR);
 	start_pit(PIT_HZ / 1000);
-	*hpet(HPET_TIMER) = 0x4c;
-	*hpet(HPET_COMPARATOR) = HPET_HZ / 250;
-	begin();
-	*hpet(HPET_CONFIG) = 3;
+	*hpet_register(HPET_TIMER) = 0x4c;
+	*hpet_register(HPET_COMPARATOR) = HPET_HZ / 250;
+	start_timing();
+	*hpet_register(HPET_CONFIG) = 3;
 	check_period(PM_HZ, 250);
 }
 
-/* --- RTC ---------------------------------------------------------------------------------------- */
+/* --- RTC ------------------------------------------------------------------------------------- */
 
 static uint8_t rtc_read(uint8_t index)
 {
@@ -623,7 +623,7 @@ TEST(timer_rtc_periodic_keeps_its_rate)
 	apic_enable();
 	set_handler(VECTOR, count_rtc_tick);
 	set_entry(8, VECTOR);
-	begin();
+	start_timing();
 	rtc_write(0x0a, 0x28); /* 256 Hz */
 	rtc_write(0x0b, 0x42);
 	(void)rtc_read(0x0c);

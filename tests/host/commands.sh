@@ -61,7 +61,7 @@ refuses bhyvectl-bad-option "usage|option" bhyvectl --no-such-option
 bhyvectl --vm=taken --create
 bhyvectl --vm=taken --create 2>"$scratch/err"
 is commands.vm-exists-already $? 1
-check commands.vm-exists-says "$(cat "$scratch/err")" grep -q "exists" "$scratch/err"
+holds commands.vm-exists-says "$scratch/err" "exists"
 bhyvectl --vm=taken --destroy
 
 refuses no-permission "Permission|permitted" su mallory -c "bhyvectl --vm=mine --create"
@@ -93,7 +93,7 @@ bhyvectl --vm=blank --destroy
 rmmod vmm
 refuses module-not-loaded "/dev/vmmctl|module|load" bhyveload -k $kernel vm
 refuses bhyvectl-module-not-loaded "/dev/vmmctl|module|load" bhyvectl --vm=x --create
-modprobe vmm maxcpu=8 && chgrp vmm /dev/vmmctl && chmod 660 /dev/vmmctl
+load_vmm
 
 for command in bhyve bhyvectl bhyveload vmm-loader; do
 	$command --help >"$scratch/out" 2>&1

@@ -21,7 +21,9 @@ __attribute__((target("avx"))) static int keeps(const uint8_t pattern[16][32], i
 
 #define LOAD(n)	 "vmovdqu " #n "*32(%1), %%ymm" #n "\n"
 #define STORE(n) "vmovdqu %%ymm" #n ", " #n "*32(%2)\n"
-#define ALL(f)	 f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15)
+#define LOW(f)	 f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
+#define HIGH(f)	 f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15)
+#define ALL(f)	 LOW(f) HIGH(f)
 	/* sched_yield, or CPUID, which is an exit of the guest. */
 	asm volatile(ALL(LOAD) "testl %3, %3\n"
 			       "jz 1f\n"
@@ -38,7 +40,7 @@ __attribute__((target("avx"))) static int keeps(const uint8_t pattern[16][32], i
 	return memcmp(seen, pattern, sizeof(seen)) == 0;
 }
 
-static int run(uint8_t seed)
+static int check_registers_kept(uint8_t seed)
 {
 	uint8_t pattern[16][32];
 
@@ -59,7 +61,7 @@ int main(void)
 		return 2;
 	for (int child = 0; child < 4; child++) {
 		if (fork() == 0)
-			_exit(run((uint8_t)(child * 50 + 1)));
+			_exit(check_registers_kept((uint8_t)(child * 50 + 1)));
 	}
 	while (wait(&status) > 0)
 		failed |= status;

@@ -56,7 +56,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
 			die("%s: %s", #condition, strerror(errno)); \
 	} while (0)
 
-static void create(struct machine *machine)
+static void create_kvm_machine(struct machine *machine)
 {
 	struct kvm_userspace_memory_region region = { .memory_size = MEMORY };
 	struct kvm_pit_config pit = { 0 };
@@ -111,7 +111,7 @@ static void set_vm_cr(const struct machine *machine, uint64_t value)
 		die("VM_CR is %#llx, not %#llx", msrs.entry.data, (unsigned long long)value);
 }
 
-static void *map(void *context, uint64_t gpa, size_t length)
+static void *map_guest_memory(void *context, uint64_t gpa, size_t length)
 {
 	uint8_t *memory = context;
 
@@ -120,7 +120,7 @@ static void *map(void *context, uint64_t gpa, size_t length)
 
 static void load(const struct machine *machine, char **files, struct boot_state *state)
 {
-	const struct memory_ops ops = { .map = map, .context = machine->memory };
+	const struct memory_ops ops = { .map = map_guest_memory, .context = machine->memory };
 	static struct load_request request;
 	static struct guest guest;
 	const struct kernel_format *format;
@@ -272,7 +272,7 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		die("usage: kvm_linux VM_CR KERNEL INITRD COMMAND-LINE");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	create(&machine);
+	create_kvm_machine(&machine);
 	set_cpuid(&machine);
 	set_vm_cr(&machine, strtoull(argv[1], NULL, 0));
 	load(&machine, argv + 2, &state);

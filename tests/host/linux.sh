@@ -5,7 +5,7 @@
 . /with/tests/lib.sh
 
 # What a guest says of itself; its own log must not complain, except of what the
-# emulated host is to blame for: reads of the 8254 that take uneven time (the HPET is
+# emulation is to blame for: reads of the 8254 that take uneven time (the HPET is
 # taken then), and microcode that an emulated EPYC has not. " #2 #3" is not a complaint
 # but the rest of a line on processors, torn by another.
 report='
@@ -30,7 +30,8 @@ done
 is linux.report-status $? 0
 is linux.report "$(tr -d '\r' <"$scratch/report" | tail -n 1 |
 	sed 's/ [0-9]* MiB/ N MiB/; s/ [1-5]\{0,1\}[0-9]\.[0-9]* seconds/ N seconds/')" \
-	"guest: Linux $(uname -r), 2 CPUs online, N MiB memory, clock source tsc, N seconds from start"
+	"guest: Linux $(uname -r), 2 CPUs online, N MiB memory, clock source tsc,\
+ N seconds from start"
 (until killall -q -9 bhyve; do sleep 0.2; done) &
 /lab/boot-guest >"$scratch/report" 2>&1 </dev/null
 is linux.report-of-a-killed-guest $? 1

@@ -14,7 +14,7 @@ fresh() {
 	: >$conf
 }
 
-# loader: runs the program as the boot does.
+# loader [OPTION...]: runs vmm-loader as the boot does.
 loader() {
 	vmm-loader "$@" >"$scratch/out" 2>"$scratch/err"
 	status=$?
@@ -24,9 +24,9 @@ maxcpu() {
 	sysctl -n hw.vmm.maxcpu 2>&1
 }
 
-# holds NAME PATTERN: a line of what was said on standard error.
-holds() {
-	check "$1" "says: $(cat "$scratch/err")" grep -qE -- "$2" "$scratch/err"
+# says NAME PATTERN: a line of what was said on standard error.
+says() {
+	holds "$1" "$scratch/err" "$2"
 }
 
 fresh
@@ -51,7 +51,7 @@ is loader.udev-subsystem "$(basename "$(readlink /sys/class/vmm/vmmctl/subsystem
 
 echo 'hw.vmm.maxcpu="5"' >>$conf
 loader
-holds loader.loaded-already "^vmm-loader: .*already"
+says loader.loaded-already "^vmm-loader: .*already"
 is loader.loaded-already-is-no-failure "$status $(maxcpu)" \
 	"0 $(grep -c ^processor /proc/cpuinfo)"
 
@@ -67,8 +67,8 @@ is loader.sysctl-prints "$(sysctl hw.vmm.maxcpu)" "hw.vmm.maxcpu = 12"
 fresh
 printf '# boot\nvmm_load="YES"\nbad line\nhw.vmm.maxcpu="3"\nhw.vmm.maxcpu="999"\n' >$conf
 loader
-holds loader.bad-line-has-its-number "^vmm-loader: $conf:3: "
-holds loader.bad-value-has-its-number "^vmm-loader: $conf:5: .*999"
+says loader.bad-line-has-its-number "^vmm-loader: $conf:3: "
+says loader.bad-value-has-its-number "^vmm-loader: $conf:5: .*999"
 is loader.bad-line-stops-nothing "$status $(maxcpu)" "0 3"
 
 # What the module cannot do is told as well.
@@ -77,7 +77,7 @@ echo 'vmm_load="YES"' >$conf
 mv /lib/modules/*/extra/vmm.ko "$scratch"
 loader
 is loader.no-module "$status" 1
-holds loader.no-module-is-told "^vmm-loader: modprobe vmm: "
+says loader.no-module-is-told "^vmm-loader: modprobe vmm: "
 mv "$scratch/vmm.ko" /lib/modules/*/extra/
 
 # The line for modprobe.d is what modprobe reads.
@@ -121,13 +121,13 @@ done
 
 bhyve -c 256 many 2>"$scratch/err"
 is loader.256-processors $? 4
-holds loader.256-processors-is-told "^bhyve: -c 256: hw.vmm.maxcpu allows 255 CPUs"
+says loader.256-processors-is-told "^bhyve: -c 256: hw.vmm.maxcpu allows 255 CPUs"
 rmmod vmm
 modprobe vmm maxcpu=300 2>"$scratch/err"
 check loader.maxcpu-300-is-refused "it was loaded" [ ! -e /sys/module/vmm ]
 dmesg | grep 'vmm: maxcpu' >"$scratch/err"
-holds loader.maxcpu-300-in-the-log 'maxcpu=300: the limit is 255'
+says loader.maxcpu-300-in-the-log 'maxcpu=300: the limit is 255'
 
 rm -rf /etc/vmm
-modprobe vmm maxcpu=8 && chgrp vmm /dev/vmmctl && chmod 660 /dev/vmmctl
+load_vmm
 exit $failed

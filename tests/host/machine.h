@@ -48,9 +48,9 @@ void check_held(struct held before);
 #define WORK_GROUP "/sys/fs/cgroup/vmm-work"
 
 /*
- * Run 'work' in a process of its own in the memory group WORK_GROUP, made for it; what the kernel still holds on
- * behalf of that group afterwards, in KiB: page by page what nobody has given back, also
- * where the module thinks so. Some tens of KiB are the kernel's own.
+ * Run 'work' in a process of its own in the memory cgroup WORK_GROUP, made for it. Returns
+ * the kernel memory still charged to that cgroup afterwards, in KiB: whatever was not freed,
+ * also what the module's own count misses. Some tens of KiB are the kernel's own.
  */
 long kernel_memory_left_by(void (*work)(void));
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Who may create, use and destroy a VM (the lab's alice and bob are in group vmm, mallory is not). */
+/*
+ * Who may create, use and destroy a VM: of the lab's users alice and bob are in group vmm,
+ * mallory is not.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,12 +11,12 @@
 #include "machine.h"
 #include "users.h"
 
-static int create(void)
+static int create_access_vm(void)
 {
 	return vm_create("access");
 }
 
-static int use(void)
+static int open_access_vm(void)
 {
 	struct vmctx *ctx = vm_open("access");
 
@@ -23,62 +26,62 @@ static int use(void)
 	return 0;
 }
 
-static int destroy(void)
+static int destroy_access_vm(void)
 {
 	return vm_destroy_name("access");
 }
 
-static bool refused(int error)
+static bool is_permission_error(int error)
 {
 	return error == EACCES || error == EPERM;
 }
 
 TEST(members_of_group_vmm_create_and_destroy)
 {
-	CHECK_EQ(as("alice", create), 0);
-	CHECK_EQ(as("alice", use), 0);
-	CHECK_EQ(as("alice", destroy), 0);
+	CHECK_EQ(as("alice", create_access_vm), 0);
+	CHECK_EQ(as("alice", open_access_vm), 0);
+	CHECK_EQ(as("alice", destroy_access_vm), 0);
 }
 
 TEST(others_may_not_create)
 {
-	CHECK(refused(as("mallory", create)));
+	CHECK(is_permission_error(as("mallory", create_access_vm)));
 }
 
 TEST(only_the_creator_and_root_use_a_vm)
 {
-	CHECK_EQ(as("alice", create), 0);
-	CHECK(refused(as("bob", use)));
-	CHECK(refused(as("mallory", use)));
-	CHECK_EQ(use(), 0);
-	CHECK_EQ(as("alice", destroy), 0);
+	CHECK_EQ(as("alice", create_access_vm), 0);
+	CHECK(is_permission_error(as("bob", open_access_vm)));
+	CHECK(is_permission_error(as("mallory", open_access_vm)));
+	CHECK_EQ(open_access_vm(), 0);
+	CHECK_EQ(as("alice", destroy_access_vm), 0);
 }
 
 TEST(only_the_creator_and_root_destroy_a_vm)
 {
-	CHECK_EQ(as("alice", create), 0);
-	CHECK(refused(as("bob", destroy)));
-	CHECK_EQ(destroy(), 0);
+	CHECK_EQ(as("alice", create_access_vm), 0);
+	CHECK(is_permission_error(as("bob", destroy_access_vm)));
+	CHECK_EQ(destroy_access_vm(), 0);
 }
 
 TEST(node_belongs_to_its_creator)
 {
 	struct stat st;
 
-	CHECK_EQ(as("alice", create), 0);
+	CHECK_EQ(as("alice", create_access_vm), 0);
 	REQUIRE(stat("/dev/vmm/access", &st) == 0);
 	CHECK_EQ(st.st_uid, user_uid("alice"));
 	CHECK_EQ(st.st_mode & 0777, 0600);
-	CHECK_EQ(destroy(), 0);
+	CHECK_EQ(destroy_access_vm(), 0);
 }
 
 /* A chmod of the node does not give the VM away: opening checks again. */
 TEST(a_wide_open_node_stays_closed)
 {
-	CHECK_EQ(as("alice", create), 0);
+	CHECK_EQ(as("alice", create_access_vm), 0);
 	CHECK(chmod("/dev/vmm/access", 0666) == 0);
-	CHECK(refused(as("bob", use)));
-	CHECK_EQ(destroy(), 0);
+	CHECK(is_permission_error(as("bob", open_access_vm)));
+	CHECK_EQ(destroy_access_vm(), 0);
 }
 
 TEST(maxcpu_bounds_vcpus)

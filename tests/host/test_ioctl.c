@@ -10,7 +10,7 @@
 
 #include "machine.h"
 
-/* Interrupts on: one emulated host keeps its own from a guest that was entered without. */
+/* IF set: Bochs 2.7 exits for no host interrupt while a guest entered with IF clear spins. */
 static const uint8_t spin[] = { 0xfb, 0xeb, 0xfe };
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;

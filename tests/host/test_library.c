@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* libvmmapi as programs written for bhyve use it: VM_RUN, and what goes with it. */
+/* libvmmapi as VMMs written for bhyve use it: VM_RUN, and what goes with it. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -16,7 +16,7 @@
 static const uint8_t halt[] = { 0xf4 };
 
 /* Runs with VM_RUN until an exit that is not BOGUS. */
-static struct vm_exit run(struct machine *machine)
+static struct vm_exit run_to_exit(struct machine *machine)
 {
 	struct vm_exit exit = { 0 };
 	struct vm_run vmrun = { .vm_exit = &exit };
@@ -43,7 +43,7 @@ static void check_halted(struct vm_exit exit)
 	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_HALT);
 }
 
-static uint64_t get(struct machine *machine, int reg)
+static uint64_t get_register(struct machine *machine, int reg)
 {
 	uint64_t value = 0;
 
@@ -74,7 +74,7 @@ TEST(registers_keep_what_is_set)
 	REQUIRE(vm_get_register_set(machine.vcpu, COUNT, names, read) == 0);
 	for (int i = 0; i < COUNT; i++) {
 		CHECK_EQ_AT(read[i], values[i], "register %d", names[i]);
-		CHECK_EQ_AT(get(&machine, names[i]), values[i], "register %d", names[i]);
+		CHECK_EQ_AT(get_register(&machine, names[i]), values[i], "register %d", names[i]);
 	}
 	machine_destroy(&machine);
 }
@@ -94,7 +94,7 @@ TEST(segments_keep_what_is_set)
 		CHECK_EQ(limit, 0xffff);
 		CHECK_EQ(access, 0x93);
 		REQUIRE(vm_set_register(machine.vcpu, names[i], 0x1230 + i) == 0);
-		CHECK_EQ(get(&machine, names[i]), 0x1230 + i);
+		CHECK_EQ(get_register(&machine, names[i]), 0x1230 + i);
 	}
 	machine_destroy(&machine);
 }
@@ -121,8 +121,8 @@ TEST(reset_leads_to_the_reset_vector)
 
 	REQUIRE(vcpu_reset(machine.vcpu) == 0);
 	REQUIRE(vm_get_seg_desc(machine.vcpu, VM_REG_GUEST_CS, &code) == 0);
-	CHECK_EQ(code.base + get(&machine, VM_REG_GUEST_RIP), 0xfffffff0);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_CR0), 0x60000010);
+	CHECK_EQ(code.base + get_register(&machine, VM_REG_GUEST_RIP), 0xfffffff0);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_CR0), 0x60000010);
 	machine_destroy(&machine);
 }
 
@@ -142,7 +142,7 @@ TEST(port_accesses_are_exits)
 	struct vm_exit exit;
 
 	sleep_in_hlt(&machine);
-	exit = run(&machine);
+	exit = run_to_exit(&machine);
 	REQUIRE(exit.exitcode == VM_EXITCODE_INOUT);
 	CHECK_EQ(exit.u.inout.port, 0x1234);
 	CHECK_EQ(exit.u.inout.bytes, 4);
@@ -151,16 +151,16 @@ TEST(port_accesses_are_exits)
 	CHECK_EQ(exit.rip, MACHINE_CODE + 9);
 	CHECK_EQ(exit.inst_length, 2);
 
-	exit = run(&machine);
+	exit = run_to_exit(&machine);
 	REQUIRE(exit.exitcode == VM_EXITCODE_INOUT);
 	CHECK_EQ(exit.u.inout.port, 0x99);
 	CHECK_EQ(exit.u.inout.bytes, 1);
 	CHECK_EQ(exit.u.inout.in, 1);
 	REQUIRE(vm_set_register(machine.vcpu, VM_REG_GUEST_RAX, 0x42) == 0);
 
-	exit = run(&machine);
+	exit = run_to_exit(&machine);
 	check_halted(exit);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RBX), 0x42);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RBX), 0x42);
 	machine_destroy(&machine);
 }
 
@@ -171,14 +171,14 @@ TEST(instructions_can_be_restarted)
 
 	sleep_in_hlt(&machine);
 	for (int i = 0; i < 3; i++) {
-		struct vm_exit exit = run(&machine);
+		struct vm_exit exit = run_to_exit(&machine);
 
 		REQUIRE(exit.exitcode == VM_EXITCODE_INOUT);
 		CHECK_EQ(exit.rip, MACHINE_CODE);
 		REQUIRE(vm_restart_instruction(machine.vcpu) == 0);
 	}
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_INOUT);
-	check_halted(run(&machine));
+	CHECK_EQ(run_to_exit(&machine).exitcode, VM_EXITCODE_INOUT);
+	check_halted(run_to_exit(&machine));
 	machine_destroy(&machine);
 }
 
@@ -188,10 +188,10 @@ TEST(a_new_rip_is_followed)
 	struct machine machine = machine_create("library", SIZE, code, sizeof(code));
 
 	sleep_in_hlt(&machine);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_INOUT);
+	CHECK_EQ(run_to_exit(&machine).exitcode, VM_EXITCODE_INOUT);
 	REQUIRE(vm_set_register(machine.vcpu, VM_REG_GUEST_RIP, MACHINE_CODE + 3) == 0);
-	check_halted(run(&machine));
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RAX) & 0xff, 7);
+	check_halted(run_to_exit(&machine));
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RAX) & 0xff, 7);
 	machine_destroy(&machine);
 }
 
@@ -224,7 +224,7 @@ static int device_write(struct vcpu *vcpu, uint64_t gpa, uint64_t value, int siz
 static int run_emulating(struct machine *machine, bool decode_first)
 {
 	for (int count = 0; count < 100; count++) {
-		struct vm_exit exit = run(machine);
+		struct vm_exit exit = run_to_exit(machine);
 		struct vie *vie = &exit.u.inst_emul.vie;
 
 		if (exit.exitcode != VM_EXITCODE_INST_EMUL) {
@@ -276,8 +276,8 @@ static void check_device(bool decode_first)
 	CHECK_EQ(device[8], 0x5a);
 	CHECK_EQ(device[11], 0x5a);
 	CHECK_EQ(device[12], 0);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RBX), 0x2015);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RCX), 0);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RBX), 0x2015);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RCX), 0);
 	machine_destroy(&machine);
 }
 
@@ -335,7 +335,7 @@ TEST(device_memory_is_shared_with_the_guest)
 	REQUIRE(vm_mmap_memseg(machine.ctx, 0x90000, VM_BOOTROM, 0, 0x1000, VM_PROT_ALL) == 0);
 	memory[0x10] = 0x77;
 	sleep_in_hlt(&machine);
-	check_halted(run(&machine));
+	check_halted(run_to_exit(&machine));
 	CHECK_EQ(memory[0x11], 0x78);
 	CHECK_EQ(vm_munmap_memseg(machine.ctx, 0x90000, 0x1000), 0);
 	CHECK_EQ(vm_munmap_memseg(machine.ctx, 0x90000, 0x1000), -1);
@@ -393,7 +393,7 @@ TEST(nested_page_table_is_shown)
 	int count = 0;
 
 	sleep_in_hlt(&machine);
-	check_halted(run(&machine));
+	check_halted(run_to_exit(&machine));
 	REQUIRE(vm_get_gpa_pmap(machine.ctx, MACHINE_CODE, entries, &count) == 0);
 	CHECK(count >= 3 && count <= 5);
 	if (count > 0)
@@ -401,7 +401,7 @@ TEST(nested_page_table_is_shown)
 	machine_destroy(&machine);
 }
 
-/* --- the VM's life ----------------------------------------------------------------------------- */
+/* --- the VM's life --------------------------------------------------------------------------- */
 
 TEST(a_running_vm_is_not_reinitialized)
 {
@@ -413,13 +413,13 @@ TEST(a_running_vm_is_not_reinitialized)
 	REQUIRE(vm_suspend(machine.ctx, VM_SUSPEND_RESET) == 0);
 	CHECK_EQ(vm_suspend(machine.ctx, VM_SUSPEND_POWEROFF), -1);
 	CHECK_EQ(errno, EALREADY);
-	exit = run(&machine);
+	exit = run_to_exit(&machine);
 	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
 	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_RESET);
 	machine.memory[0x4000] = 0x66;
 	CHECK_EQ(vm_reinit(machine.ctx), 0);
 	CHECK_EQ(machine.memory[0x4000], 0x66);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RIP), 0xfff0);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RIP), 0xfff0);
 	machine_destroy(&machine);
 }
 
@@ -434,12 +434,12 @@ TEST(a_held_vcpu_does_not_run)
 	REQUIRE(vm_suspend_cpu(machine.vcpu) == 0);
 	REQUIRE(vm_debug_cpus(machine.ctx, &cpus) == 0);
 	CHECK_EQ(CPU_FFS(&cpus), 1);
-	CHECK_EQ(run(&machine).exitcode, VM_EXITCODE_DEBUG);
-	CHECK_EQ(get(&machine, VM_REG_GUEST_RIP), MACHINE_CODE);
+	CHECK_EQ(run_to_exit(&machine).exitcode, VM_EXITCODE_DEBUG);
+	CHECK_EQ(get_register(&machine, VM_REG_GUEST_RIP), MACHINE_CODE);
 	REQUIRE(vm_resume_all_cpus(machine.ctx) == 0);
 	REQUIRE(vm_debug_cpus(machine.ctx, &cpus) == 0);
 	CHECK(CPU_EMPTY(&cpus));
-	check_halted(run(&machine));
+	check_halted(run_to_exit(&machine));
 	machine_destroy(&machine);
 }
 
@@ -451,7 +451,7 @@ TEST(exits_are_counted)
 	int count, halts = 0;
 
 	sleep_in_hlt(&machine);
-	check_halted(run(&machine));
+	check_halted(run_to_exit(&machine));
 	stats = vm_get_stats(machine.vcpu, &time, &count);
 	REQUIRE(stats);
 	CHECK(time.tv_sec > 0 || time.tv_usec > 0);
@@ -469,7 +469,7 @@ TEST(exits_are_counted)
 	machine_destroy(&machine);
 }
 
-/* --- devices in the module ----------------------------------------------------------------------- */
+/* --- devices in the module ------------------------------------------------------------------- */
 
 TEST(device_registers_are_read_and_written)
 {
@@ -535,7 +535,7 @@ TEST(nmi_reaches_the_guest)
 	memcpy(machine.memory + 2 * 4, &vector, sizeof(vector));
 	memcpy(machine.memory + 0x2000, handler, sizeof(handler));
 	REQUIRE(vm_inject_nmi(machine.vcpu) == 0);
-	exit = run(&machine);
+	exit = run_to_exit(&machine);
 	REQUIRE(exit.exitcode == VM_EXITCODE_INOUT);
 	CHECK_EQ(exit.rip, 0x2000);
 	machine_destroy(&machine);
@@ -552,7 +552,7 @@ TEST(exceptions_reach_the_guest)
 	REQUIRE(vm_inject_exception(machine.vcpu, 6, 0, 0, 1) == 0);
 	CHECK_EQ(vm_inject_exception(machine.vcpu, 6, 0, 0, 1), -1);
 	CHECK_EQ(errno, EBUSY);
-	CHECK_EQ(run(&machine).rip, 0x2000);
+	CHECK_EQ(run_to_exit(&machine).rip, 0x2000);
 	/* The address of the instruction that was to run is on the stack. */
 	CHECK_EQ(*(uint16_t *)(machine.memory + 0xff0 - 6), MACHINE_CODE);
 	machine_destroy(&machine);

@@ -58,7 +58,7 @@ TEST(guest_code_runs)
 }
 
 /* Some cycles first, so that the kernel's caches have their size. */
-static void cycles(int count, void (*cycle)(void))
+static void repeat_cycle(int count, void (*cycle)(void))
 {
 	for (int i = 0; i < count; i++)
 		cycle();
@@ -84,9 +84,9 @@ static void check_leak(int count, void (*cycle)(void))
 	struct held held = module_holds();
 	long before;
 
-	cycles(count / 10, cycle);
+	repeat_cycle(count / 10, cycle);
 	before = settled_free_memory();
-	cycles(count, cycle);
+	repeat_cycle(count, cycle);
 	CHECK(before - settled_free_memory() < 1024);
 	check_held(held);
 }

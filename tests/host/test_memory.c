@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Guest memory: who pays for it, what programs may do with it, and what happens when there is none. */
+/*
+ * Guest memory: whom it is charged to, what the VMM process may do with its mapping, and what
+ * happens when there is none.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -169,7 +172,7 @@ static long group_memory(void)
 	return value;
 }
 
-static void touch(char *memory, size_t size)
+static void touch_pages(char *memory, size_t size)
 {
 	for (size_t i = 0; i < size; i += 4096)
 		memory[i] = 1;
@@ -183,7 +186,7 @@ TEST(memory_is_charged_to_the_creators_group)
 	enter_group("max");
 	machine = machine_create("memory", 128 * MIB, halt, sizeof(halt));
 	before = group_memory();
-	touch(machine.memory, 128 * MIB);
+	touch_pages(machine.memory, 128 * MIB);
 	CHECK(group_memory() - before >= (long)(126 * MIB));
 	machine_destroy(&machine);
 	CHECK(group_memory() - before < (long)(8 * MIB));

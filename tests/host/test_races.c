@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A VM that is destroyed, interrupted or moved while others are busy with it. */
+/* A VM that is destroyed, interrupted or migrated while other threads use it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -19,12 +19,12 @@
 #define SEGMENT_SIZE 0x200000
 
 /* jmp to itself */
-/* Interrupts on: one emulated host keeps its own from a guest that was entered without. */
+/* IF set: Bochs 2.7 exits for no host interrupt while a guest entered with IF clear spins. */
 static const uint8_t spin[] = { 0xfb, 0xeb, 0xfe };
 /* Counts in the word at 0x2000: again: incw 0x2000; jmp again */
 static const uint8_t count_up[] = { 0xfb, 0xff, 0x06, 0x00, 0x20, 0xeb, 0xfa };
 
-static double now(void)
+static double monotonic_seconds(void)
 {
 	struct timespec time;
 
@@ -158,7 +158,7 @@ static void *destroy_main(void *result)
 	return NULL;
 }
 
-/* --- a program that does not take its answer -------------------------------------------- */
+/* --- a VMM process that does not accept the exit -------------------------------------------- */
 
 /* A page whose first touch waits until 'uffd' is closed. */
 static void *page_that_waits(int *uffd)
@@ -207,7 +207,7 @@ static void *stuck_set(void *arg)
 	return NULL;
 }
 
-/* Others get at the vCPU, and the VM can be destroyed, while such a call waits. */
+/* Other threads can lock the vCPU, and destroy the VM, while such a call waits. */
 static void check_not_held_up(void *(*call)(void *))
 {
 	static const uint8_t out[] = { 0xe6, 0x80 };
@@ -421,7 +421,7 @@ static void *storm_ioctl(void *unused)
 	return unused;
 }
 
-/* One VM after the other under the noses of the rest. */
+/* One VM after the other is destroyed while the other threads use it. */
 static void storm_create(void)
 {
 	int vms = count_of("STORM_VMS");
@@ -436,7 +436,7 @@ static void storm_create(void)
 			vm_close(machine.ctx);
 		else
 			machine_destroy(&machine);
-		/* A mapping is the last that holds what is left of a VM. */
+		/* A mapping holds the last reference to a destroyed VM. */
 		if (seg != MAP_FAILED)
 			munmap(seg, SEGMENT_SIZE);
 	}
@@ -459,7 +459,7 @@ static void storm(void)
 	CHECK(access("/dev/vmm/race", F_OK) == -1 && errno == ENOENT);
 }
 
-/* What the library has not let go would show here, before the process ends. */
+/* What the library still holds would show here, before the process ends. */
 static void storm_leaves_nothing(void)
 {
 	struct held before = module_holds();
@@ -488,9 +488,9 @@ static volatile uint16_t *counter_of(const struct machine *machine)
 static bool guest_runs(const struct machine *machine)
 {
 	uint16_t start = *counter_of(machine);
-	double end = now() + 1;
+	double end = monotonic_seconds() + 1;
 
-	while (now() < end) {
+	while (monotonic_seconds() < end) {
 		if (*counter_of(machine) != start)
 			return true;
 		usleep(1000);
@@ -584,7 +584,7 @@ static const uint8_t touch_all[] = { 0x66, 0xbf, 0x00, 0x00, 0x00, 0x01, 0x67, 0
 				     0x66, 0x81, 0xc7, 0x00, 0x10, 0x00, 0x00, 0x66, 0x81,
 				     0xff, 0x00, 0x00, 0x00, 0x04, 0x72, 0xed, 0xfa, 0xf4 };
 
-/* A VM that has no memory left at its guest's first touch of a page, or at its program's. */
+/* A VM out of memory at the first touch of a page, by its guest or by its VMM process. */
 static void run_short(bool by_guest, int limit)
 {
 	struct machine machine =

@@ -2,7 +2,8 @@
 /*
  * host_page COMMAND...: runs COMMAND with the variable PAGE set to the physical
  * address of a page of this process, in hexadecimal, and says whether the page is
- * what it was before. It lies above 64 MiB, where small guests have no memory. Exit status: COMMAND's; 99 if the page has changed.
+ * what it was before. It lies above 64 MiB, where small guests have no memory. The exit
+ * status is COMMAND's, or 99 if the page has changed.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -32,7 +33,7 @@ static uint64_t physical_address(const void *page)
 	return (entry & PAGEMAP_ADDRESS) * PAGE;
 }
 
-static int run(char **command)
+static int run_command(char **command)
 {
 	int status = 1;
 	pid_t child = fork();
@@ -74,7 +75,7 @@ int main(int argc, char **argv)
 		return 1;
 	snprintf(text, sizeof(text), "%llx", (unsigned long long)address);
 	setenv("PAGE", text, 1);
-	status = run(argv + 1);
+	status = run_command(argv + 1);
 	for (int i = 0; i < PAGE; i++) {
 		if (page[i] != FILLING) {
 			fprintf(stderr, "the page at %s has changed\n", text);

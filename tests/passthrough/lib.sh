@@ -1,40 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# For the scripts that run in an emulated host with an IOMMU: results, small guests
-# and Linux guests that have devices of the host.
+# For the scripts that run in an emulated host with an IOMMU: small guests and Linux guests
+# that have devices of the host.
 
-. /lab/emulated
+. /with/results.sh
+. /with/linux_guest.sh
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
 vm=ppt-test
-
-ok() {
-	echo "ok $1"
-}
-
-# not_ok NAME WHY
-not_ok() {
-	echo "not ok $1: $2"
-	failed=1
-}
-
-# check NAME WHY COMMAND...: COMMAND succeeds.
-check() {
-	check_name=$1 check_why=$2
-	shift 2
-	if "$@"; then
-		ok "$check_name"
-	else
-		not_ok "$check_name" "$check_why"
-	fi
-}
-
-# is NAME ACTUAL EXPECTED: two words are the same.
-is() {
-	check "$1" "'$2', not '$3'" [ "$2" = "$3" ]
-}
 
 # The kernel's log since mark_log.
 mark_log() {
@@ -46,8 +18,8 @@ new_log() {
 
 # logged NAME WORDS: the kernel's log since mark_log has these words.
 logged() {
-	check "$1" "no '$2' in the log: $(new_log | tail -n 3 | tr '\n' ';')" \
-		sh -c 'grep -qF -e "$1" "$2"' - "$2" "$(new_log >"$scratch/log"; echo "$scratch/log")"
+	new_log >"$scratch/log"
+	check "$1" "no '$2' in the log: $(tail -n 3 "$scratch/log")" grep -qF -e "$2" "$scratch/log"
 }
 
 destroy() {
@@ -80,11 +52,12 @@ payload() {
 	load_payload "$@" && run_payload "$payload_place"
 	status=$?
 	destroy
-	check "$kind.$payload_test" "$(tail -n 1 "$scratch/output") (status $status)" [ $status -eq 33 ]
+	check "$kind.$payload_test" "$(tail -n 1 "$scratch/output") (status $status)" \
+		[ $status -eq 33 ]
 }
 
-# linux_guest MODULES SCRIPT BHYVE-OPTIONS...: Linux with SCRIPT as its first work, and
-# those modules loaded. What it prints is in $scratch/output.
+# linux_guest MODULES SCRIPT BHYVE-OPTIONS...: Linux with SCRIPT as its first work, which has
+# the functions below, and those modules loaded. What it prints is in $scratch/output.
 linux_guest() {
 	linux_modules=$1 linux_script=$2
 	shift 2
@@ -94,37 +67,41 @@ linux_guest() {
 		for module in $linux_modules; do
 			for file in $(cat "/with/modules/$module.order"); do
 				name=${file%%,*}
-				[ -e "$scratch/root/modules/$name" ] || echo "insmod /modules/$file" | tr , ' '
+				[ -e "$scratch/root/modules/$name" ] ||
+					echo "insmod /modules/$file" | tr , ' '
 				cp "/with/modules/$name" "$scratch/root/modules"
 			done
 		done
+		echo "$GUEST_FUNCTIONS"
 		echo "$linux_script"
 	} >"$scratch/root/test"
-	(cd "$scratch/root" && find . | cpio -o -H newc 2>/dev/null) >"$scratch/extra"
-	cat /guest/initrd "$scratch/extra" >"$scratch/initrd"
-	bhyveload -m 256M -k /guest/vmlinuz -i "$scratch/initrd" \
-		-a "console=ttyS0 quiet panic=-1 $EMULATED" $vm || return
-	timeout 600 bhyve -c 2 -m 256M -A -H -P -s 0,hostbridge -s 31,lpc -l com1,stdio "$@" $vm \
-		</dev/null 2>&1 | tr -d '\r' >"$scratch/output"
+	load_linux $vm || return
+	run_linux 600 2 $vm "$@" | tr -d '\r' >"$scratch/output"
 	destroy
-}
-
-# The value a guest printed as "NAME=VALUE".
-printed() {
-	sed -n "s/^$1=//p" "$scratch/output" | tail -n 1
 }
 
 # guest_says NAME WORD EXPECTED: what it printed.
 guest_says() {
-	check "$1" "$2 is '$(printed "$2")', not '$3': $(tail -n 5 "$scratch/output" | tr '\n' ';')" \
+	check "$1" "$2 is '$(printed "$2")', not '$3': $(tail -n 5 "$scratch/output")" \
 		[ "$(printed "$2")" = "$3" ]
 }
 
-# For guests: interrupts of those that match, however many processors there are.
-COUNT_INTERRUPTS='count_interrupts() {
+# guest_interrupted_by NAME KIND: the kind of interrupt that it printed begins so.
+guest_interrupted_by() {
+	printed kind >"$scratch/kind"
+	holds "$1" "$scratch/kind" "^$2"
+}
+
+# For guests: interrupts of the devices that match, of all processors; and how they come.
+# wait_until COMMAND... waits for what a driver makes, at most ten seconds.
+GUEST_FUNCTIONS='
+count_interrupts() {
 	awk -v name="$1" "\$0 ~ name { for (i = 2; i <= NF && \$i ~ /^[0-9]+\$/; i++) sum += \$i }
 		END { print sum + 0 }" /proc/interrupts
 }
 kind_of_interrupt() {
 	grep "$1" /proc/interrupts | grep -oE "PCI-MSI[X-]*|IO-APIC" | sort -u | head -n 1
+}
+wait_until() {
+	for i in $(seq 50); do "$@" 2>/dev/null && break; sleep 0.2; done
 }'

@@ -12,7 +12,7 @@
 
 #define VIRTUALIZATION_MANAGEMENT 0x1c
 
-static unsigned number(const char *text)
+static unsigned parse_number(const char *text)
 {
 	return (unsigned)strtoul(text, NULL, 10);
 }
@@ -27,8 +27,9 @@ int main(int argc, char **argv)
 		perror("nvme_virt");
 		return 1;
 	}
-	command.cdw10 = number(argv[2]) << 16 | number(argv[3]) << 8 | number(argv[4]);
-	command.cdw11 = number(argv[5]);
+	command.cdw10 = parse_number(argv[2]) << 16 | parse_number(argv[3]) << 8 |
+			parse_number(argv[4]);
+	command.cdw11 = parse_number(argv[5]);
 	status = ioctl(file, NVME_IOCTL_ADMIN_CMD, &command);
 	if (status)
 		fprintf(stderr, "nvme_virt: %s: status %#x\n", argv[1], (unsigned)status);

@@ -11,26 +11,26 @@
 #define IOAPIC ((volatile uint8_t *)0xfec00000ul)
 #define LEVEL  0x8000u
 
-static void select(unsigned int slot, unsigned int offset)
+static void select_config_register(unsigned int slot, unsigned int offset)
 {
 	outl(0xcf8, 0x80000000u | slot << 11 | (offset & 0xfc));
 }
 
 uint32_t config_read(unsigned int slot, unsigned int offset)
 {
-	select(slot, offset);
+	select_config_register(slot, offset);
 	return inl(0xcfc);
 }
 
 void config_write(unsigned int slot, unsigned int offset, uint32_t value)
 {
-	select(slot, offset);
+	select_config_register(slot, offset);
 	outl(0xcfc, value);
 }
 
 void config_write16(unsigned int slot, unsigned int offset, uint16_t value)
 {
-	select(slot, offset);
+	select_config_register(slot, offset);
 	outw((uint16_t)(0xcfc + (offset & 2)), value);
 }
 

@@ -24,7 +24,7 @@ void enable_msi(unsigned int slot, uint8_t vector);
 /* The I/O APIC input of a slot's first pin, and its redirection entry: level, this vector. */
 void route_line(unsigned int slot, uint8_t vector);
 
-/* Interrupts on until taken[vector] reaches 'count', or for long on a busy host. */
+/* Interrupts on until taken[vector] reaches 'count', or for so long that none will come. */
 void await_interrupts(uint8_t vector, unsigned int count);
 /* Interrupts on for a second: for those that must not come. */
 void await_none(void);

@@ -15,7 +15,7 @@ mark_log
 bhyvectl --vm=$vm --create
 bhyve -s 3,passthru,0/7/0 $vm >"$scratch/output" 2>&1
 is $kind.refused $? 4
-check $kind.says-why "$(cat "$scratch/output")" grep -q "$says" "$scratch/output"
+holds $kind.says-why "$scratch/output" "$says"
 logged $kind.log "0000:00:07.0: $vm cannot have it: "
 logged $kind.log-says-why "$log"
 is $kind.nobody-has-it "$(owner 0000:00:07.0)" ""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * QEMU's device "edu" in a guest's hands: registers, MSI, its interrupt line, DMA
- * both ways, and DMA where nothing of the guest is.
+ * both ways, and DMA outside the guest's memory.
  */
 #include "pci.h"
 
@@ -45,8 +45,8 @@ static void write64(volatile uint8_t *at, uint64_t value)
 	*(volatile uint64_t *)at = value;
 }
 
-/* One transfer of the buffer, to its end, or for long. */
-static void transfer(uint64_t from, uint64_t to, uint32_t command)
+/* One transfer of the buffer: waits for its end, but not for ever. */
+static void dma_transfer(uint64_t from, uint64_t to, uint32_t command)
 {
 	uint32_t start = inl(0x408);
 
@@ -59,7 +59,7 @@ static void transfer(uint64_t from, uint64_t to, uint32_t command)
 	CHECK(!(read32(edu + DMA_COMMAND) & DMA_START));
 }
 
-static void fill(uint8_t *page, unsigned int seed)
+static void fill_with_pattern(uint8_t *page, unsigned int seed)
 {
 	for (unsigned int i = 0; i < BUFFER_SIZE; i++)
 		page[i] = (uint8_t)(i * 7 + i / 256 + seed);
@@ -171,10 +171,10 @@ TEST(edu_dma_both_ways)
 {
 	open_edu();
 	for (unsigned int turn = 0; turn < 3; turn++) {
-		fill(source, turn * 31);
+		fill_with_pattern(source, turn * 31);
 		memset(target, 0, sizeof(target));
-		transfer((uint64_t)source, BUFFER, 0);
-		transfer(BUFFER, (uint64_t)target, DMA_WRITE);
+		dma_transfer((uint64_t)source, BUFFER, 0);
+		dma_transfer(BUFFER, (uint64_t)target, DMA_WRITE);
 		CHECK_EQ(memcmp(source, target, BUFFER_SIZE), 0);
 	}
 }
@@ -185,8 +185,8 @@ TEST(edu_dma_tells_of_its_end)
 	apic_enable();
 	set_handler(VECTOR, on_interrupt);
 	enable_msi(slot, VECTOR);
-	fill(source, 5);
-	transfer((uint64_t)source, BUFFER, DMA_IRQ);
+	fill_with_pattern(source, 5);
+	dma_transfer((uint64_t)source, BUFFER, DMA_IRQ);
 	await_interrupts(VECTOR, 1);
 	CHECK_EQ(taken[VECTOR], 1);
 }
@@ -195,11 +195,11 @@ TEST(edu_dma_tells_of_its_end)
 TEST(edu_dma_needs_bus_mastering)
 {
 	open_edu();
-	fill(source, 1);
-	transfer((uint64_t)source, BUFFER, 0);
+	fill_with_pattern(source, 1);
+	dma_transfer((uint64_t)source, BUFFER, 0);
 	config_write16(slot, 4, 0x2);
 	memset(target, 0x5a, sizeof(target));
-	transfer(BUFFER, (uint64_t)target, DMA_WRITE);
+	dma_transfer(BUFFER, (uint64_t)target, DMA_WRITE);
 	for (unsigned int i = 0; i < BUFFER_SIZE; i++)
 		CHECK_EQ(target[i], 0x5a);
 }
@@ -213,23 +213,23 @@ TEST(edu_dma_does_not_reach_the_host)
 	uint64_t page = argument();
 
 	open_edu();
-	fill(source, 9);
-	transfer((uint64_t)source, BUFFER, 0);
-	transfer(BUFFER, page, DMA_WRITE);
-	transfer(page, BUFFER, 0);
+	fill_with_pattern(source, 9);
+	dma_transfer((uint64_t)source, BUFFER, 0);
+	dma_transfer(BUFFER, page, DMA_WRITE);
+	dma_transfer(page, BUFFER, 0);
 	memset(target, 0, sizeof(target));
-	transfer(BUFFER, (uint64_t)target, DMA_WRITE);
+	dma_transfer(BUFFER, (uint64_t)target, DMA_WRITE);
 	for (unsigned int i = 0; i < BUFFER_SIZE - 2; i += 512)
 		CHECK(target[i] != 0xa5 || target[i + 1] != 0xa5 || target[i + 2] != 0xa5);
 }
 
-/* For a host that kills us: transfers without end. */
+/* The host kills the VMM process meanwhile: transfers without end. */
 TEST(edu_dma_forever)
 {
 	open_edu();
-	fill(source, 3);
+	fill_with_pattern(source, 3);
 	for (;;) {
-		transfer((uint64_t)source, BUFFER, 0);
-		transfer(BUFFER, (uint64_t)target, DMA_WRITE);
+		dma_transfer((uint64_t)source, BUFFER, 0);
+		dma_transfer(BUFFER, (uint64_t)target, DMA_WRITE);
 	}
 }

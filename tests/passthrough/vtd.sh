@@ -32,8 +32,7 @@ said bridge "pptdevs2: 0/4/0: 0000:00:04.0 is a bridge"
 said missing-device "pptdevs2: 0/31/7: there is no device 0000:00:1f.7"
 is $kind.not-probed-by-others "$(driver 0000:02:00.0)" ppt
 bhyvectl --ppt-list >"$scratch/list"
-check $kind.list "$(cat "$scratch/list")" \
-	grep -qE '^0000:02:00.0 +8086:10d3 Ethernet controller +[0-9]+ +-$' "$scratch/list"
+holds $kind.list "$scratch/list" '^0000:02:00.0 +8086:10d3 Ethernet controller +[0-9]+ +-$'
 
 # --- handing over ------------------------------------------------------------------------
 
@@ -43,14 +42,14 @@ bhyvectl --vm=$vm --create
 if bhyve -s 3,passthru,1/0/0 -s 4,passthru,9/9/7 $vm >"$scratch/output" 2>&1; then
 	not_ok $kind.no-such-device "it ran"
 else
-	check $kind.no-such-device "$(cat "$scratch/output")" grep -q "no such device" "$scratch/output"
+	holds $kind.no-such-device "$scratch/output" "no such device"
 fi
 is $kind.owner "$(owner $NVME_NAME)" $vm
 bhyvectl --ppt-detach=$NVME 2>"$scratch/output"
 is $kind.detach-in-use $? 1
-check $kind.detach-in-use-says "$(cat "$scratch/output")" grep -q "VM $vm has $NVME_NAME" "$scratch/output"
+holds $kind.detach-in-use-says "$scratch/output" "VM $vm has $NVME_NAME"
 sh -c "echo $NVME_NAME >/sys/bus/pci/drivers/ppt/unbind" 2>"$scratch/output"
-check $kind.unbind-in-use "$(cat "$scratch/output")" grep -q "busy" "$scratch/output"
+holds $kind.unbind-in-use "$scratch/output" "busy"
 is $kind.unbind-in-use-keeps "$(owner $NVME_NAME)" $vm
 
 # --- refusals ------------------------------------------------------------------------------
@@ -60,7 +59,7 @@ refused() {
 	mark_log
 	bhyvectl --vm=other --create
 	timeout 60 bhyve -s "3,passthru,$2" other >"$scratch/output" 2>&1
-	check "$kind.refused-$1" "$(cat "$scratch/output")" grep -q "passthru,$2: " "$scratch/output"
+	holds "$kind.refused-$1" "$scratch/output" "passthru,$2: "
 	logged "$kind.refused-$1-log" "$3"
 	bhyvectl --vm=other --destroy
 }
@@ -72,10 +71,10 @@ refused bridge 0/4/0 "0000:00:04.0: other cannot have it: it is not reserved"
 refused partly-owned-group 5/1/0 "0000:05:02.0, without a driver, is not reserved"
 mark_log
 bhyvectl --ppt-attach=0/4/0 2>"$scratch/output"
-check $kind.attach-bridge "$(cat "$scratch/output")" grep -q "is a bridge" "$scratch/output"
+holds $kind.attach-bridge "$scratch/output" "is a bridge"
 su alice -c "bhyvectl --vm=hers --create"
 su alice -c "bhyve -s 3,passthru,$EDU hers" >"$scratch/output" 2>&1
-check $kind.refused-not-root "$(cat "$scratch/output")" grep -q "only root" "$scratch/output"
+holds $kind.refused-not-root "$scratch/output" "only root"
 bhyvectl --vm=hers --destroy
 
 # --- guests ----------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ long_mode:
 
 	.data
 	.balign 16
-	/* null, code64, data, code32, data32, code16, data16, user code64, user data, then the TSS */
+	/* Selectors behind each; the TSS's descriptor is written by payload/user.c. */
 	.globl gdt
 gdt:
 	.quad 0

@@ -10,9 +10,24 @@
  *		CHECK(cpuid(1).c & 1u << 31);
  *	}
  *
- * The run ends through the test device (port 0xf4), with one line on the debug
- * console (port 0xe9) that says what was wrong. The device's status is twice the
- * value plus one; these are none of bhyve's own.
+ * Such a test runs with one vCPU and without x2APIC, and passes when it ends through
+ * the test device (port 0xf4) with TEST_PASSED; if it fails, one line on the debug
+ * console (port 0xe9) says what was wrong. What a test needs beyond that stands behind
+ * its name, each word once:
+ *
+ *	CPUS(n)		n vCPUs (bhyve -c n); smp.h starts the others
+ *	X2APIC		x2APIC is offered (bhyve -x)
+ *	ENDS_WITH(n)	it passes when bhyve ends with status n: 0 reset, 1 powered off,
+ *			2 halted, 3 triple fault
+ *	BY_HAND		not in the list: other tests boot it for their own ends
+ *
+ *	TEST(smp2_sipi_names_the_code_segment, CPUS(2))
+ *	{
+ *		...
+ *	}
+ *
+ * Nothing else names the test. The words go into a section of the ELF file that is not
+ * loaded; tests/guest/prepare makes the list of tests from it, in-host obeys it.
  */
 #ifndef PAYLOAD_H
 #define PAYLOAD_H
@@ -21,6 +36,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * What a run writes to the test device, and bhyve's status then: twice the value plus
+ * one, so that none is a status that bhyve has for other ends.
+ */
 #define TEST_PASSED  0x10 /* 33 */
 #define TEST_FAILED  0x11 /* 35 */
 #define TEST_UNKNOWN 0x12 /* 37 */
@@ -30,7 +49,16 @@ struct test {
 	void (*run)(void);
 };
 
-#define TEST(test_name)                                                                      \
+#define CPUS(n)	     " cpus=" #n
+#define X2APIC	     " x2apic"
+#define ENDS_WITH(n) " ends_with=" #n
+#define BY_HAND	     " by_hand"
+
+/* TEST(name) or TEST(name, WORD...), the words with nothing but spaces between them. */
+#define TEST(test_name, ...)                                                                 \
+	asm(".pushsection .test_list, \"\", @progbits\n"                                     \
+	    ".ascii \"" #test_name __VA_ARGS__ "\\n\"\n"                                     \
+	    ".popsection");                                                                  \
 	static void test_##test_name(void);                                                  \
 	static const struct test entry_##test_name                                           \
 		__attribute__((section(".tests"), used, aligned(8))) = { #test_name,         \

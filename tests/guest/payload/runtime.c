@@ -76,7 +76,7 @@ static void put_signed(int64_t value)
 	put_number(value < 0 ? -(uint64_t)value : (uint64_t)value, 10);
 }
 
-static void vprint(const char *format, va_list list)
+static void print_list(const char *format, va_list list)
 {
 	for (; *format; format++) {
 		if (*format != '%') {
@@ -112,7 +112,7 @@ void print(const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	vprint(format, list);
+	print_list(format, list);
 	va_end(list);
 }
 
@@ -128,14 +128,14 @@ void fail(const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	vprint(format, list);
+	print_list(format, list);
 	va_end(list);
 	outb(PORT_DEBUG, '\n');
 	finish(TEST_FAILED);
 }
 
 /* Is 'name' the first word of the line? If so the rest are its arguments. */
-static bool chosen(const char *name, const char *line)
+static bool is_chosen_by(const char *name, const char *line)
 {
 	for (; *name && *name == *line; name++, line++)
 		;
@@ -151,7 +151,7 @@ void payload_main(const struct start_info *info)
 
 	load_idt();
 	for (const struct test *test = tests_begin; line && test < tests_end; test++) {
-		if (!chosen(test->name, line))
+		if (!is_chosen_by(test->name, line))
 			continue;
 		test->run();
 		finish(TEST_PASSED);

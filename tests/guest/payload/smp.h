@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Other processors of a test guest. A test whose name begins with smpN_ has N;
- * theirs are 1 to N-1, and their APIC IDs are the same numbers.
+ * Other processors of a test guest, for tests with CPUS(n): they are 1 to n-1, and their
+ * APIC IDs are the same numbers.
  */
 #ifndef SMP_H
 #define SMP_H

@@ -58,7 +58,7 @@ struct entry {
 	uint64_t rflags;
 };
 
-static void enter(void *arg)
+static void enter_ring_3(void *arg)
 {
 	struct entry *entry = arg;
 	uint64_t top = (uint64_t)user_stack + sizeof(user_stack) - 8;
@@ -75,5 +75,5 @@ struct trap user_attempt(void (*code)(void *argument), void *argument, uint64_t 
 {
 	struct entry entry = { code, argument, rflags };
 
-	return attempt(enter, &entry);
+	return attempt(enter_ring_3, &entry);
 }
