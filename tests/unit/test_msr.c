@@ -70,7 +70,7 @@ TEST(every_row_is_found)
 	end();
 }
 
-TEST(unknown_registers_are_the_programs)
+TEST(unknown_registers_are_left_to_userspace)
 {
 	static const uint32_t unknown[] = { 0x2,	0x11,		0x2ff + 1, 0x4d1,
 					    0x40000000, 0xc0010114 + 1, 0xffffffff };
@@ -374,7 +374,7 @@ TEST(arch_capabilities_are_filtered)
 	end();
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest -------------------------------------------------------------- */
 
 TEST(apic_base)
 {

@@ -23,8 +23,8 @@ int x86_check_xcr0(struct vcpu *vcpu, uint64_t value);
 
 /*
  * A guest's write: checked, carried out with what follows from it: EFER.LMA and the
- * PAE directory pointers here, forgotten translations in the back end's set_reg. 0 or -EINVAL (#GP), with nothing
- * changed. Owner.
+ * PAE directory pointers here, flushed translations in the back end's set_reg. 0 or
+ * -EINVAL (#GP), with nothing changed. Owner.
  */
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value);

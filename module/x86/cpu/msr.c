@@ -2,7 +2,7 @@
 /*
  * The table of MSRs and the functions its rows name. Registers that belong to a
  * feature the guest is not shown, and those refused by a row without functions,
- * are #GP; what has no row at all is the program's to know.
+ * are #GP; what has no row at all is left to userspace.
  */
 #include "x86/cpu/msr.h"
 #include "dev/lapic.h"
@@ -298,7 +298,7 @@ static int write_spec_ctrl(struct vcpu *vcpu, uint64_t value)
 }
 
 /* A register of commands: those in 'accepted' are for the host's processor to carry out. */
-static int write_command(uint32_t msr, uint64_t value, uint64_t accepted)
+static int write_host_command(uint32_t msr, uint64_t value, uint64_t accepted)
 {
 	if (value & ~accepted)
 		return -EINVAL;
@@ -311,7 +311,7 @@ static int write_pred_cmd(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	if (!cpuid_has(vcpu->vm, CPU_IBRS) && !cpuid_has(vcpu->vm, CPU_AMD_IBPB))
 		return -EINVAL;
-	return write_command(msr, value, MSRN_PRED_CMD_IBPB);
+	return write_host_command(msr, value, MSRN_PRED_CMD_IBPB);
 }
 
 /* What the host has of a register; 0 where it has none. */
@@ -575,7 +575,7 @@ static int write_by_form(const struct msr_row *row, uint64_t value)
 	case MSR_WRITE_IGNORED:
 		return value & ~row->accepted ? -EINVAL : 0;
 	case MSR_WRITE_COMMAND:
-		return write_command(row->first, value, row->accepted);
+		return write_host_command(row->first, value, row->accepted);
 	default: /* MSR_WRITE_REFUSED */
 		return -EINVAL;
 	}

@@ -61,8 +61,8 @@ void msr_init(void);
 
 /*
  * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
- * #GP; -ENOENT for a register that is not in the table: the program may know it;
- * 1 when vcpu->exit has been filled in (an IPI for the program: the instruction is
+ * #GP; -ENOENT for a register that is not in the table: userspace may know it;
+ * 1 when vcpu->exit has been filled in (an IPI for userspace: the instruction is
  * finished). '*value' is set only where the answer is 0. Owner; inner or outer loop;
  * never sleeps.
  */

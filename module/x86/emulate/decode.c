@@ -3,8 +3,8 @@
  * The instruction decoder: prefixes, opcode, ModRM and SIB, immediates (APM vol. 3,
  * chapter 1). What an opcode means is in decode_table.c.
  *
- * A MOV between a register and device memory is what exits most; it takes the
- * straight way through decode_instruction(), the rest branches off.
+ * A MOV between a register and device memory is what exits most; decode_instruction()
+ * is laid out as its fast path, the rest branches off.
  */
 #include "x86/emulate/decode_table.h"
 
@@ -478,7 +478,7 @@ static unsigned int mandatory_column(const struct decoder *decoder)
 }
 
 /* Follows a row that leads to another one. The ModRM byte is known by now. */
-static int redirect(struct decoder *decoder)
+static int redirect_row(struct decoder *decoder)
 {
 	if (decoder->flags & ROW_UNDEFINED)
 		return -EINVAL;
@@ -541,7 +541,7 @@ static inline unsigned int address_size(const struct decoder *decoder)
 	return (decoder->mode == DECODE_16) == prefix ? 4 : 2;
 }
 
-static inline void set_segment(struct decoder *decoder, enum segment usual)
+static inline void set_operand_segment(struct decoder *decoder, enum segment usual)
 {
 	decoder->insn->segment = decoder->segment == SEGMENT_DEFAULT ? (uint8_t)usual :
 								       decoder->segment;
@@ -563,7 +563,7 @@ static int decode_memory_16(struct decoder *decoder)
 
 	insn->base = absolute ? REGISTER_NONE : base[rm];
 	insn->index = index[rm];
-	set_segment(decoder, insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
+	set_operand_segment(decoder, insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
 	if (absolute || mod == 2)
 		return next_value(decoder, 2, &insn->displacement);
 	return mod == 1 ? next_value(decoder, 1, &insn->displacement) : 0;
@@ -603,7 +603,7 @@ static inline int decode_memory_32(struct decoder *decoder)
 		insn->base = REGISTER_NONE;
 		insn->rip_relative = decoder->mode == DECODE_64;
 	}
-	set_segment(decoder, insn->base == 4 || insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
+	set_operand_segment(decoder, insn->base == 4 || insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
 	if (mod == 2 || (mod == 0 && insn->base == REGISTER_NONE))
 		return next_value(decoder, 4, &insn->displacement);
 	return mod == 1 ? next_value(decoder, 1, &insn->displacement) : 0;
@@ -654,7 +654,7 @@ static int decode_immediates(struct decoder *decoder)
 	if (!error && (flags & ROW_OFFSET)) {
 		error = next_value(decoder, insn->address_size, &insn->displacement);
 		insn->memory = true;
-		set_segment(decoder, SEGMENT_DS);
+		set_operand_segment(decoder, SEGMENT_DS);
 	}
 	if (flags & ROW_ONE)
 		insn->immediate = 1;
@@ -744,7 +744,7 @@ static inline int decode_body(struct decoder *decoder)
 		decoder->modrm = (uint8_t)byte;
 	}
 	if (unlikely(decoder->flags & ROW_REDIRECT)) {
-		error = redirect(decoder);
+		error = redirect_row(decoder);
 		if (error)
 			return error;
 	}
@@ -755,7 +755,7 @@ static inline int decode_body(struct decoder *decoder)
 		if (unlikely(error))
 			return error;
 	} else {
-		set_segment(decoder, SEGMENT_DS);
+		set_operand_segment(decoder, SEGMENT_DS);
 	}
 	if (decoder->flags & ROW_ANY_IMMEDIATE) {
 		error = decode_immediates(decoder);

@@ -29,7 +29,7 @@ static void mark_components(struct vcpu *vcpu, uint64_t components)
 	memcpy((uint8_t *)context->fpu + CONTEXT_XSTATE_BV, &state, sizeof(state));
 }
 
-static uint8_t *xmm(const struct vcpu *vcpu, unsigned int reg)
+static uint8_t *xmm_area(const struct vcpu *vcpu, unsigned int reg)
 {
 	return (uint8_t *)vcpu->context->fpu + AREA_XMM + VECTOR_HALF * (reg & 15);
 }
@@ -67,7 +67,7 @@ int emulation_vector_read(struct emulator *emulator, unsigned int reg, void *dat
 
 	if (error)
 		return error;
-	memcpy(data, xmm(emulation->vcpu, reg), VECTOR_HALF);
+	memcpy(data, xmm_area(emulation->vcpu, reg), VECTOR_HALF);
 	if (size <= VECTOR_HALF)
 		return 0;
 	if (!upper)
@@ -88,7 +88,7 @@ int emulation_vector_write(struct emulator *emulator, unsigned int reg, const vo
 		return error;
 	if (!upper && size > VECTOR_HALF)
 		return -EOPNOTSUPP;
-	memcpy(xmm(vcpu, reg), data, VECTOR_HALF);
+	memcpy(xmm_area(vcpu, reg), data, VECTOR_HALF);
 	mark_components(vcpu, REG_XCR0_SSE);
 	if (size > VECTOR_HALF) {
 		memcpy(upper, (const uint8_t *)data + VECTOR_HALF, VECTOR_HALF);

@@ -551,7 +551,7 @@ static bool is_branch(uint8_t op)
 }
 
 /* RIP past the instruction: it wraps where the code segment does. */
-static void advance(struct emulator *emulator)
+static void advance_rip(struct emulator *emulator)
 {
 	uint64_t rip = emulator->rip + emulator->insn->length;
 
@@ -567,13 +567,13 @@ int emulate_instruction(struct emulator *emulator)
 	if (likely(insn->op == OP_MOV && insn->memory)) {
 		result = do_mov(emulator);
 		if (likely(result == 0))
-			advance(emulator);
+			advance_rip(emulator);
 		return result;
 	}
 	if (!handlers[insn->op] || (!insn->memory && !is_string(insn->op)))
 		return -EOPNOTSUPP;
 	result = handlers[insn->op](emulator);
 	if (result == 0 && !is_branch(insn->op))
-		advance(emulator);
+		advance_rip(emulator);
 	return result;
 }

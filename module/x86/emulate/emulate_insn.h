@@ -17,7 +17,7 @@
 
 struct emulator;
 
-/* What an access is for: a page that may be written is asked for in both latter cases. */
+/* What an access is for: both latter cases need a page that may be written. */
 enum emulate_access {
 	EMULATE_READ,
 	EMULATE_WRITE,

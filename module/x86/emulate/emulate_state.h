@@ -21,7 +21,7 @@
 
 /* Why an access said "not now". */
 enum emulation_wait {
-	WAIT_USERSPACE, /* 'access' is the program's to do */
+	WAIT_USERSPACE, /* 'access' is userspace's to do */
 	WAIT_MEMORY,	/* vcpu->fault_gpa needs backing */
 	WAIT_OUTER,	/* only possible in the outer loop */
 };
@@ -40,14 +40,14 @@ struct emulation {
 	int prot;	     /* VM_PROT_* */
 	bool gpa_is_operand; /* the operand, all of which is in one page, is at 'gpa' */
 
-	bool leave; /* a device access became an exit to the program */
+	bool leave; /* a device access became an exit to userspace */
 	enum emulation_wait wait;
 	struct vcpu_access access; /* for WAIT_USERSPACE */
 
-	/* Accesses to devices that are done; taken from here when it runs again. */
+	/* Accesses to devices that are done; read from here when it runs again. */
 	struct vcpu_access log[EMULATION_LOG];
 	unsigned int log_count;
-	unsigned int log_next; /* the next to be taken */
+	unsigned int log_next; /* the next to be read */
 
 	uint64_t failed_rip; /* could not be emulated there a moment ago */
 

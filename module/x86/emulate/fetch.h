@@ -29,7 +29,7 @@ struct fetch_slot {
 	struct instruction insn;
 };
 
-/* Of one vCPU, by RIP: two in each set, so that two that meet in one do not drive each other out. (o) */
+/* Of one vCPU, by RIP: two in a set, so that two that meet in one do not evict each other. (o) */
 #define FETCH_SETS 8
 #define FETCH_WAYS 2
 struct fetch_cache {
@@ -54,7 +54,7 @@ int x86_fetch_decoded(struct vcpu *vcpu, struct instruction *insn);
 
 /*
  * The same without a copy: *insn is good until the vCPU's next fetch. This is the
- * short way for instructions that make exits again and again. *mode is what the vCPU
+ * fast path for instructions that exit again and again. *mode is what the vCPU
  * is in.
  */
 int x86_fetch_in_place(struct vcpu *vcpu, const struct instruction **insn, struct guest_mode *mode);
