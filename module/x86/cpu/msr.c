@@ -314,8 +314,8 @@ static int write_pred_cmd(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return write_host_command(msr, value, MSRN_PRED_CMD_IBPB);
 }
 
-/* What the host has of a register; 0 where it has none. */
-static uint64_t host_msr(uint32_t msr)
+/* What the host has of a register; 0 where it has none. Out of line, for its stack protector. */
+static noinline uint64_t host_msr(uint32_t msr)
 {
 	uint64_t value;
 
@@ -359,14 +359,14 @@ static int write_misc_enable(struct vcpu *vcpu, uint64_t value)
 #define READS_FIELD(name) .read_form = MSR_READ_FIELD, .field = offsetof(struct vcpu, name)
 #define READS_HOST	  .read_form = MSR_READ_HOST
 #define READS_MACHINE(fn) .read_form = MSR_READ_MACHINE, .machine = (fn)
-#define READ(fn)	  .read_form = MSR_READ_VCPU, .get = (fn)
-#define READ_OF(fn)	  .read_form = MSR_READ_NUMBERED, .read = (fn)
+#define READ_BY(fn)	  .read_form = MSR_READ_VCPU, .get = (fn)
+#define READ_NUMBERED(fn) .read_form = MSR_READ_NUMBERED, .read = (fn)
 
 /* How they are written; #GP without one of these, and for any bit that is not accepted. */
-#define IGNORES(bits)  .write_form = MSR_WRITE_IGNORED, .accepted = (bits)
-#define COMMANDS(bits) .write_form = MSR_WRITE_COMMAND, .accepted = (bits)
-#define WRITE(fn)      .write_form = MSR_WRITE_VCPU, .set = (fn)
-#define WRITE_OF(fn)   .write_form = MSR_WRITE_NUMBERED, .write = (fn)
+#define IGNORES(bits)	   .write_form = MSR_WRITE_IGNORED, .accepted = (bits)
+#define COMMANDS(bits)	   .write_form = MSR_WRITE_COMMAND, .accepted = (bits)
+#define WRITE_BY(fn)	   .write_form = MSR_WRITE_VCPU, .set = (fn)
+#define WRITE_NUMBERED(fn) .write_form = MSR_WRITE_NUMBERED, .write = (fn)
 
 #define ZERO_ONLY 0ull
 #define ANYTHING  (~0ull)
@@ -374,16 +374,17 @@ static int write_misc_enable(struct vcpu *vcpu, uint64_t value)
 /* Sorted by number. */
 const struct msr_row msr_rows[] = {
 	{ RANGE(MSRN_P5_MC_ADDR, MSRN_P5_MC_TYPE), READS(0), IGNORES(ZERO_ONLY) },
-	{ ONE(MSRN_TSC), NEEDS(CPU_TSC), READ(read_tsc), WRITE(write_tsc) },
+	{ ONE(MSRN_TSC), NEEDS(CPU_TSC), READ_BY(read_tsc), WRITE_BY(write_tsc) },
 	{ ONE(MSRN_PLATFORM_ID), INTEL, READS_HOST },
-	{ ONE(MSRN_APIC_BASE), NEEDS(CPU_APIC), READ(read_apic_base), WRITE(write_apic_base) },
+	{ ONE(MSRN_APIC_BASE), NEEDS(CPU_APIC), READ_BY(read_apic_base),
+	  WRITE_BY(write_apic_base) },
 	{ ONE(MSRN_EBL_CR_POWERON), INTEL, READS(0), IGNORES(ZERO_ONLY) },
 	/* Locked by the firmware, with VMX off. */
 	{ ONE(MSRN_FEATURE_CONTROL), INTEL, READS(FEATURE_CONTROL_LOCKED) },
 	{ ONE(MSRN_TSC_ADJUST), NEEDS(CPU_TSC_ADJUST), READS_FIELD(tsc_adjust),
-	  WRITE(write_tsc_adjust) },
-	{ ONE(MSRN_SPEC_CTRL), READ(read_spec_ctrl), WRITE(write_spec_ctrl) },
-	{ ONE(MSRN_PRED_CMD), WRITE_OF(write_pred_cmd) },
+	  WRITE_BY(write_tsc_adjust) },
+	{ ONE(MSRN_SPEC_CTRL), READ_BY(read_spec_ctrl), WRITE_BY(write_spec_ctrl) },
+	{ ONE(MSRN_PRED_CMD), WRITE_NUMBERED(write_pred_cmd) },
 	{ ONE(MSRN_BIOS_UPDATE_TRIGGER), INTEL, IGNORES(ANYTHING) },
 	{ ONE(MSRN_PATCH_LEVEL), READS_HOST, IGNORES(ANYTHING) }, /* BIOS_SIGN_ID on Intel */
 	{ RANGE(0x0c1, 0x0c8) },				  /* performance counters */
@@ -395,46 +396,50 @@ const struct msr_row msr_rows[] = {
 	  READS_MACHINE(arch_capabilities) },
 	{ ONE(MSRN_FLUSH_CMD), NEEDS(CPU_L1D_FLUSH), COMMANDS(FLUSH_CMD_L1D) },
 	{ ONE(MSRN_MISC_FEATURES_ENABLES), INTEL, READS(0), IGNORES(ZERO_ONLY) },
-	{ ONE(MSRN_SYSENTER_CS), NEEDS(CPU_SEP), READ_OF(read_backend), WRITE_OF(write_backend) },
-	{ RANGE(MSRN_SYSENTER_ESP, MSRN_SYSENTER_EIP), NEEDS(CPU_SEP), READ_OF(read_backend),
-	  WRITE_OF(write_address) },
+	{ ONE(MSRN_SYSENTER_CS), NEEDS(CPU_SEP), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_backend) },
+	{ RANGE(MSRN_SYSENTER_ESP, MSRN_SYSENTER_EIP), NEEDS(CPU_SEP), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
 	{ ONE(MSRN_MCG_CAP), NEEDS(CPU_MCA), READS(VCPU_MC_BANKS) },
 	{ ONE(MSRN_MCG_STATUS), NEEDS(CPU_MCA), READS(0), IGNORES(ZERO_ONLY) },
 	{ ONE(MSRN_MCG_CTL) },
 	{ RANGE(0x186, 0x18d) }, /* performance event select */
 	{ ONE(MSRN_PERF_STATUS), INTEL, READS(0) },
-	{ ONE(MSRN_MISC_ENABLE), INTEL, READS_FIELD(misc_enable), WRITE(write_misc_enable) },
+	{ ONE(MSRN_MISC_ENABLE), INTEL, READS_FIELD(misc_enable), WRITE_BY(write_misc_enable) },
 	{ RANGE(MSRN_XFD, MSRN_XFD_ERR) },
-	{ ONE(MSRN_DEBUGCTL), READ_OF(read_debugctl), WRITE_OF(write_debugctl) },
+	{ ONE(MSRN_DEBUGCTL), READ_NUMBERED(read_debugctl), WRITE_NUMBERED(write_debugctl) },
 	{ RANGE(MSRN_MTRR_PHYSBASE0, MSRN_MTRR_PHYSMASK7), NEEDS(CPU_MTRR),
-	  READ_OF(read_mtrr_variable), WRITE_OF(write_mtrr_variable) },
-	{ ONE(MSRN_MTRR_FIX64K_00000), NEEDS(CPU_MTRR), READ_OF(read_mtrr_fixed),
-	  WRITE_OF(write_mtrr_fixed) },
+	  READ_NUMBERED(read_mtrr_variable), WRITE_NUMBERED(write_mtrr_variable) },
+	{ ONE(MSRN_MTRR_FIX64K_00000), NEEDS(CPU_MTRR), READ_NUMBERED(read_mtrr_fixed),
+	  WRITE_NUMBERED(write_mtrr_fixed) },
 	{ RANGE(MSRN_MTRR_FIX16K_80000, MSRN_MTRR_FIX16K_A0000), NEEDS(CPU_MTRR),
-	  READ_OF(read_mtrr_fixed), WRITE_OF(write_mtrr_fixed) },
+	  READ_NUMBERED(read_mtrr_fixed), WRITE_NUMBERED(write_mtrr_fixed) },
 	{ RANGE(MSRN_MTRR_FIX4K_C0000, MSRN_MTRR_FIX4K_F8000), NEEDS(CPU_MTRR),
-	  READ_OF(read_mtrr_fixed), WRITE_OF(write_mtrr_fixed) },
-	{ ONE(MSRN_PAT), NEEDS(CPU_PAT), READ_OF(read_pat), WRITE_OF(write_pat) },
+	  READ_NUMBERED(read_mtrr_fixed), WRITE_NUMBERED(write_mtrr_fixed) },
+	{ ONE(MSRN_PAT), NEEDS(CPU_PAT), READ_NUMBERED(read_pat), WRITE_NUMBERED(write_pat) },
 	{ ONE(MSRN_MTRR_DEF_TYPE), NEEDS(CPU_MTRR), READS_FIELD(mtrr_def_type),
-	  WRITE(write_mtrr_def_type) },
+	  WRITE_BY(write_mtrr_def_type) },
 	{ RANGE(0x309, 0x30c) }, /* fixed performance counters */
 	{ ONE(0x345) },		 /* PERF_CAPABILITIES */
 	{ RANGE(0x38d, 0x391) }, /* control of performance counters */
 	{ RANGE(MSRN_MC0_CTL, MSRN_MC0_CTL + 4 * VCPU_MC_BANKS - 1), NEEDS(CPU_MCA),
-	  READ_OF(read_mc_bank), WRITE_OF(write_mc_bank) },
+	  READ_NUMBERED(read_mc_bank), WRITE_NUMBERED(write_mc_bank) },
 	{ RANGE(MSRN_MC0_CTL + 4 * VCPU_MC_BANKS, 0x47f) }, /* more banks */
-	{ ONE(MSRN_TSC_DEADLINE), NEEDS(CPU_TSC_DEADLINE), READ(read_deadline),
-	  WRITE(write_deadline) },
-	{ RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST), READ_OF(lapic_rdmsr), WRITE_OF(lapic_wrmsr) },
+	{ ONE(MSRN_TSC_DEADLINE), NEEDS(CPU_TSC_DEADLINE), READ_BY(read_deadline),
+	  WRITE_BY(write_deadline) },
+	{ RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST), READ_NUMBERED(lapic_rdmsr),
+	  WRITE_NUMBERED(lapic_wrmsr) },
 	{ ONE(MSRN_XSS) },
-	{ ONE(MSRN_EFER), NEEDS(CPU_LM), READ(read_efer), WRITE(x86_write_efer) },
-	{ ONE(MSRN_STAR), NEEDS(CPU_SYSCALL), READ_OF(read_backend), WRITE_OF(write_backend) },
-	{ RANGE(MSRN_LSTAR, MSRN_CSTAR), NEEDS(CPU_LM), READ_OF(read_backend),
-	  WRITE_OF(write_address) },
-	{ ONE(MSRN_SFMASK), NEEDS(CPU_LM), READ_OF(read_backend), WRITE_OF(write_sfmask) },
-	{ RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE), NEEDS(CPU_LM), READ_OF(read_backend),
-	  WRITE_OF(write_address) },
-	{ ONE(MSRN_TSC_AUX), READ(read_tsc_aux), WRITE(write_tsc_aux) },
+	{ ONE(MSRN_EFER), NEEDS(CPU_LM), READ_BY(read_efer), WRITE_BY(x86_write_efer) },
+	{ ONE(MSRN_STAR), NEEDS(CPU_SYSCALL), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_backend) },
+	{ RANGE(MSRN_LSTAR, MSRN_CSTAR), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
+	{ ONE(MSRN_SFMASK), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_sfmask) },
+	{ RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
+	{ ONE(MSRN_TSC_AUX), READ_BY(read_tsc_aux), WRITE_BY(write_tsc_aux) },
 	{ ONE(MSRN_TSC_RATIO) },
 	{ RANGE(MSRN_MC4_MISC_FIRST, MSRN_MC4_MISC_FIRST + 8) },
 	{ RANGE(0xc0002000, 0xc00023ff) }, /* machine check banks of newer AMD processors */
@@ -533,8 +538,8 @@ static uint64_t *row_field(struct vcpu *vcpu, const struct msr_row *row)
 	return (uint64_t *)((uint8_t *)vcpu + row->field);
 }
 
-/* Forms that need no function of the vCPU. */
-static int read_by_form(struct vcpu *vcpu, const struct msr_row *row, uint64_t *value)
+/* Forms that need no function of the vCPU. Out of line: msr_read() then needs no stack. */
+static noinline int read_by_form(struct vcpu *vcpu, const struct msr_row *row, uint64_t *value)
 {
 	switch (row->read_form) {
 	case MSR_READ_CONSTANT:
@@ -569,7 +574,7 @@ int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return read_by_form(vcpu, row, value);
 }
 
-static int write_by_form(const struct msr_row *row, uint64_t value)
+static noinline int write_by_form(const struct msr_row *row, uint64_t value)
 {
 	switch (row->write_form) {
 	case MSR_WRITE_IGNORED:
