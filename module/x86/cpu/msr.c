@@ -11,9 +11,18 @@
 #include "x86/cpu/control.h"
 #include "vm/regs.h"
 
-/* MISC_ENABLE: fast strings; no branch trace store, no precise sampling. */
+/*
+ * MISC_ENABLE (SDM vol. 4, table 2-2): no branch trace store, no precise sampling. Bits of
+ * heat, prefetching and turbo are the guest's to set; those about what CPUID shows stay 0.
+ */
 #define MISC_ENABLE_FAST_STRINGS (1ull << 0)
 #define MISC_ENABLE_RESET	 (MISC_ENABLE_FAST_STRINGS | 1ull << 11 | 1ull << 12)
+#define MISC_ENABLE_KEPT                                                                           \
+	(MISC_ENABLE_FAST_STRINGS | 1ull << 3 | 1ull << 9 | 1ull << 19 | 1ull << 23 | 1ull << 37 | \
+	 1ull << 38 | 1ull << 39)
+#define MISC_ENABLE_ACCEPTED                                                                       \
+	(MISC_ENABLE_KEPT | MISC_ENABLE_RESET | 1ull << 7 | 1ull << 10 | 1ull << 13 | 1ull << 16 | \
+	 1ull << 18 | 1ull << 20 | 1ull << 22 | 1ull << 24 | 1ull << 34)
 
 /* MTRRcap: fixed ranges, write combining, and as many variable ones as we keep. */
 #define MTRR_VARIABLE_COUNT    8
@@ -22,11 +31,20 @@
 #define MTRR_BASE_RESERVED     0xf00ull
 #define MTRR_MASK_RESERVED     0x7ffull
 
-/* HWCR: the TSC counts at the frequency of P0. The rest a guest may set in vain. */
-#define HWCR_TSC_FREQ_SEL (1ull << 24)
-#define HWCR_IGNORED	  (HWCR_TSC_FREQ_SEL | 1ull << 3 | 1ull << 6 | 1ull << 8 | 1ull << 18)
+/*
+ * HWCR: the TSC counts at the frequency of P0; MCi_STATUS may be made writable. The rest a
+ * guest may set without effect: TLB cache, INVD, flush filter, IGNNE, boost.
+ */
+#define HWCR_MC_STATUS_WRITABLE (1ull << 18)
+#define HWCR_TSC_FREQ_SEL	(1ull << 24)
+#define HWCR_ACCEPTED                                                                      \
+	(HWCR_MC_STATUS_WRITABLE | HWCR_TSC_FREQ_SEL | 1ull << 3 | 1ull << 4 | 1ull << 6 | \
+	 1ull << 8 | 1ull << 25)
 
-#define DEBUGCTL_IGNORED       0x3ull /* LBR, BTF */
+#define DEBUGCTL_SWITCHED      0x3ull  /* LBR, BTF */
+#define DEBUGCTL_PINS	       0x3cull /* AMD: once what the breakpoint pins showed */
+#define CST_CONFIG_LOCKED      (1ull << 15)
+#define ENERGY_BIAS_NORMAL     6ull
 #define SPEC_CTRL_PSFD	       (1ull << 7)
 #define FLUSH_CMD_L1D	       (1ull << 0)
 #define FEATURE_CONTROL_LOCKED 1ull
@@ -77,7 +95,9 @@ static int read_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 static int write_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (value & ~DEBUGCTL_IGNORED)
+	if (vcpu->vm->cpuid->vendor == CPU_VENDOR_AMD)
+		value &= ~DEBUGCTL_PINS;
+	if (value & ~DEBUGCTL_SWITCHED)
 		return -EINVAL;
 	(void)backend->set_msr(vcpu, msr, value);
 	return 0;
@@ -158,8 +178,11 @@ static int read_apic_base(struct vcpu *vcpu, uint64_t *value)
 	return 0;
 }
 
+/* Bits above MAXPHYADDR are reserved (SDM vol. 3, 11.4.4). */
 static int write_apic_base(struct vcpu *vcpu, uint64_t value)
 {
+	if (value & cpuid_phys_reserved(vcpu->vm))
+		return -EINVAL;
 	return lapic_set_base(vcpu, value);
 }
 
@@ -244,23 +267,20 @@ static int write_mtrr_fixed(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 /* --- machine check --------------------------------------------------------- */
 
-/* Four registers a bank: CTL, and STATUS, ADDR, MISC, which stay 0. */
 static int read_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	uint32_t offset = msr - MSRN_MC0_CTL;
-
-	*value = offset % 4 == 0 ? vcpu->mc_ctl[offset / 4] : 0;
+	*value = vcpu->mc_bank[msr - MSRN_MC0_CTL];
 	return 0;
 }
 
+/* STATUS, ADDR and MISC can only be cleared (APM vol. 2, 9.3.2), unless AMD's HWCR says so. */
 static int write_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	uint32_t offset = msr - MSRN_MC0_CTL;
 
-	if (offset % 4 == 0)
-		vcpu->mc_ctl[offset / 4] = value;
-	else if (value)
+	if (offset % 4 != 0 && value && !(vcpu->hwcr & HWCR_MC_STATUS_WRITABLE))
 		return -EINVAL;
+	vcpu->mc_bank[offset] = value;
 	return 0;
 }
 
@@ -337,12 +357,10 @@ static uint64_t platform_info(void)
 	return (ratio & 0xff) << 8 | (ratio & 0xff) << 40;
 }
 
-static int write_misc_enable(struct vcpu *vcpu, uint64_t value)
+/* A byte for each number of busy cores: none makes the others faster. */
+static uint64_t turbo_ratio_limit(void)
 {
-	if ((value ^ vcpu->misc_enable) & ~MISC_ENABLE_FAST_STRINGS)
-		return -EINVAL;
-	vcpu->misc_enable = value;
-	return 0;
+	return (os_tsc_khz() / 100000 & 0xff) * 0x0101010101010101ull;
 }
 
 /* --- the table ------------------------------------------------------------- */
@@ -363,7 +381,9 @@ static int write_misc_enable(struct vcpu *vcpu, uint64_t value)
 #define READ_NUMBERED(fn) .read_form = MSR_READ_NUMBERED, .read = (fn)
 
 /* How they are written; #GP without one of these, and for any bit that is not accepted. */
-#define IGNORES(bits)	   .write_form = MSR_WRITE_IGNORED, .accepted = (bits)
+#define IGNORES(bits) .write_form = MSR_WRITE_IGNORED, .accepted = (bits)
+/* Into the field of READS_FIELD. */
+#define KEEPS(bits, kept_) .write_form = MSR_WRITE_FIELD, .accepted = (bits), .kept = (kept_)
 #define COMMANDS(bits)	   .write_form = MSR_WRITE_COMMAND, .accepted = (bits)
 #define WRITE_BY(fn)	   .write_form = MSR_WRITE_VCPU, .set = (fn)
 #define WRITE_NUMBERED(fn) .write_form = MSR_WRITE_NUMBERED, .write = (fn)
@@ -379,6 +399,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSRN_APIC_BASE), NEEDS(CPU_APIC), READ_BY(read_apic_base),
 	  WRITE_BY(write_apic_base) },
 	{ ONE(MSRN_EBL_CR_POWERON), INTEL, READS(0), IGNORES(ZERO_ONLY) },
+	{ ONE(MSRN_SMI_COUNT), INTEL, READS(0) },
 	/* Locked by the firmware, with VMX off. */
 	{ ONE(MSRN_FEATURE_CONTROL), INTEL, READS(FEATURE_CONTROL_LOCKED) },
 	{ ONE(MSRN_TSC_ADJUST), NEEDS(CPU_TSC_ADJUST), READS_FIELD(tsc_adjust),
@@ -390,6 +411,7 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(0x0c1, 0x0c8) },				  /* performance counters */
 	{ ONE(MSRN_PLATFORM_INFO), INTEL, READS_MACHINE(platform_info) },
 	{ ONE(MSRN_CORE_CAPABILITIES) },
+	{ ONE(MSRN_PKG_CST_CONFIG), INTEL, READS(CST_CONFIG_LOCKED), IGNORES(ANYTHING) },
 	{ RANGE(MSRN_MPERF, MSRN_APERF) },
 	{ ONE(MSRN_MTRR_CAP), NEEDS(CPU_MTRR), READS(MTRR_CAP) },
 	{ ONE(MSRN_ARCH_CAPABILITIES), NEEDS(CPU_ARCH_CAPABILITIES),
@@ -405,9 +427,17 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSRN_MCG_CTL) },
 	{ RANGE(0x186, 0x18d) }, /* performance event select */
 	{ ONE(MSRN_PERF_STATUS), INTEL, READS(0) },
-	{ ONE(MSRN_MISC_ENABLE), INTEL, READS_FIELD(misc_enable), WRITE_BY(write_misc_enable) },
+	{ ONE(MSRN_PERF_CTL), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_CLOCK_MODULATION, MSRN_THERM_STATUS), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_MISC_ENABLE), INTEL, READS_FIELD(misc_enable),
+	  KEEPS(MISC_ENABLE_ACCEPTED, MISC_ENABLE_KEPT) },
+	{ ONE(MSRN_TEMPERATURE_TARGET), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TURBO_RATIO_LIMIT), INTEL, READS_MACHINE(turbo_ratio_limit) },
+	{ ONE(MSRN_ENERGY_PERF_BIAS), INTEL, READS(ENERGY_BIAS_NORMAL), IGNORES(0xf) },
 	{ RANGE(MSRN_XFD, MSRN_XFD_ERR) },
 	{ ONE(MSRN_DEBUGCTL), READ_NUMBERED(read_debugctl), WRITE_NUMBERED(write_debugctl) },
+	{ RANGE(MSRN_LAST_BRANCH_FROM, MSRN_LAST_INT_TO), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_POWER_CTL), INTEL, READS(0), IGNORES(ANYTHING) },
 	{ RANGE(MSRN_MTRR_PHYSBASE0, MSRN_MTRR_PHYSMASK7), NEEDS(CPU_MTRR),
 	  READ_NUMBERED(read_mtrr_variable), WRITE_NUMBERED(write_mtrr_variable) },
 	{ ONE(MSRN_MTRR_FIX64K_00000), NEEDS(CPU_MTRR), READ_NUMBERED(read_mtrr_fixed),
@@ -425,6 +455,11 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(MSRN_MC0_CTL, MSRN_MC0_CTL + 4 * VCPU_MC_BANKS - 1), NEEDS(CPU_MCA),
 	  READ_NUMBERED(read_mc_bank), WRITE_NUMBERED(write_mc_bank) },
 	{ RANGE(MSRN_MC0_CTL + 4 * VCPU_MC_BANKS, 0x47f) }, /* more banks */
+	{ ONE(MSRN_RAPL_POWER_UNIT), INTEL, READS(0) },
+	{ ONE(MSRN_PKG_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_DRAM_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_PP0_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_PP1_ENERGY_STATUS), INTEL, READS(0) },
 	{ ONE(MSRN_TSC_DEADLINE), NEEDS(CPU_TSC_DEADLINE), READ_BY(read_deadline),
 	  WRITE_BY(write_deadline) },
 	{ RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST), READ_NUMBERED(lapic_rdmsr),
@@ -443,17 +478,22 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSRN_TSC_RATIO) },
 	{ RANGE(MSRN_MC4_MISC_FIRST, MSRN_MC4_MISC_FIRST + 8) },
 	{ RANGE(0xc0002000, 0xc00023ff) }, /* machine check banks of newer AMD processors */
-	{ RANGE(0xc0010000, 0xc0010007) }, /* performance counters */
+	/* Event selects and counters, without a bit in CPUID: nothing is counted. */
+	{ RANGE(MSRN_PERF_EVENT_SELECT0, MSRN_PERF_COUNTER3), AMD, READS(0), IGNORES(ANYTHING) },
 	{ ONE(MSRN_SYSCFG), AMD, READS(0), IGNORES(ANYTHING) },
-	{ ONE(MSRN_HWCR), AMD, READS(HWCR_TSC_FREQ_SEL), IGNORES(HWCR_IGNORED) },
-	{ ONE(MSRN_TOP_MEM) },
-	{ ONE(MSRN_TOP_MEM2) },
+	{ ONE(MSRN_HWCR), AMD, READS_FIELD(hwcr), KEEPS(HWCR_ACCEPTED, HWCR_MC_STATUS_WRITABLE) },
+	{ RANGE(MSRN_IORR_FIRST, MSRN_IORR_LAST), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TOP_MEM), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TOP_MEM2), AMD, READS(0), IGNORES(ANYTHING) },
 	{ ONE(MSRN_NB_CFG), AMD, READS(0), IGNORES(ANYTHING) },
 	{ ONE(MSRN_PATCH_LOADER), AMD, IGNORES(ANYTHING) },
+	{ RANGE(MSRN_MC0_CTL_MASK, MSRN_MC6_CTL_MASK), AMD, READS(0), IGNORES(ANYTHING) },
 	{ ONE(MSRN_INT_PENDING), AMD, READS(0), IGNORES(ANYTHING) },
-	{ ONE(MSRN_MMIO_CFG_BASE) },
-	{ RANGE(MSRN_PSTATE_LIMIT, MSRN_PSTATE_DEF0 + 7) },
-	{ RANGE(MSRN_SMM_BASE, MSRN_SMM_MASK) },
+	{ ONE(MSRN_MMIO_CFG_BASE), AMD, READS(0), IGNORES(ANYTHING) },
+	/* P-state 0 is the limit and the current one; no definition is enabled. */
+	{ RANGE(MSRN_PSTATE_LIMIT, MSRN_PSTATE_DEF0 + 7), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_SMM_BASE) },
+	{ RANGE(MSRN_SMM_ADDR, MSRN_SMM_MASK), AMD, READS(0), IGNORES(ANYTHING) },
 	/* SVM has been disabled, as CPUID says too. */
 	{ ONE(MSRN_VM_CR), AMD, READS(MSRN_VM_CR_SVMDIS), IGNORES(MSRN_VM_CR_SVMDIS) },
 	{ ONE(MSRN_VM_HSAVE_PA) },
@@ -461,12 +501,11 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(MSRN_OSVW_ID_LENGTH, MSRN_OSVW_STATUS) },
 	{ RANGE(0xc0010200, 0xc001020b) }, /* performance counters of the core */
 	{ ONE(MSRN_LS_CFG) },		   /* would promise a way to disable store bypass */
-	{ RANGE(MSRN_IC_CFG, MSRN_DC_CFG), AMD, READS(0), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_IC_CFG, MSRN_BU_CFG), AMD, READS(0), IGNORES(ANYTHING) },
 	{ ONE(MSRN_FP_CFG), AMD, READS(0), IGNORES(ANYTHING) },
 	/* LFENCE serializes; a guest that makes sure of it finds it so. */
-	{ ONE(MSRN_DE_CFG), AMD, READS(MSRN_DE_CFG_LFENCE_SERIALIZE),
-	  IGNORES(MSRN_DE_CFG_LFENCE_SERIALIZE) },
-	{ ONE(MSRN_BU_CFG2), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_DE_CFG), AMD, READS(MSRN_DE_CFG_LFENCE_SERIALIZE), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_BU_CFG2, MSRN_LS_CFG2), AMD, READS(0), IGNORES(ANYTHING) },
 };
 
 const unsigned int msr_row_count = ARRAY_SIZE(msr_rows);
@@ -574,11 +613,23 @@ int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return read_by_form(vcpu, row, value);
 }
 
-static noinline int write_by_form(const struct msr_row *row, uint64_t value)
+static int write_field(struct vcpu *vcpu, const struct msr_row *row, uint64_t value)
+{
+	uint64_t *field = row_field(vcpu, row);
+
+	if (value & ~row->accepted)
+		return -EINVAL;
+	*field = (*field & ~row->kept) | (value & row->kept);
+	return 0;
+}
+
+static noinline int write_by_form(struct vcpu *vcpu, const struct msr_row *row, uint64_t value)
 {
 	switch (row->write_form) {
 	case MSR_WRITE_IGNORED:
 		return value & ~row->accepted ? -EINVAL : 0;
+	case MSR_WRITE_FIELD:
+		return write_field(vcpu, row, value);
 	case MSR_WRITE_COMMAND:
 		return write_host_command(row->first, value, row->accepted);
 	default: /* MSR_WRITE_REFUSED */
@@ -598,7 +649,7 @@ int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return row->write(vcpu, msr, value);
 	if (row->write_form == MSR_WRITE_VCPU)
 		return row->set(vcpu, value);
-	return write_by_form(row, value);
+	return write_by_form(vcpu, row, value);
 }
 
 void msr_reset(struct vcpu *vcpu, bool init)
@@ -610,6 +661,7 @@ void msr_reset(struct vcpu *vcpu, bool init)
 	vcpu->mtrr_def_type = 0;
 	memset(vcpu->mtrr_fixed, 0, sizeof(vcpu->mtrr_fixed));
 	memset(vcpu->mtrr_variable, 0, sizeof(vcpu->mtrr_variable));
-	memset(vcpu->mc_ctl, 0, sizeof(vcpu->mc_ctl));
+	memset(vcpu->mc_bank, 0, sizeof(vcpu->mc_bank));
 	vcpu->misc_enable = MISC_ENABLE_RESET;
+	vcpu->hwcr = HWCR_TSC_FREQ_SEL;
 }

@@ -25,7 +25,8 @@ enum msr_read_form {
 enum msr_write_form {
 	MSR_WRITE_REFUSED,  /* #GP */
 	MSR_WRITE_IGNORED,  /* bits outside 'accepted' are #GP, others without effect */
-	MSR_WRITE_COMMAND,  /* the same, and what is not 0 goes to the host's register */
+	MSR_WRITE_FIELD,    /* the same, and bits in 'kept' go into the field */
+	MSR_WRITE_COMMAND,  /* as ignored, and what is not 0 goes to the host's register */
 	MSR_WRITE_VCPU,	    /* by set() */
 	MSR_WRITE_NUMBERED, /* by write() */
 };
@@ -50,6 +51,7 @@ struct msr_row {
 		int (*set)(struct vcpu *vcpu, uint64_t value);
 		int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 	};
+	uint64_t kept;
 };
 
 /* Sorted by number, without overlap. */
