@@ -4,89 +4,12 @@
  * memory that has no backing yet, repetition, exceptions. What the
  * instructions themselves compute is test_emulate_native.c's subject.
  */
-#include "dev/device.h"
+#include "emulate_vm.h"
 #include "fake_backend.h"
-#include "unit.h"
 #include "x86/cpu/context.h"
-#include "x86/emulate/emulate.h"
 #include "x86/emulate/emulate_internal.h"
-#include "x86/exits/exits.h"
-#include "x86_guest.h"
 
-#define APIC	  0xfee00000u
-#define APIC_ID	  (APIC + 0x20)
-#define APIC_TPR  (APIC + 0x80)
-#define APIC_LVT0 (APIC + 0x350)
-#define DEVICE	  0xd0000000u /* nobody's: userspace's */
-#define DATA	  0x3000u
-#define TABLES	  0x10000u
-#define RTC_DATA  0x71
-#define SOME_PORT 0x5678
-
-static struct vm *vm;
-static struct vcpu *vcpu;
-
-static void begin(void)
-{
-	vm = guest_create();
-	vcpu = fake_vm_vcpu(vm, 0);
-	vcpu->reply_mode = true;
-	(void)fake_requests(vcpu);
-}
-
-static void end(void)
-{
-	guest_destroy(vm);
-}
-
-#define CODE(...)                                                 \
-	do {                                                      \
-		static const uint8_t code_bytes[] = __VA_ARGS__;  \
-		guest_code(vcpu, code_bytes, sizeof(code_bytes)); \
-	} while (0)
-
-/* What a test's instruction is expected to have done to RIP. */
-#define CHECK_DONE(length)                                  \
-	do {                                                \
-		CHECK_EQ(guest_exception(vcpu), -1);        \
-		CHECK_EQ(vcpu->rip, GUEST_CODE + (length)); \
-		CHECK(!emulate_pending(vcpu));              \
-	} while (0)
-
-#define CHECK_RAISED(vector)                             \
-	do {                                             \
-		CHECK_EQ(guest_exception(vcpu), vector); \
-		CHECK_EQ(vcpu->rip, GUEST_CODE);         \
-	} while (0)
-
-/* The access that the vCPU waits for in userspace. */
-#define CHECK_MMIO(address, size, is_write, value)               \
-	do {                                                     \
-		CHECK_EQ(vcpu->exit.exitcode, VM_EXITCODE_MMIO); \
-		CHECK_EQ(vcpu->exit.u.mmio.gpa, address);        \
-		CHECK_EQ(vcpu->exit.u.mmio.bytes, size);         \
-		CHECK_EQ(vcpu->exit.u.mmio.write, is_write);     \
-		CHECK_EQ(vcpu->exit.u.mmio.data, value);         \
-		CHECK_EQ(vcpu->rip, GUEST_CODE);                 \
-	} while (0)
-
-static enum exit_action answer(uint64_t value)
-{
-	vcpu->access.data = value;
-	vcpu->access.replied = true;
-	vcpu->access_pending = false;
-	return x86_finish_access(vcpu);
-}
-
-/* As the outer loop does. */
-static enum exit_action run_deferred(void)
-{
-	enum exit_action (*deferred)(struct vcpu *) = vcpu->deferred;
-
-	REQUIRE(deferred);
-	vcpu->deferred = NULL;
-	return deferred(vcpu);
-}
+#define TABLES 0x10000u
 
 /* --- 64-bit mode with page tables: code, data, DEVICE_LINEAR ------------- */
 
@@ -846,39 +769,5 @@ TEST(single_step_repeat)
 	CHECK_EQ(emulate_mmio(vcpu, APIC_LVT0, VM_PROT_READ), EXIT_RESUME);
 	CHECK_RAISED(VECTOR_DB);
 	CHECK_EQ(vcpu->gpr[GPR_RCX], 4);
-	end();
-}
-
-/* --- vector registers ------------------------------------------------------ */
-
-TEST(vector_moves)
-{
-	uint8_t *xmm3;
-
-	begin();
-	xmm3 = (uint8_t *)vcpu->context->fpu + 160 + 3 * 16;
-	CODE({ 0x0f, 0x10, 0x1d, 0x00, 0x00, 0x00, 0xd0 }); /* movups DEVICE,%xmm3 */
-	/* In the inner loop the registers are the processor's. */
-	vcpu->context->loaded = true;
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
-	CHECK_MMIO(DEVICE, 8, false, 0);
-	CHECK_EQ(answer(0x0706050403020100), EXIT_USERSPACE);
-	CHECK_MMIO(DEVICE + 8, 8, false, 0);
-	CHECK_EQ(answer(0x0f0e0d0c0b0a0908), EXIT_OUTER);
-	vcpu->context->loaded = false;
-	CHECK_EQ(run_deferred(), EXIT_RESUME);
-	CHECK_DONE(7);
-	for (unsigned int i = 0; i < 16; i++)
-		CHECK_EQ(xmm3[i], i);
-	CODE({ 0x66, 0x0f, 0xe7, 0x1d, 0x10, 0x00, 0x00, 0xd0 }); /* movntdq %xmm3,DEVICE+16 */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 16, VM_PROT_WRITE), EXIT_USERSPACE);
-	CHECK_MMIO(DEVICE + 16, 8, true, 0x0706050403020100);
-	CHECK_EQ(answer(0), EXIT_USERSPACE);
-	CHECK_MMIO(DEVICE + 24, 8, true, 0x0f0e0d0c0b0a0908);
-	CHECK_EQ(answer(0), EXIT_RESUME);
-	CHECK_DONE(8);
-	CODE({ 0x66, 0x0f, 0xe7, 0x1d, 0x18, 0x00, 0x00, 0xd0 }); /* not aligned */
-	CHECK_EQ(emulate_mmio(vcpu, DEVICE + 24, VM_PROT_WRITE), EXIT_RESUME);
-	CHECK_RAISED(VECTOR_GP);
 	end();
 }

@@ -185,6 +185,14 @@ int x86_write_cr0(struct vcpu *vcpu, uint64_t value)
 	return control_set(vcpu, VM_REG_GUEST_CR0, value);
 }
 
+int x86_write_status_word(struct vcpu *vcpu, uint16_t value)
+{
+	uint64_t written = REG_CR0_MP | REG_CR0_EM | REG_CR0_TS;
+	uint64_t cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0) & ~written;
+
+	return x86_write_cr0(vcpu, cr0 | (value & (written | REG_CR0_PE)));
+}
+
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value)
 {
 	uint64_t cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0);

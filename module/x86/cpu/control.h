@@ -27,6 +27,8 @@ int x86_check_xcr0(struct vcpu *vcpu, uint64_t value);
  * -EINVAL (#GP), with nothing changed. Owner.
  */
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
+/* LMSW: PE, MP, EM and TS of CR0; PE is only ever set. */
+int x86_write_status_word(struct vcpu *vcpu, uint16_t value);
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value);
 int x86_write_cr4(struct vcpu *vcpu, uint64_t value);
 int x86_write_efer(struct vcpu *vcpu, uint64_t value);

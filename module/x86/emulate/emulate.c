@@ -5,6 +5,7 @@
  */
 #include "vm/vcpu.h"
 #include "dev/device.h"
+#include "x86/cpu/control.h"
 #include "x86/cpu/cpuid.h"
 #include "x86/emulate/emulate.h"
 #include "x86/emulate/emulate_internal.h"
@@ -28,9 +29,22 @@ static uint16_t op_selector(struct emulator *emulator, enum segment segment)
 	return (uint16_t)vcpu_reg(emulation_of(emulator)->vcpu, VM_REG_GUEST_ES + (int)segment);
 }
 
+static uint64_t op_system_register(struct emulator *emulator, int reg)
+{
+	return vcpu_reg(emulation_of(emulator)->vcpu, reg);
+}
+
+static void op_table(struct emulator *emulator, int reg, struct seg_desc *desc)
+{
+	*desc = (struct seg_desc){ 0 };
+	(void)backend->get_desc(emulation_of(emulator)->vcpu, reg, desc);
+}
+
 static const struct emulator_ops memory_ops = {
 	.segment = op_segment,
 	.selector = op_selector,
+	.system_register = op_system_register,
+	.table = op_table,
 	.read = emulation_read,
 	.write = emulation_write,
 	.probe = emulation_probe,
@@ -48,6 +62,21 @@ static const struct emulator_ops port_ops = {
 	.probe = emulation_probe,
 	.exchange = emulation_exchange,
 	.port = emulation_port,
+};
+
+static int op_set_status_word(struct emulator *emulator, uint16_t value)
+{
+	if (x86_write_status_word(emulation_of(emulator)->vcpu, value))
+		return emulator_fault(emulator, VECTOR_GP, 0);
+	return 0;
+}
+
+/* For an intercepted LMSW: the same. */
+static const struct emulator_ops status_word_ops = {
+	.segment = op_segment,
+	.selector = op_selector,
+	.read = emulation_read,
+	.set_status_word = op_set_status_word,
 };
 
 /* --- life --------------------------------------------------------------------------- */
@@ -402,6 +431,21 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 	emulation->gpa_is_operand = !has_two_operands(emulation->emulator.insn->op);
 	prepare_emulator(vcpu, &memory_ops);
 	return try_simple_mov(vcpu, &action) ? action : run_emulation(vcpu);
+}
+
+enum exit_action emulate_lmsw(struct vcpu *vcpu)
+{
+	struct emulation *emulation = vcpu->emulation;
+	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
+
+	emulation->prot = 0;
+	if (unlikely(error))
+		return not_fetched(vcpu, error);
+	if (emulation->emulator.insn->op != OP_LMSW)
+		return give_up(vcpu);
+	emulation->gpa_is_operand = false;
+	prepare_emulator(vcpu, &status_word_ops);
+	return run_emulation(vcpu);
 }
 
 /* Is it still the instruction that was intercepted, with the port that was checked? */

@@ -48,6 +48,12 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
 
 /*
+ * Emulate the LMSW at RIP, whose operand is in memory, after an intercept of it that does not
+ * say what the operand is. Owner; inner or outer loop.
+ */
+enum exit_action emulate_lmsw(struct vcpu *vcpu);
+
+/*
  * Userspace has answered the access that emulation waits for (vcpu->access,
  * 'replied' set): go on. Owner; outer loop.
  */

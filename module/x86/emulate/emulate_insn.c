@@ -538,6 +538,12 @@ static const emulate_handler handlers[OP_COUNT] = {
 	[OP_OUTS] = emulate_string,
 	[OP_VECTOR_LOAD] = emulate_vector_load,
 	[OP_VECTOR_STORE] = emulate_vector_store,
+	[OP_SMSW] = emulate_store_system,
+	[OP_SLDT] = emulate_store_system,
+	[OP_STR] = emulate_store_system,
+	[OP_SGDT] = emulate_store_table,
+	[OP_SIDT] = emulate_store_table,
+	[OP_LMSW] = emulate_load_status_word,
 };
 
 static bool is_string(uint8_t op)

@@ -56,6 +56,15 @@ struct emulator_ops {
 		    unsigned int size);
 
 	/*
+	 * CR0 or the selector of LDTR or TR; base and limit of GDTR or IDTR (VM_REG_GUEST_*).
+	 * Cannot fail. NULL: instructions that store them are not offered.
+	 */
+	uint64_t (*system_register)(struct emulator *emulator, int reg);
+	void (*table)(struct emulator *emulator, int reg, struct seg_desc *desc);
+	/* As LMSW does it. NULL: not offered. */
+	int (*set_status_word)(struct emulator *emulator, uint16_t value);
+
+	/*
 	 * Vector register 'reg': its low 16 or 32 bytes ('size'). Writing clears
 	 * what is above them if 'clear'. NULL: vector instructions are not offered.
 	 */

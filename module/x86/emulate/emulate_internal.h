@@ -115,6 +115,9 @@ int emulate_push(struct emulator *emulator);   /* emulate_stack.c */
 int emulate_pop(struct emulator *emulator);
 int emulate_call(struct emulator *emulator);
 int emulate_jump(struct emulator *emulator);
+int emulate_store_system(struct emulator *emulator); /* emulate_system.c */
+int emulate_store_table(struct emulator *emulator);
+int emulate_load_status_word(struct emulator *emulator);
 int emulate_vector_load(struct emulator *emulator); /* emulate_vector.c */
 int emulate_vector_store(struct emulator *emulator);
 
