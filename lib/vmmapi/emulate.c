@@ -141,7 +141,7 @@ static int read_memory(struct emulator *emulator, uint64_t linear, void *data, u
 static int write_memory(struct emulator *emulator, uint64_t linear, const void *data,
 			unsigned int size)
 {
-	uint8_t copy[32];
+	uint8_t copy[64];
 
 	memcpy(copy, data, size);
 	return access_memory(emulator, linear, copy, size, EMULATE_WRITE, true);

@@ -701,7 +701,7 @@ TEST(push_and_pop)
 TEST(cannot_be_emulated)
 {
 	begin();
-	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 }); /* flds DEVICE */
+	CODE({ 0xd9, 0x25, 0x00, 0x00, 0x00, 0xd0 }); /* fldenv DEVICE */
 	/* It may have been changed under us: the guest tries again first. */
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
 	CHECK_DONE(0);
@@ -715,7 +715,7 @@ TEST(cannot_be_emulated)
 TEST(cannot_be_emulated_here)
 {
 	begin();
-	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 });
+	CODE({ 0xd9, 0x25, 0x00, 0x00, 0x00, 0xd0 });
 	vcpu->reply_mode = false;
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
 	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);

@@ -22,6 +22,22 @@ TEST(lmsw_of_ram)
 	end();
 }
 
+/* A CR0 write intercept that does not say what the operand is. */
+TEST(lmsw_by_its_exit)
+{
+	static const uint8_t code[] = { 0x0f, 0x01, 0x35, 0x00, 0x30, 0x00, 0x00 };
+	struct instruction insn;
+
+	begin();
+	guest_code(vcpu, code, sizeof(code));
+	REQUIRE(decode_instruction(&insn, code, sizeof(code), DECODE_32) == 0);
+	*(uint16_t *)guest_memory(vm, DATA) = REG_CR0_EM;
+	CHECK_EQ(x86_exit_cr_instruction(vcpu, &insn), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(*reg(VM_REG_GUEST_CR0), REG_CR0_PE | REG_CR0_ET | REG_CR0_EM);
+	end();
+}
+
 TEST(lmsw_of_memory_without_backing)
 {
 	begin();

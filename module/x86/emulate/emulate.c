@@ -51,6 +51,10 @@ static const struct emulator_ops memory_ops = {
 	.exchange = emulation_exchange,
 	.vector_read = emulation_vector_read,
 	.vector_write = emulation_vector_write,
+	.mask_read = emulation_mask_read,
+	.mask_write = emulation_mask_write,
+	.legacy_image = emulation_legacy_image,
+	.x87 = emulation_x87,
 };
 
 /* For an intercepted INS or OUTS: the processor has checked that the guest may. */

@@ -14,10 +14,10 @@
 #include "x86/paging/walk.h"
 
 /*
- * Most device accesses of one instruction or iteration: 32 bytes, or twice 8 bytes,
- * across pages, in pieces of 1, 2, 4 and 8 bytes, come to less.
+ * Most device accesses of one instruction or iteration: 416 bytes (FXSAVE) in pieces of 8,
+ * or every other of 64 bytes (AVX-512 under a mask).
  */
-#define EMULATION_LOG 16
+#define EMULATION_LOG 56
 
 /* Why an access said "not now". */
 enum emulation_wait {
@@ -87,6 +87,10 @@ int emulation_port(struct emulator *emulator, uint16_t port, bool write, uint32_
 		   unsigned int size);
 
 /* emulate_fpu.c: as in struct emulator_ops. */
+int emulation_mask_read(struct emulator *emulator, unsigned int reg, uint64_t *value);
+int emulation_mask_write(struct emulator *emulator, unsigned int reg, uint64_t value);
+int emulation_legacy_image(struct emulator *emulator, uint8_t **image, bool change);
+int emulation_x87(struct emulator *emulator, uint8_t *after, void *operand, bool *stored);
 int emulation_vector_read(struct emulator *emulator, unsigned int reg, void *data,
 			  unsigned int size);
 int emulation_vector_write(struct emulator *emulator, unsigned int reg, const void *data,
