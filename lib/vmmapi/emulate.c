@@ -141,7 +141,7 @@ static int read_memory(struct emulator *emulator, uint64_t linear, void *data, u
 static int write_memory(struct emulator *emulator, uint64_t linear, const void *data,
 			unsigned int size)
 {
-	uint8_t copy[32];
+	uint8_t copy[64];
 
 	memcpy(copy, data, size);
 	return access_memory(emulator, linear, copy, size, EMULATE_WRITE, true);
@@ -194,9 +194,25 @@ static uint16_t get_selector(struct emulator *emulator, enum segment segment)
 	return (uint16_t)value;
 }
 
+static uint64_t get_system_register(struct emulator *emulator, int reg)
+{
+	uint64_t value = 0;
+
+	(void)vm_get_register(emulation_of(emulator)->vcpu, reg, &value);
+	return value;
+}
+
+static void get_table(struct emulator *emulator, int reg, struct seg_desc *desc)
+{
+	memset(desc, 0, sizeof(*desc));
+	(void)vm_get_seg_desc(emulation_of(emulator)->vcpu, reg, desc);
+}
+
 static const struct emulator_ops ops = {
 	.segment = get_segment,
 	.selector = get_selector,
+	.system_register = get_system_register,
+	.table = get_table,
 	.read = read_memory,
 	.write = write_memory,
 	.probe = probe_memory,

@@ -68,16 +68,7 @@ static int translate_gla(struct vcpu *vcpu, struct vm_gla2gpa *arg, unsigned int
 		access |= WALK_WRITE;
 	if (arg->prot & VM_PROT_EXEC)
 		access |= WALK_EXECUTE;
-	/* Each turn backs one table more: five at most, and some turns for races. */
-	for (int turn = 0; turn < 16; turn++) {
-		error = walk_translate(vcpu, &arg->paging, arg->gla, access, &arg->gpa, error_code);
-		if (error == -EAGAIN)
-			error = memory_populate(vcpu->vm, arg->gpa);
-		else if (error != -EBUSY)
-			break;
-		if (error && error != -EBUSY)
-			return error;
-	}
+	error = walk_translate(vcpu, &arg->paging, arg->gla, access, &arg->gpa, error_code);
 	arg->fault = error == -EFAULT;
 	return error == -EFAULT ? 0 : error;
 }

@@ -263,26 +263,33 @@
 /* Intel */
 #define MSRN_PLATFORM_ID	   0x017u
 #define MSRN_EBL_CR_POWERON	   0x02au
+#define MSRN_SMI_COUNT		   0x034u
 #define MSRN_FEATURE_CONTROL	   0x03au
 #define MSRN_BIOS_UPDATE_TRIGGER   0x079u
 #define MSRN_BIOS_SIGN_ID	   0x08bu
-#define MSRN_FSB_FREQUENCY	   0x0cdu
 #define MSRN_PLATFORM_INFO	   0x0ceu
 #define MSRN_CORE_CAPABILITIES	   0x0cfu
-#define MSRN_BBL_CR_CTL3	   0x11eu
+#define MSRN_PKG_CST_CONFIG	   0x0e2u
 #define MSRN_MISC_FEATURES_ENABLES 0x140u
 #define MSRN_PERF_STATUS	   0x198u
 #define MSRN_PERF_CTL		   0x199u
+#define MSRN_CLOCK_MODULATION	   0x19au
 #define MSRN_THERM_STATUS	   0x19cu
 #define MSRN_MISC_ENABLE	   0x1a0u
+#define MSRN_TEMPERATURE_TARGET	   0x1a2u
 #define MSRN_TURBO_RATIO_LIMIT	   0x1adu
 #define MSRN_ENERGY_PERF_BIAS	   0x1b0u
+#define MSRN_POWER_CTL		   0x1fcu
 #define MSRN_RAPL_POWER_UNIT	   0x606u
 #define MSRN_PKG_ENERGY_STATUS	   0x611u
+#define MSRN_DRAM_ENERGY_STATUS	   0x619u
 #define MSRN_PP0_ENERGY_STATUS	   0x639u
+#define MSRN_PP1_ENERGY_STATUS	   0x641u
 
 /* AMD (APM vol. 2, appendix A; the processors' PPR) */
 #define MSRN_PATCH_LEVEL	     0x08bu
+#define MSRN_PERF_EVENT_SELECT0	     0xc0010000u
+#define MSRN_PERF_COUNTER3	     0xc0010007u
 #define MSRN_SYSCFG		     0xc0010010u
 #define MSRN_HWCR		     0xc0010015u
 #define MSRN_IORR_FIRST		     0xc0010016u
@@ -292,6 +299,8 @@
 #define MSRN_NB_CFG		     0xc001001fu
 #define MSRN_PATCH_LOADER	     0xc0010020u
 #define MSRN_MC4_MISC_FIRST	     0xc0000408u
+#define MSRN_MC0_CTL_MASK	     0xc0010044u
+#define MSRN_MC6_CTL_MASK	     0xc001004au
 #define MSRN_INT_PENDING	     0xc0010055u
 #define MSRN_MMIO_CFG_BASE	     0xc0010058u
 #define MSRN_PSTATE_LIMIT	     0xc0010061u
@@ -309,9 +318,11 @@
 #define MSRN_LS_CFG		     0xc0011020u
 #define MSRN_IC_CFG		     0xc0011021u
 #define MSRN_DC_CFG		     0xc0011022u
+#define MSRN_BU_CFG		     0xc0011023u
 #define MSRN_BU_CFG2		     0xc001102au
 #define MSRN_FP_CFG		     0xc0011028u
 #define MSRN_DE_CFG		     0xc0011029u
+#define MSRN_LS_CFG2		     0xc001102du
 #define MSRN_DE_CFG_LFENCE_SERIALIZE (1ull << 1)
 
 #endif

@@ -120,16 +120,17 @@ struct vcpu {
 	struct vcpu_access access;   /* (o) */
 	struct emulation *emulation; /* (c) instruction being emulated, x86/emulate/emulate.h */
 
-	uint32_t capabilities;		/* (o) BIT of enum vm_cap_type */
-	int last_cpu;			/* (o) writes it: physical CPU it ran on last, -1 none */
-	uint64_t tsc_offset;		/* (o) guest TSC minus host TSC */
-	uint64_t tsc_adjust;		/* (o) IA32_TSC_ADJUST */
-	uint64_t pat;			/* (o) IA32_PAT where the back end does not hold it */
-	uint64_t mtrr_def_type;		/* (o) */
-	uint64_t mtrr_fixed[11];	/* (o) */
-	uint64_t mtrr_variable[16];	/* (o) base, mask pairs */
-	uint64_t mc_ctl[VCPU_MC_BANKS]; /* (o) enables of the machine check banks */
-	uint64_t misc_enable;		/* (o) */
+	uint32_t capabilities;	    /* (o) BIT of enum vm_cap_type */
+	int last_cpu;		    /* (o) writes it: physical CPU it ran on last, -1 none */
+	uint64_t tsc_offset;	    /* (o) guest TSC minus host TSC */
+	uint64_t tsc_adjust;	    /* (o) IA32_TSC_ADJUST */
+	uint64_t pat;		    /* (o) IA32_PAT where the back end does not hold it */
+	uint64_t mtrr_def_type;	    /* (o) */
+	uint64_t mtrr_fixed[11];    /* (o) */
+	uint64_t mtrr_variable[16]; /* (o) base, mask pairs */
+	uint64_t mc_bank[4 * VCPU_MC_BANKS]; /* (o) CTL, STATUS, ADDR, MISC of each bank */
+	uint64_t misc_enable;		     /* (o) Intel */
+	uint64_t hwcr;			     /* (o) AMD */
 
 	struct npt_cache npt_cache; /* (o) spare pages for the nested page table */
 

@@ -2,7 +2,7 @@
 /*
  * Emulation in a vCPU: any code on any registers, segments and page tables; exits,
  * answers, deferred work and resets in any order. No exception changes registers,
- * what goes to the program is never RAM, and nothing runs on for long.
+ * what goes to userspace is never RAM, and nothing runs on for long.
  */
 #include <stdlib.h>
 
@@ -349,7 +349,7 @@ static enum exit_action start(void)
 	return emulate_mmio(vcpu, gpa, next8() & 1 ? VM_PROT_WRITE : VM_PROT_READ);
 }
 
-/* Between exits the program, and other processors, may change everything. */
+/* Between exits userspace, and other processors, may change everything. */
 static void disturb(void)
 {
 	switch (next8() % 5) {

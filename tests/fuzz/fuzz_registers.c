@@ -2,7 +2,7 @@
 /*
  * A guest that writes anything to MSRs, control registers and XCR0. Whatever it
  * does, what the registers hold afterwards is something a processor allows and the
- * guest is offered, and CPUID can be asked.
+ * guest is offered, and CPUID can be queried.
  */
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /*
  * The walk over tables of any content, which link to each other in any way, some
  * of them absent, not backed or read-only. It ends, touches nothing but A and D
- * bits, and answers the same when asked again; a write's right includes a read's.
+ * bits, and answers the same a second time; a write's right includes a read's.
  */
 #include <stdlib.h>
 

@@ -499,3 +499,122 @@ TEST(emulated_vector_moves)
 	CHECK_EQ(*counter, value[0]);
 	CHECK_EQ(back[0], value[0]);
 }
+
+static void enable_vectors(void)
+{
+	write_cr4(read_cr4() | CR4_OSFXSR);
+	write_cr0((read_cr0() | 2) & ~0xcull); /* MP, not EM or TS */
+}
+
+/* Through MMX registers, into the x87's and out of a register of integers. */
+TEST(emulated_mmx_moves)
+{
+	uint64_t back = 0;
+
+	halt_counter();
+	enable_vectors();
+	*counter = 0x1122334455667788;
+	asm volatile("movq (%1), %%mm3\n\t"
+		     "paddb %%mm3, %%mm3\n\t"
+		     "movq %%mm3, (%1)\n\t"
+		     "movq %%mm3, (%0)\n\t"
+		     "emms"
+		     :
+		     : "r"(&back), "r"(COUNTER)
+		     : "memory");
+	CHECK_EQ(back, 0x22446688aaccee10);
+	CHECK_EQ(*counter, 0x22446688aaccee10);
+}
+
+/* A float is loaded, doubled, and stored as an integer and as a double. */
+TEST(emulated_x87_moves)
+{
+	halt_counter();
+	enable_vectors();
+	*counter = 0x42f70000; /* 123.5 */
+	asm volatile("fninit\n\t"
+		     "flds (%0)\n\t"
+		     "fadds (%0)\n\t"
+		     "fistl (%0)"
+		     :
+		     : "r"(COUNTER)
+		     : "memory");
+	CHECK_EQ(*counter & 0xffffffff, 247);
+	asm volatile("fstpl (%0)" : : "r"(COUNTER) : "memory");
+	CHECK_EQ(*counter, 0x406ee00000000000); /* 247.0 */
+	asm volatile("fnstcw (%0)" : : "r"(COUNTER) : "memory");
+	CHECK_EQ(*counter & 0xffff, 0x37f);
+}
+
+/* Halves, parts and copies of an XMM register. */
+TEST(emulated_vector_parts)
+{
+	uint64_t back[2] __attribute__((aligned(16))) = { 0 };
+
+	halt_counter();
+	enable_vectors();
+	*counter = 0x1122334455667788;
+	asm volatile("pcmpeqd %%xmm1, %%xmm1\n\t"
+		     "movhps (%1), %%xmm1\n\t"
+		     "movdqa %%xmm1, (%0)"
+		     :
+		     : "r"(back), "r"(COUNTER)
+		     : "memory");
+	CHECK_EQ(back[0], ~0ull);
+	CHECK_EQ(back[1], 0x1122334455667788);
+	asm volatile("movlps (%1), %%xmm1\n\t"
+		     "pcmpeqd %%xmm2, %%xmm2\n\t"
+		     "pinsrw $2, (%1), %%xmm2\n\t"
+		     "movhps %%xmm2, (%1)\n\t"
+		     "movdqa %%xmm2, (%0)"
+		     :
+		     : "r"(back), "r"(COUNTER)
+		     : "memory");
+	CHECK_EQ(back[0], 0xffff7788ffffffff);
+	CHECK_EQ(*counter, ~0ull);
+}
+
+/* CRC32, XLAT and the registers of the system. */
+TEST(emulated_odd_operands)
+{
+	uint64_t rax = 0, rbx = COUNTER - 3;
+	uint16_t expected;
+
+	halt_counter();
+	*counter = 0x1122334455667788;
+	rax = 3 + 2;
+	asm volatile("xlatb" : "+a"(rax) : "b"(rbx) : "memory");
+	CHECK_EQ(rax, 0x66);
+	asm volatile("smsw (%0)" : : "r"(COUNTER) : "memory");
+	CHECK_EQ(*counter & 0xffff, read_cr0() & 0xffff);
+	asm volatile("str %0" : "=m"(expected));
+	asm volatile("str (%0)" : : "r"(COUNTER) : "memory");
+	CHECK_EQ(*counter & 0xffff, expected);
+	asm volatile("mov %%ds, (%0)" : : "r"(COUNTER) : "memory");
+	if (!(cpuid(1).c & 1u << 20))
+		return;
+	*counter = 0x1122334455667788;
+	rax = 0;
+	asm volatile("crc32q (%1), %0" : "+r"(rax) : "r"(COUNTER) : "memory");
+	ram[0] = 0x1122334455667788;
+	rbx = 0;
+	asm volatile("crc32q (%1), %0" : "+r"(rbx) : "r"(ram) : "memory");
+	CHECK_EQ(rax, rbx);
+}
+
+/* Intercepted where CR0 is; the operand is in memory (APM vol. 3, LMSW). */
+TEST(lmsw_of_memory)
+{
+	uint64_t cr0 = read_cr0();
+
+	ram[0] = (cr0 & 0xf) | 8; /* TS */
+	asm volatile("lmsw (%0)" : : "r"(ram) : "memory");
+	CHECK_EQ(read_cr0(), cr0 | 8);
+	ram[0] = cr0 & 0xe & ~8ull; /* PE stays */
+	asm volatile("lmsw (%0)" : : "r"(ram) : "memory");
+	CHECK_EQ(read_cr0(), cr0 & ~8ull);
+	halt_counter();
+	*counter = cr0 | 8;
+	asm volatile("lmsw (%0)" : : "r"(COUNTER) : "memory");
+	CHECK_EQ(read_cr0(), cr0 | 8);
+}

@@ -134,6 +134,75 @@ TEST(apic_base_is_what_it_should_be)
 	CHECK_EQ(rdmsr(0x1b), 0xfee00900);
 }
 
+/* SDM vol. 3, 11.4.4. */
+TEST(apic_base_above_maxphyaddr_raises_gp)
+{
+	unsigned int width = cpuid(0x80000008).a & 0xff;
+	uint64_t base = rdmsr(0x1b);
+
+	for (unsigned int bit = width; bit < 64; bit++)
+		CHECK(refused(0x1b, base | 1ull << bit));
+	CHECK(!refused(0x1b, base));
+	CHECK_EQ(rdmsr(0x1b), base);
+}
+
+static bool is_amd(void)
+{
+	return cpuid(0).b == 0x68747541;
+}
+
+/* On every AMD processor, without a bit in CPUID (APM vol. 2, appendix A). */
+TEST(legacy_performance_counters_are_there)
+{
+	if (!is_amd())
+		return;
+	for (uint32_t msr = 0xc0010000; msr <= 0xc0010007; msr++) {
+		wrmsr(msr, 0x530076);
+		CHECK_EQ(rdmsr(msr), 0);
+	}
+}
+
+/* APM vol. 2, 9.3.2: HWCR.McStatusWrEn. */
+TEST(machine_check_status_can_be_made_writable)
+{
+	uint64_t hwcr;
+
+	if (!is_amd())
+		return;
+	hwcr = rdmsr(0xc0010015);
+	CHECK(refused(0x401, 1ull << 63));
+	wrmsr(0xc0010015, hwcr | 1u << 18);
+	CHECK_EQ(rdmsr(0xc0010015), hwcr | 1u << 18);
+	wrmsr(0x401, 1ull << 63 | 0x15);
+	CHECK_EQ(rdmsr(0x401), 1ull << 63 | 0x15);
+	wrmsr(0xc0010015, hwcr);
+	CHECK(refused(0x401, 1ull << 63));
+	CHECK(!refused(0x401, 0));
+	CHECK_EQ(rdmsr(0x401), 0);
+}
+
+/* Once what the breakpoint pins showed; APM vol. 2, 13.1.1.6. */
+TEST(debugctl_takes_the_pins)
+{
+	CHECK_EQ(refused(0x1d9, 0x3c), !is_amd());
+	CHECK_EQ(rdmsr(0x1d9) & 0x3c, 0);
+}
+
+/* SDM vol. 4, table 2-2: what a firmware and a system set there. */
+TEST(misc_enable_takes_its_bits)
+{
+	static const uint8_t bits[] = { 0, 3, 7, 11, 12, 16, 18, 22, 23, 34, 38 };
+	uint64_t value;
+
+	if (is_amd())
+		return;
+	value = rdmsr(0x1a0);
+	for (unsigned int i = 0; i < sizeof(bits); i++)
+		CHECK(!refused(0x1a0, value ^ 1ull << bits[i]));
+	CHECK(!refused(0x1a0, value));
+	CHECK_EQ(rdmsr(0x1a0), value);
+}
+
 static void set_xcr0(void *argument)
 {
 	uint64_t value = *(uint64_t *)argument;

@@ -273,7 +273,7 @@ TEST(reset_and_init_clear_debug_addresses)
 	end();
 }
 
-/* --- MSRs --------------------------------------------------------------------------------------- */
+/* --- MSRs ------------------------------------------------------------------ */
 
 TEST(tsc_aux_is_swapped)
 {
@@ -342,7 +342,7 @@ TEST(no_spec_ctrl_no_writes)
 	end();
 }
 
-/* Was there a barrier since the last time this asked? */
+/* Was there a barrier since the last call? */
 static bool had_barrier(void)
 {
 	bool had = os_rdmsr(MSRN_PRED_CMD) == 1;

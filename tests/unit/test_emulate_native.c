@@ -5,6 +5,7 @@
  * memory. Both have to end with the same registers, flags, memory and next address,
  * or in the same exception.
  */
+#include <cpuid.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -208,21 +209,40 @@ static uint8_t plain_opcode(void)
 	}
 }
 
+/* The maps 0F38 and 0F3A with prefix 66 most of the time, or BMI's opcodes with any. */
+static void put_vex3(struct encoding *encoding, uint8_t registers)
+{
+	bool bmi = random_below(2);
+
+	if (random_below(8) == 0) { /* RORX */
+		put(encoding, 0xc4);
+		put(encoding, 3 | ((uint8_t)random_bits() & 0xe0) | registers);
+		put(encoding, 0x7b | ((uint8_t)random_bits() & 0x80));
+		put(encoding, 0xf0);
+		return;
+	}
+	put(encoding, 0xc4);
+	put(encoding,
+	    (bmi || random_below(2) ? 2 : 3) | ((uint8_t)random_bits() & 0xe0) | registers);
+	put(encoding, bmi ? (uint8_t)random_bits() & 0xfb :
+			    ((uint8_t)random_bits() & (random_below(2) ? 0xfc : 0x84)) |
+				      (random_below(4) ? 0x79 : 1));
+	put(encoding, bmi ? 0xf2 + random_below(6) : (uint8_t)random_bits());
+}
+
 static void put_opcode(struct encoding *encoding)
 {
-	unsigned int map = random_below(mode == DECODE_64 ? 10 : 8);
+	unsigned int map = random_below(10);
+	uint8_t registers = mode == DECODE_64 ? 0 : 0xc0; /* VEX's R and X, which 0 makes LES */
 
 	if (map == 9 && native_has_avx()) {
 		put(encoding, 0xc5);
-		put(encoding, (uint8_t)random_bits() | 0x78); /* vvvv unused */
+		put(encoding, (uint8_t)random_bits() | 0x78 | registers); /* vvvv unused */
 		put(encoding, (uint8_t)random_bits());
 		return;
 	}
 	if (map == 8 && __builtin_cpu_supports("bmi")) {
-		put(encoding, 0xc4);
-		put(encoding, 0x02 | ((uint8_t)random_bits() & 0xe0));
-		put(encoding, (uint8_t)random_bits() & 0xf8);
-		put(encoding, random_below(2) ? 0xf2 : 0xf7);
+		put_vex3(encoding, registers);
 		return;
 	}
 	put_legacy_prefixes(encoding);
@@ -234,8 +254,9 @@ static void put_opcode(struct encoding *encoding)
 	}
 	put(encoding, 0x0f);
 	if (map == 7)
-		put(encoding, 0x38);
-	put(encoding, map == 7 ? 0xf0 + random_below(2) : (uint8_t)random_bits());
+		put(encoding, random_below(3) ? 0x38 : 0x3a);
+	put(encoding,
+	    map == 7 && random_below(2) ? 0xf0 + random_below(8) : (uint8_t)random_bits());
 }
 
 static bool has_prefix(const struct encoding *encoding, uint8_t prefix)
@@ -252,9 +273,18 @@ static void put_rest(struct encoding *encoding)
 		put(encoding, (uint8_t)random_bits());
 }
 
+/* An operand in memory, but for MASKMOVDQU, whose is elsewhere. */
+static unsigned int choose_mod(const struct encoding *encoding)
+{
+	const uint8_t *end = encoding->bytes + encoding->length;
+
+	return end[-1] == 0xf7 && (end[-2] == 0x0f || encoding->bytes[0] == 0xc5) ? 3 :
+										    random_below(3);
+}
+
 static void put_operand_16(struct encoding *encoding)
 {
-	unsigned int mod = random_below(3), rm = random_below(8);
+	unsigned int mod = choose_mod(encoding), rm = random_below(8);
 
 	put(encoding, (uint8_t)(mod << 6 | random_below(8) << 3 | rm));
 	encoding->displacement = encoding->length;
@@ -265,12 +295,12 @@ static void put_operand_16(struct encoding *encoding)
 /* ModRM, SIB and displacement of some memory operand; then bytes for immediates. */
 static void put_operand(struct encoding *encoding)
 {
-	unsigned int mod = random_below(3), rm = random_below(8);
+	unsigned int mod = choose_mod(encoding), rm = random_below(8);
 	uint8_t sib = (uint8_t)random_bits();
 	bool has_base = true;
 
 	put(encoding, (uint8_t)(mod << 6 | random_below(8) << 3 | rm));
-	if (rm == 4) {
+	if (rm == 4 && mod != 3) {
 		put(encoding, sib);
 		has_base = mod != 0 || (sib & 7) != 5;
 	} else if (rm == 5 && mod == 0) {
@@ -298,18 +328,28 @@ static bool is_wanted(const struct instruction *insn)
 	case OP_LODS:
 	case OP_SCAS:
 		return insn->segment != SEGMENT_FS;
+	case OP_XLAT:
+	case OP_VECTOR_MASKED_BYTES:
+		return insn->segment != SEGMENT_FS &&
+		       (mode == DECODE_64 || insn->segment != SEGMENT_GS);
 	case OP_CALL:
 	case OP_JMP:
 		return insn->memory && insn->operand_size == (mode == DECODE_64 ? 8 : 4);
 	case OP_SHLD:
 	case OP_SHRD:
 		return insn->memory && insn->operand_size > 2;
-	case OP_ANDN:
-	case OP_BEXTR:
-		return insn->memory;
+	case OP_MXCSR: /* and what else needs registers that the trampoline does not load */
+		return false;
 	default:
 		return insn->memory && insn->op <= OP_VECTOR_STORE;
 	}
+}
+
+static bool native_has_adx(void)
+{
+	unsigned int eax, ebx = 0, ecx, edx;
+
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx >> 19 & 1);
 }
 
 /* The processor may not have the instruction. */
@@ -327,6 +367,34 @@ static bool is_native(const struct instruction *insn)
 			return true;
 		return (insn->reg & 7) == 6 ? __builtin_cpu_supports("clwb") :
 					      __builtin_cpu_supports("clflushopt");
+	case OP_BLS:
+		return __builtin_cpu_supports("bmi") && (insn->reg & 7) - 1u < 3;
+	case OP_BZHI:
+	case OP_PDEP:
+	case OP_PEXT:
+	case OP_MULX:
+	case OP_SHLX:
+	case OP_SHRX:
+	case OP_SARX:
+	case OP_RORX:
+		return __builtin_cpu_supports("bmi2");
+	case OP_ADCX:
+	case OP_ADOX:
+		return native_has_adx();
+	case OP_CRC32:
+		return __builtin_cpu_supports("sse4.2");
+	case OP_VECTOR_DUPLICATE:
+		return __builtin_cpu_supports("sse3");
+	case OP_VECTOR_EXTEND:
+	case OP_VECTOR_INSERT:
+	case OP_VECTOR_INSERT_PS:
+	case OP_VECTOR_EXTRACT:
+		return __builtin_cpu_supports("sse4.1") &&
+		       (!(insn->prefixes & PREFIX_VEX) || __builtin_cpu_supports("avx2"));
+	case OP_VECTOR_BROADCAST:
+	case OP_VECTOR_MASKED_LOAD:
+	case OP_VECTOR_MASKED_STORE:
+		return __builtin_cpu_supports("avx2");
 	case OP_MOV: /* MOVDIRI */
 		return insn->opcode != 0xf9;
 	case OP_VECTOR_LOAD: /* LDDQU, MOVNTDQA, and those that are SSE4a's or AVX2's */
@@ -442,6 +510,18 @@ static void prepare_string(const struct instruction *insn, struct native_state *
 		state->gpr[REGISTER_RAX] = 0x5a5a5a5a5a5a5a5aull;
 }
 
+static void prepare_implied(const struct instruction *insn, struct native_state *state,
+			    uint64_t target)
+{
+	target -= segment_desc((enum segment)insn->segment).base;
+	if (insn->op == OP_XLAT)
+		state->gpr[REGISTER_RBX] =
+			low_bytes(target - (state->gpr[REGISTER_RAX] & 0xff), insn->address_size) |
+			above(insn);
+	else
+		state->gpr[REGISTER_RDI] = low_bytes(target, insn->address_size) | above(insn);
+}
+
 static uint64_t landing_address(void)
 {
 	return mode == DECODE_64 ? NATIVE_LANDING :
@@ -526,7 +606,8 @@ static bool is_window(uint64_t target)
 /* It is not at the mercy of what is in memory, nor reaches far from its operand. */
 static bool needs_no_window(uint8_t op)
 {
-	return op != OP_CALL && op != OP_JMP && (op < OP_BT || op > OP_BTC);
+	return op != OP_CALL && op != OP_JMP && (op < OP_BT || op > OP_BTC) &&
+	       (op < OP_VECTOR_MASKED_LOAD || op > OP_VECTOR_MASKED_BYTES);
 }
 
 static bool prepare(struct encoding *encoding, struct native_state *state)
@@ -555,7 +636,12 @@ static bool prepare(struct encoding *encoding, struct native_state *state)
 		return aim(encoding, state, target) &&
 		       (is_window(target) ? prepare_special(&encoding->insn, state, target) :
 					    needs_no_window(encoding->insn.op));
-	prepare_string(&encoding->insn, state);
+	if (!is_window(target) && !needs_no_window(encoding->insn.op))
+		return false;
+	if (encoding->insn.op == OP_XLAT || encoding->insn.op == OP_VECTOR_MASKED_BYTES)
+		prepare_implied(&encoding->insn, state, target);
+	else
+		prepare_string(&encoding->insn, state);
 	return true;
 }
 
@@ -623,6 +709,8 @@ static uint64_t undefined_flags(const struct instruction *insn, const struct nat
 	case OP_LZCNT:
 		return FLAGS_ARITHMETIC & ~(REG_RFLAGS_ZF | REG_RFLAGS_CF);
 	case OP_ANDN:
+	case OP_BLS:
+	case OP_BZHI:
 		return REG_RFLAGS_AF | REG_RFLAGS_PF;
 	case OP_BEXTR:
 		return REG_RFLAGS_AF | REG_RFLAGS_PF | REG_RFLAGS_SF;
@@ -744,7 +832,7 @@ static void check_seen(void)
 					    .operand_size = mode == DECODE_64 ? 8 : 4,
 					    .segment = SEGMENT_DS };
 
-		if (is_wanted(&insn) && is_native(&insn) && op != OP_ANDN && op != OP_BEXTR)
+		if (is_wanted(&insn) && is_native(&insn) && op != OP_BLS)
 			CHECK_EQ_AT(seen[op] >= (mode == DECODE_16 ? 1 : 5), 1, "operation %u", op);
 	}
 }

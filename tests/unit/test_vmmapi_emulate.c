@@ -162,7 +162,7 @@ TEST(decoding_refuses_what_is_no_instruction)
 
 	vie_init(&vie, "\x06", 1); /* PUSH ES: undefined in 64-bit mode */
 	CHECK_EQ(vmm_decode_instruction(CPU_MODE_64BIT, 0, &vie), -1);
-	vie_init(&vie, "\xd9\x03", 2); /* FLD: nothing to emulate */
+	vie_init(&vie, "\x8d\x03", 2); /* LEA: nothing to emulate */
 	CHECK_EQ(vmm_decode_instruction(CPU_MODE_64BIT, 0, &vie), -1);
 	vie_init(&vie, "\x8b", 1); /* not complete */
 	CHECK_EQ(vmm_decode_instruction(CPU_MODE_64BIT, 0, &vie), -1);

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 #include "x86/paging/walk.h"
+#include "x86_guest.h"
 
 #define MEMORY 0x10000
 #define P      PTE_X86_PRESENT
@@ -449,4 +450,29 @@ TEST(entries_change_meanwhile)
 	changes = 1000;
 	CHECK_EQ(walk(LINEAR_64, WALK_WRITE, &gpa, &code), -EBUSY);
 	CHECK(changes > 900); /* it gave up soon */
+}
+
+/* --- in a VM -------------------------------------------------------------- */
+
+/* Nothing has touched the table yet: it reads as zeros once it has its backing. */
+TEST(tables_are_given_backing)
+{
+	struct vm *vm = guest_create();
+	struct vcpu *vcpu = fake_vm_vcpu(vm, 0);
+	uint64_t gpa = 0;
+	uint32_t code = 0;
+
+	walk_state_of(vcpu, &state);
+	state.paging = (struct vm_guest_paging){
+		.cr3 = GUEST_MEMORY - 0x1000,
+		.cpu_mode = CPU_MODE_PROTECTED,
+		.paging_mode = PAGING_MODE_32,
+	};
+	CHECK_EQ(walk_vcpu(vcpu, &state, 0x1000, 0, &gpa, &code), -EAGAIN);
+	CHECK_EQ(walk_populate(vcpu, &state, 0x1000, 0, &gpa, &code), -EFAULT);
+	CHECK_EQ(code, 0);
+	/* A table where nothing is: a fault, too. */
+	state.paging.cr3 = 0x80000000;
+	CHECK_EQ(walk_populate(vcpu, &state, 0x1000, 0, &gpa, &code), -EFAULT);
+	guest_destroy(vm);
 }

@@ -81,7 +81,7 @@ static int set_reg(struct vcpu *vcpu, int reg, uint64_t value)
 
 /* --- the VM ------------------------------------------------------------------------ */
 
-static void give_memory(struct vm *vm)
+static void map_memory(struct vm *vm)
 {
 	struct vm_memmap map = { .segid = 0, .len = GUEST_MEMORY, .prot = VM_PROT_ALL };
 
@@ -104,7 +104,7 @@ struct vm *guest_create(void)
 	extended.keeps_pdptes = has_pdptes;
 	REQUIRE(vmm_init(candidates) == 0);
 	REQUIRE(vm_create("guest", GUEST_VCPUS, &vm) == 0);
-	give_memory(vm);
+	map_memory(vm);
 	return vm;
 }
 

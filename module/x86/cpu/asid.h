@@ -5,7 +5,7 @@
  *
  * Each physical CPU hands them out in order. When they run out it forgets everything
  * and begins a new generation, in which those of the last one count for nothing. A
- * vCPU that has moved takes a new one, because what this CPU has cached under an old
+ * vCPU that has migrated gets a new one, because what this CPU has cached under an old
  * one may have been changed elsewhere.
  */
 #ifndef X86_CPU_ASID_H
@@ -16,14 +16,14 @@
 /* A CPU's. That CPU, preemption off. Generation 0 is nobody's. */
 struct asid_pool {
 	uint64_t generation;
-	uint32_t next;	/* first one not yet given out in this generation */
+	uint32_t next;	/* first one not handed out yet in this generation */
 	uint32_t count; /* they are 1 .. count - 1 */
 };
 
 /* A vCPU's. Owner. */
 struct asid {
 	uint32_t id;
-	uint64_t generation; /* of the pool it was given by */
+	uint64_t generation; /* of the pool it came from */
 };
 
 /* Virtualization begins on this CPU: another hypervisor may have used them all. */
@@ -31,7 +31,7 @@ static inline void asid_pool_restart(struct asid_pool *pool, uint32_t count)
 {
 	pool->generation++;
 	pool->count = count;
-	pool->next = count; /* the first to be taken begins a generation, with its flush */
+	pool->next = count; /* the first one handed out begins a generation, with its flush */
 }
 
 static inline void asid_forget(struct asid *asid)

@@ -50,7 +50,7 @@ static bool host_has_keys(void)
 	return regs[CPUID_REG_ECX] & HOST_OSPKE;
 }
 
-static void measure(struct guest_context *context, const struct vm *vm)
+static void measure_host_state(struct guest_context *context, const struct vm *vm)
 {
 	context->components = vm->cpuid->features.xcr0;
 	if (context->components)
@@ -72,7 +72,7 @@ int context_create(struct vcpu *vcpu)
 
 	if (!context)
 		return -ENOMEM;
-	measure(context, vcpu->vm);
+	measure_host_state(context, vcpu->vm);
 	if (context->components)
 		size = cpuid_xsave_size(vcpu->vm->cpuid, context->components);
 	while ((OS_PAGE_SIZE << context->fpu_order) < size)
@@ -87,7 +87,7 @@ int context_create(struct vcpu *vcpu)
 	return 0;
 }
 
-/* Another VM may get the same address: it must not be taken for this one. */
+/* Another VM may get the same address: it must not be mistaken for this one. */
 static void forget_vm(struct vm *vm)
 {
 	for (unsigned int cpu = 0; last_vm && cpu < os_cpu_possible(); cpu++) {

@@ -39,7 +39,7 @@ struct guest_context {
 
 /*
  * Module load and unload, around everything else. Without context_init guests run,
- * but every load is preceded by a predictor barrier where those are asked for.
+ * but every load is preceded by a predictor barrier where those are enabled.
  * 0 or -ENOMEM. sleep
  */
 int context_init(void);

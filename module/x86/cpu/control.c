@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Control registers: what the guest may put into them, and what follows from a change (APM vol. 2, 3.1 and 14.6; SDM vol. 3, 2.5 and 4.1).
+ * Control registers: what the guest may put into them, and what follows from a change
+ * (APM vol. 2, 3.1 and 14.6; SDM vol. 3, 2.5 and 4.1).
  */
 #include "x86/cpu/control.h"
 
@@ -118,7 +119,7 @@ static bool uses_pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 }
 
 /* Memory without backing reads as zeros; where there is none, as ones. */
-static int read_pdptes(struct vcpu *vcpu, uint64_t cr3, uint64_t pdpte[4])
+static int read_pdptes_from_memory(struct vcpu *vcpu, uint64_t cr3, uint64_t pdpte[4])
 {
 	const void *hva = memory_hva(vcpu->vm, PDPTE_BASE(cr3), VM_PROT_READ);
 
@@ -143,7 +144,7 @@ static int load_pdptes(struct vcpu *vcpu, uint64_t cr3)
 
 	if (!backend->keeps_pdptes)
 		return 0;
-	if (read_pdptes(vcpu, cr3, pdpte))
+	if (read_pdptes_from_memory(vcpu, cr3, pdpte))
 		return -EINVAL;
 	for (unsigned int i = 0; i < 4; i++) {
 		if ((pdpte[i] & PTE_X86_PRESENT) && (pdpte[i] & reserved))
@@ -182,6 +183,14 @@ int x86_write_cr0(struct vcpu *vcpu, uint64_t value)
 	if (new_efer != efer && control_set(vcpu, VM_REG_GUEST_EFER, new_efer))
 		return -EINVAL;
 	return control_set(vcpu, VM_REG_GUEST_CR0, value);
+}
+
+int x86_write_status_word(struct vcpu *vcpu, uint16_t value)
+{
+	uint64_t written = REG_CR0_MP | REG_CR0_EM | REG_CR0_TS;
+	uint64_t cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0) & ~written;
+
+	return x86_write_cr0(vcpu, cr0 | (value & (written | REG_CR0_PE)));
 }
 
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value)

@@ -23,10 +23,12 @@ int x86_check_xcr0(struct vcpu *vcpu, uint64_t value);
 
 /*
  * A guest's write: checked, carried out with what follows from it: EFER.LMA and the
- * PAE directory pointers here, forgotten translations in the back end's set_reg. 0 or -EINVAL (#GP), with nothing
- * changed. Owner.
+ * PAE directory pointers here, flushed translations in the back end's set_reg. 0 or
+ * -EINVAL (#GP), with nothing changed. Owner.
  */
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value);
+/* LMSW: PE, MP, EM and TS of CR0; PE is only ever set. */
+int x86_write_status_word(struct vcpu *vcpu, uint16_t value);
 int x86_write_cr3(struct vcpu *vcpu, uint64_t value);
 int x86_write_cr4(struct vcpu *vcpu, uint64_t value);
 int x86_write_efer(struct vcpu *vcpu, uint64_t value);

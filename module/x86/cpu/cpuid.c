@@ -13,7 +13,7 @@
 /* Legacy area and header, which every XSAVE area begins with (SDM vol. 1, 13.4). */
 #define XSAVE_MINIMUM 576
 
-static void rebuild(struct vm *vm)
+static void rebuild_cpuid(struct vm *vm)
 {
 	struct cpuid_table *table = vm->cpuid;
 	bool multiprocessor = vm->topology.cores > 1 || vm->topology.threads > 1;
@@ -28,7 +28,7 @@ int cpuid_create(struct vm *vm)
 	vm->cpuid = os_alloc(sizeof(*vm->cpuid));
 	if (!vm->cpuid)
 		return -ENOMEM;
-	rebuild(vm);
+	rebuild_cpuid(vm);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ void cpuid_destroy(struct vm *vm)
 
 void cpuid_update(struct vm *vm)
 {
-	rebuild(vm);
+	rebuild_cpuid(vm);
 }
 
 uint32_t cpuid_xsave_size(const struct cpuid_table *table, uint64_t xcr0)
@@ -156,8 +156,8 @@ static bool is_past_end(const struct cpuid_table *table, uint32_t leaf)
 	return leaf > extended->regs[CPUID_REG_EAX];
 }
 
-static const struct cpuid_entry *lookup(const struct cpuid_table *table, uint32_t leaf,
-					uint32_t subleaf)
+static const struct cpuid_entry *find_cpuid_entry(const struct cpuid_table *table, uint32_t leaf,
+						  uint32_t subleaf)
 {
 	unsigned int i = first_entry(table, leaf);
 
@@ -175,10 +175,10 @@ static const struct cpuid_entry *lookup(const struct cpuid_table *table, uint32_
 void cpuid_query(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	const struct cpuid_table *table = vcpu->vm->cpuid;
-	const struct cpuid_entry *entry = lookup(table, leaf, subleaf);
+	const struct cpuid_entry *entry = find_cpuid_entry(table, leaf, subleaf);
 
 	if (!entry && table->vendor == CPU_VENDOR_INTEL && is_past_end(table, leaf))
-		entry = lookup(table, table->max_basic, subleaf);
+		entry = find_cpuid_entry(table, table->max_basic, subleaf);
 	if (!entry) {
 		memset(regs, 0, 4 * sizeof(regs[0]));
 		return;

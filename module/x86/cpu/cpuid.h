@@ -72,7 +72,7 @@ void cpuid_build(struct cpuid_table *table, const struct vm_cpu_topology *topolo
 
 /*
  * The registers of a leaf that answers the same always, whatever the subleaf: NULL, it does not
- * or is not in the table, and cpuid_query is to be asked. any
+ * or is not in the table, and cpuid_query() has the answer. any
  */
 static inline const uint32_t *cpuid_constant(const struct cpuid_table *table, uint32_t leaf)
 {

@@ -32,7 +32,7 @@ static unsigned int log2_ceil(unsigned int n)
 	return shift;
 }
 
-static bool shown(const struct cpuid_table *table, unsigned int feature)
+static bool table_shows(const struct cpuid_table *table, unsigned int feature)
 {
 	return feature_shown(&table->features, feature);
 }
@@ -77,11 +77,6 @@ static struct cpuid_entry *find_entry(struct cpuid_table *table, uint32_t leaf, 
 	return NULL;
 }
 
-static uint32_t minimum(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* --- basic leaves -------------------------------------------------------------------- */
 
 static void build_host(struct cpuid_table *table, uint32_t leaf)
@@ -113,7 +108,7 @@ static void build_1(struct cpuid_table *table, uint32_t leaf)
 	entry->regs[CPUID_REG_EAX] = host[CPUID_REG_EAX];
 	/* CLFLUSH size; APIC IDs set aside for a socket. Brand index 0: see leaf 0x80000002. */
 	entry->regs[CPUID_REG_EBX] = (host[CPUID_REG_EBX] & 0xff00) |
-				     minimum(1u << table->socket_shift, 0xff) << 16;
+				     min_t(uint32_t, 1u << table->socket_shift, 0xff) << 16;
 }
 
 static unsigned int cache_sharers(const struct cpuid_table *table, unsigned int level)
@@ -124,7 +119,8 @@ static unsigned int cache_sharers(const struct cpuid_table *table, unsigned int 
 /* Caches as the host's, shared as far as a socket of the guest goes (Intel). */
 static void build_4(struct cpuid_table *table, uint32_t leaf)
 {
-	uint32_t cores = minimum((1u << (table->socket_shift - table->thread_shift)) - 1, 0x3f);
+	uint32_t cores =
+		min_t(uint32_t, (1u << (table->socket_shift - table->thread_shift)) - 1, 0x3f);
 
 	if (table->vendor != CPU_VENDOR_INTEL)
 		return;
@@ -140,7 +136,7 @@ static void build_4(struct cpuid_table *table, uint32_t leaf)
 		entry = add_entry(table, leaf, i, CPUID_SUBLEAF);
 		memcpy(entry->regs, regs, sizeof(regs));
 		entry->regs[CPUID_REG_EAX] = (regs[CPUID_REG_EAX] & 0x3ff) |
-					     minimum(ids - 1, 0xfff) << 14 | cores << 26;
+					     min_t(uint32_t, ids - 1, 0xfff) << 14 | cores << 26;
 	}
 }
 
@@ -152,7 +148,7 @@ static void build_7(struct cpuid_table *table, uint32_t leaf)
 	for (unsigned int i = 1; i < CPU_FEATURE_COUNT; i++) {
 		const struct feature_row *row = feature_row(i);
 
-		if (row->leaf != 7 || row->subleaf != 1 || !shown(table, i))
+		if (row->leaf != 7 || row->subleaf != 1 || !table_shows(table, i))
 			continue;
 		first->regs[CPUID_REG_EAX] = 1;
 		(void)add_entry(table, leaf, 1, CPUID_SUBLEAF);
@@ -229,7 +225,7 @@ static void build_ext0(struct cpuid_table *table, uint32_t leaf)
 
 	os_cpuid(leaf, 0, entry->regs);
 	entry->regs[CPUID_REG_EAX] =
-		minimum(entry->regs[CPUID_REG_EAX], 0x80000000 + CPUID_EXTENDED_LEAVES - 1);
+		min_t(uint32_t, entry->regs[CPUID_REG_EAX], 0x80000000 + CPUID_EXTENDED_LEAVES - 1);
 }
 
 static void build_ext1(struct cpuid_table *table, uint32_t leaf)
@@ -250,14 +246,14 @@ static void build_ext8(struct cpuid_table *table, uint32_t leaf)
 
 	entry->regs[CPUID_REG_EAX] = table->phys_bits | table->linear_bits << 8;
 	if (table->vendor == CPU_VENDOR_AMD)
-		entry->regs[CPUID_REG_ECX] = minimum(table->socket_threads - 1, 0xff) |
+		entry->regs[CPUID_REG_ECX] = min_t(uint32_t, table->socket_threads - 1, 0xff) |
 					     table->socket_shift << 12;
 }
 
 /* Caches as the host's, shared as in leaf 4 (AMD). */
 static void build_ext1d(struct cpuid_table *table, uint32_t leaf)
 {
-	if (!shown(table, CPU_TOPOEXT))
+	if (!table_shows(table, CPU_TOPOEXT))
 		return;
 	for (uint32_t i = 0; i < CACHE_SUBLEAVES; i++) {
 		struct cpuid_entry *entry;
@@ -271,7 +267,7 @@ static void build_ext1d(struct cpuid_table *table, uint32_t leaf)
 		entry = add_entry(table, leaf, i, CPUID_SUBLEAF);
 		memcpy(entry->regs, regs, sizeof(regs));
 		entry->regs[CPUID_REG_EAX] = (regs[CPUID_REG_EAX] & 0x3ff) |
-					     minimum(sharers - 1, 0xfff) << 14;
+					     min_t(uint32_t, sharers - 1, 0xfff) << 14;
 	}
 }
 
@@ -280,10 +276,10 @@ static void build_ext1e(struct cpuid_table *table, uint32_t leaf)
 {
 	struct cpuid_entry *entry;
 
-	if (!shown(table, CPU_TOPOEXT))
+	if (!table_shows(table, CPU_TOPOEXT))
 		return;
 	entry = add_entry(table, leaf, 0, CPUID_DYNAMIC_EXT1E);
-	entry->regs[CPUID_REG_EBX] = minimum(table->threads - 1, 0xff) << 8;
+	entry->regs[CPUID_REG_EBX] = min_t(uint32_t, table->threads - 1, 0xff) << 8;
 }
 
 /* --- all together ------------------------------------------------------------------------ */
@@ -351,9 +347,9 @@ static void measure_basic(struct cpuid_table *table)
 	uint32_t floor = table->features.xcr0 ? 0xd : 0xb;
 
 	os_cpuid(0, 0, regs);
-	table->max_basic = minimum(regs[CPUID_REG_EAX], CPUID_BASIC_LEAVES - 1);
+	table->max_basic = min_t(uint32_t, regs[CPUID_REG_EAX], CPUID_BASIC_LEAVES - 1);
 	if (table->vendor == CPU_VENDOR_AMD)
-		table->max_basic = minimum(table->max_basic, 0xd);
+		table->max_basic = min_t(uint32_t, table->max_basic, 0xd);
 	if (table->max_basic < floor)
 		table->max_basic = floor;
 }
@@ -368,8 +364,8 @@ static void measure_addresses(struct cpuid_table *table, unsigned int levels)
 		os_cpuid(0x80000008, 0, regs);
 		table->phys_bits = regs[CPUID_REG_EAX] & 0xff;
 	}
-	table->phys_bits = minimum(table->phys_bits, levels == 5 ? 52 : 48);
-	table->linear_bits = shown(table, CPU_LA57) ? 57 : 48;
+	table->phys_bits = min_t(uint32_t, table->phys_bits, levels == 5 ? 52 : 48);
+	table->linear_bits = table_shows(table, CPU_LA57) ? 57 : 48;
 }
 
 static void set_feature_bits(struct cpuid_table *table)
@@ -381,7 +377,7 @@ static void set_feature_bits(struct cpuid_table *table)
 		const struct feature_row *row = feature_row(i);
 		struct cpuid_entry *entry;
 
-		if (!shown(table, i))
+		if (!table_shows(table, i))
 			continue;
 		entry = find_entry(table, row->leaf, row->subleaf);
 		if (entry)

@@ -244,7 +244,7 @@ static bool is_amd(void)
 	return regs[CPUID_REG_EBX] == 0x68747541 || regs[CPUID_REG_EBX] == 0x6f677948;
 }
 
-static bool computed(unsigned int feature, bool multiprocessor)
+static bool is_computed_offered(unsigned int feature, bool multiprocessor)
 {
 	switch (feature) {
 	case CPU_HTT:
@@ -268,18 +268,18 @@ static bool from_source(unsigned int feature, bool multiprocessor)
 	case FEATURE_SPECULATION:
 		return os_mitigations()->spec_ctrl && host_has(row);
 	case FEATURE_COMPUTED:
-		return computed(feature, multiprocessor);
+		return is_computed_offered(feature, multiprocessor);
 	default:
 		return host_has(row);
 	}
 }
 
-static void show(struct feature_set *set, unsigned int feature)
+static void show_feature(struct feature_set *set, unsigned int feature)
 {
 	set->shown[feature / 64] |= BIT_ULL(feature % 64);
 }
 
-static void hide(struct feature_set *set, unsigned int feature)
+static void hide_feature(struct feature_set *set, unsigned int feature)
 {
 	set->shown[feature / 64] &= ~BIT_ULL(feature % 64);
 }
@@ -294,7 +294,7 @@ static void hide_dependents(struct feature_set *set)
 		for (unsigned int i = 1; i < CPU_FEATURE_COUNT; i++) {
 			if (!feature_shown(set, i) || feature_shown(set, rows[i].needs))
 				continue;
-			hide(set, i);
+			hide_feature(set, i);
 			changed = true;
 		}
 	} while (changed);
@@ -325,11 +325,11 @@ void feature_set_compute(struct feature_set *set, bool multiprocessor)
 		if (backend->offers.feature && !backend->offers.feature(i))
 			continue;
 		if (from_source(i, multiprocessor))
-			show(set, i);
+			show_feature(set, i);
 	}
 	/* PKRU is switched by RDPKRU and WRPKRU, which want CR4.PKE in the host. */
 	if (!host_uses_keys())
-		hide(set, CPU_PKU);
+		hide_feature(set, CPU_PKU);
 	hide_dependents(set);
 	collect_permissions(set);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The features of the processor that a guest can be shown: one table (in
- * features.c) says where CPUID reports each, what it takes from the host, and
+ * features.c) says where CPUID reports each, what of the host it depends on, and
  * which bits of CR4, EFER and XCR0 a guest that is shown it may set. What is
  * not in the table is hidden, and what is hidden is refused.
  */

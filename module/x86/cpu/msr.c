@@ -2,7 +2,7 @@
 /*
  * The table of MSRs and the functions its rows name. Registers that belong to a
  * feature the guest is not shown, and those refused by a row without functions,
- * are #GP; what has no row at all is the program's to know.
+ * are #GP; what has no row at all is left to userspace.
  */
 #include "x86/cpu/msr.h"
 #include "dev/lapic.h"
@@ -11,9 +11,18 @@
 #include "x86/cpu/control.h"
 #include "vm/regs.h"
 
-/* MISC_ENABLE: fast strings; no branch trace store, no precise sampling. */
+/*
+ * MISC_ENABLE (SDM vol. 4, table 2-2): no branch trace store, no precise sampling. Bits of
+ * heat, prefetching and turbo are the guest's to set; those about what CPUID shows stay 0.
+ */
 #define MISC_ENABLE_FAST_STRINGS (1ull << 0)
 #define MISC_ENABLE_RESET	 (MISC_ENABLE_FAST_STRINGS | 1ull << 11 | 1ull << 12)
+#define MISC_ENABLE_KEPT                                                                           \
+	(MISC_ENABLE_FAST_STRINGS | 1ull << 3 | 1ull << 9 | 1ull << 19 | 1ull << 23 | 1ull << 37 | \
+	 1ull << 38 | 1ull << 39)
+#define MISC_ENABLE_ACCEPTED                                                                       \
+	(MISC_ENABLE_KEPT | MISC_ENABLE_RESET | 1ull << 7 | 1ull << 10 | 1ull << 13 | 1ull << 16 | \
+	 1ull << 18 | 1ull << 20 | 1ull << 22 | 1ull << 24 | 1ull << 34)
 
 /* MTRRcap: fixed ranges, write combining, and as many variable ones as we keep. */
 #define MTRR_VARIABLE_COUNT    8
@@ -22,11 +31,20 @@
 #define MTRR_BASE_RESERVED     0xf00ull
 #define MTRR_MASK_RESERVED     0x7ffull
 
-/* HWCR: the TSC counts at the frequency of P0. The rest a guest may set in vain. */
-#define HWCR_TSC_FREQ_SEL (1ull << 24)
-#define HWCR_IGNORED	  (HWCR_TSC_FREQ_SEL | 1ull << 3 | 1ull << 6 | 1ull << 8 | 1ull << 18)
+/*
+ * HWCR: the TSC counts at the frequency of P0; MCi_STATUS may be made writable. The rest a
+ * guest may set without effect: TLB cache, INVD, flush filter, IGNNE, boost.
+ */
+#define HWCR_MC_STATUS_WRITABLE (1ull << 18)
+#define HWCR_TSC_FREQ_SEL	(1ull << 24)
+#define HWCR_ACCEPTED                                                                      \
+	(HWCR_MC_STATUS_WRITABLE | HWCR_TSC_FREQ_SEL | 1ull << 3 | 1ull << 4 | 1ull << 6 | \
+	 1ull << 8 | 1ull << 25)
 
-#define DEBUGCTL_IGNORED       0x3ull /* LBR, BTF */
+#define DEBUGCTL_SWITCHED      0x3ull  /* LBR, BTF */
+#define DEBUGCTL_PINS	       0x3cull /* AMD: once what the breakpoint pins showed */
+#define CST_CONFIG_LOCKED      (1ull << 15)
+#define ENERGY_BIAS_NORMAL     6ull
 #define SPEC_CTRL_PSFD	       (1ull << 7)
 #define FLUSH_CMD_L1D	       (1ull << 0)
 #define FEATURE_CONTROL_LOCKED 1ull
@@ -37,41 +55,7 @@
  */
 #define ARCH_CAPABILITIES_SHOWN 0x1d1ae17full
 
-/* --- reading constants, refusing, ignoring --------------------------------------------- */
-
-static int read_zero(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = 0;
-	return 0;
-}
-
-static int write_ignored(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)vcpu;
-	(void)msr;
-	(void)value;
-	return 0;
-}
-
-static int write_zero_only(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)vcpu;
-	(void)msr;
-	return value == 0 ? 0 : -EINVAL;
-}
-
-/* What the host has; 0 where it has not. */
-static int read_host(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	if (os_rdmsr_safe(msr, value))
-		*value = 0;
-	return 0;
-}
-
-/* --- in the back end's hardware state --------------------------------------------------- */
+/* --- in the back end's hardware state -------------------------------------- */
 
 static int read_backend(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -95,17 +79,10 @@ static int write_sfmask(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return write_backend(vcpu, msr, value & 0xffffffff);
 }
 
-static int read_efer(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_efer(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	*value = vcpu_reg(vcpu, VM_REG_GUEST_EFER);
 	return 0;
-}
-
-static int write_efer(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)msr;
-	return x86_write_efer(vcpu, value);
 }
 
 /* Branch recording and single-stepping on branches, if the back end switches them. */
@@ -118,13 +95,15 @@ static int read_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 static int write_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (value & ~DEBUGCTL_IGNORED)
+	if (vcpu->vm->cpuid->vendor == CPU_VENDOR_AMD)
+		value &= ~DEBUGCTL_PINS;
+	if (value & ~DEBUGCTL_SWITCHED)
 		return -EINVAL;
 	(void)backend->set_msr(vcpu, msr, value);
 	return 0;
 }
 
-/* --- time ----------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------ */
 
 static void set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
@@ -138,89 +117,76 @@ void msr_compensate_tsc(struct vcpu *vcpu, uint64_t change)
 	set_tsc_offset(vcpu, vcpu->tsc_offset + change);
 }
 
-static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_tsc(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	*value = msr_guest_tsc(vcpu);
 	return 0;
 }
 
 /* TSC and TSC_ADJUST move together (SDM vol. 3, 18.17.3). */
-static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static int write_tsc(struct vcpu *vcpu, uint64_t value)
 {
 	uint64_t offset = value - os_rdtsc();
 
-	(void)msr;
 	vcpu->tsc_adjust += offset - vcpu->tsc_offset;
 	set_tsc_offset(vcpu, offset);
 	return 0;
 }
 
-static int read_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)msr;
-	*value = vcpu->tsc_adjust;
-	return 0;
-}
-
-static int write_tsc_adjust(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static int write_tsc_adjust(struct vcpu *vcpu, uint64_t value)
 {
 	uint64_t change = value - vcpu->tsc_adjust;
 
-	(void)msr;
 	vcpu->tsc_adjust = value;
 	set_tsc_offset(vcpu, vcpu->tsc_offset + change);
 	return 0;
 }
 
-static int read_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_deadline(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	*value = lapic_get_deadline(vcpu);
 	return 0;
 }
 
-static int write_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static int write_deadline(struct vcpu *vcpu, uint64_t value)
 {
-	(void)msr;
 	lapic_set_deadline(vcpu, value);
 	return 0;
 }
 
-static int read_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_tsc_aux(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	if (!vcpu->context->has_tsc_aux)
 		return -EINVAL;
 	*value = vcpu->context->tsc_aux;
 	return 0;
 }
 
-static int write_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static int write_tsc_aux(struct vcpu *vcpu, uint64_t value)
 {
-	(void)msr;
 	if (!vcpu->context->has_tsc_aux || value >> 32)
 		return -EINVAL;
 	context_set_tsc_aux(vcpu, value);
 	return 0;
 }
 
-/* --- local APIC -------------------------------------------------------------------------- */
+/* --- local APIC ------------------------------------------------------------ */
 
-static int read_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_apic_base(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	*value = lapic_get_base(vcpu);
 	return 0;
 }
 
-static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+/* Bits above MAXPHYADDR are reserved (SDM vol. 3, 11.4.4). */
+static int write_apic_base(struct vcpu *vcpu, uint64_t value)
 {
-	(void)msr;
+	if (value & cpuid_phys_reserved(vcpu->vm))
+		return -EINVAL;
 	return lapic_set_base(vcpu, value);
 }
 
-/* --- memory types -------------------------------------------------------------------------- */
+/* --- memory types ---------------------------------------------------------- */
 
 /* A type that an MTRR may hold; PAT has UC- (7) as well (APM vol. 2, 7.7 and 7.8). */
 static bool is_memory_type(uint64_t type)
@@ -248,24 +214,8 @@ static int write_pat(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-static int read_mtrr_cap(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int write_mtrr_def_type(struct vcpu *vcpu, uint64_t value)
 {
-	(void)vcpu;
-	(void)msr;
-	*value = MTRR_CAP;
-	return 0;
-}
-
-static int read_mtrr_def_type(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)msr;
-	*value = vcpu->mtrr_def_type;
-	return 0;
-}
-
-static int write_mtrr_def_type(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)msr;
 	if ((value & MTRR_DEF_TYPE_RESERVED) || !is_memory_type(value & 0xff))
 		return -EINVAL;
 	vcpu->mtrr_def_type = value;
@@ -315,37 +265,26 @@ static int write_mtrr_fixed(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* --- machine check -------------------------------------------------------------------------- */
+/* --- machine check --------------------------------------------------------- */
 
-static int read_mcg_cap(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = VCPU_MC_BANKS;
-	return 0;
-}
-
-/* Four registers a bank: CTL, and STATUS, ADDR, MISC, which stay 0. */
 static int read_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	uint32_t offset = msr - MSRN_MC0_CTL;
-
-	*value = offset % 4 == 0 ? vcpu->mc_ctl[offset / 4] : 0;
+	*value = vcpu->mc_bank[msr - MSRN_MC0_CTL];
 	return 0;
 }
 
+/* STATUS, ADDR and MISC can only be cleared (APM vol. 2, 9.3.2), unless AMD's HWCR says so. */
 static int write_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	uint32_t offset = msr - MSRN_MC0_CTL;
 
-	if (offset % 4 == 0)
-		vcpu->mc_ctl[offset / 4] = value;
-	else if (value)
+	if (offset % 4 != 0 && value && !(vcpu->hwcr & HWCR_MC_STATUS_WRITABLE))
 		return -EINVAL;
+	vcpu->mc_bank[offset] = value;
 	return 0;
 }
 
-/* --- speculation ------------------------------------------------------------------------------ */
+/* --- speculation ----------------------------------------------------------- */
 
 static uint64_t spec_ctrl_bits(const struct vm *vm)
 {
@@ -362,21 +301,29 @@ static uint64_t spec_ctrl_bits(const struct vm *vm)
 	return bits;
 }
 
-static int read_spec_ctrl(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static int read_spec_ctrl(struct vcpu *vcpu, uint64_t *value)
 {
-	(void)msr;
 	if (!vcpu->context->has_spec_ctrl)
 		return -EINVAL;
 	*value = vcpu->context->spec_ctrl;
 	return 0;
 }
 
-static int write_spec_ctrl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static int write_spec_ctrl(struct vcpu *vcpu, uint64_t value)
 {
-	(void)msr;
 	if (!vcpu->context->has_spec_ctrl || (value & ~spec_ctrl_bits(vcpu->vm)))
 		return -EINVAL;
 	context_set_spec_ctrl(vcpu, value);
+	return 0;
+}
+
+/* A register of commands: those in 'accepted' are for the host's processor to carry out. */
+static int write_host_command(uint32_t msr, uint64_t value, uint64_t accepted)
+{
+	if (value & ~accepted)
+		return -EINVAL;
+	if (value)
+		os_wrmsr(msr, value);
 	return 0;
 }
 
@@ -384,235 +331,181 @@ static int write_pred_cmd(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	if (!cpuid_has(vcpu->vm, CPU_IBRS) && !cpuid_has(vcpu->vm, CPU_AMD_IBPB))
 		return -EINVAL;
-	if (value & ~MSRN_PRED_CMD_IBPB)
-		return -EINVAL;
-	if (value)
-		os_wrmsr(msr, value);
-	return 0;
+	return write_host_command(msr, value, MSRN_PRED_CMD_IBPB);
 }
 
-static int write_flush_cmd(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+/* What the host has of a register; 0 where it has none. Out of line, for its stack protector. */
+static noinline uint64_t host_msr(uint32_t msr)
 {
-	(void)vcpu;
-	if (value & ~FLUSH_CMD_L1D)
-		return -EINVAL;
-	if (value)
-		os_wrmsr(msr, value);
-	return 0;
+	uint64_t value;
+
+	return os_rdmsr_safe(msr, &value) ? 0 : value;
 }
 
-static int read_arch_capabilities(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static uint64_t arch_capabilities(void)
 {
-	(void)read_host(vcpu, msr, value);
-	*value &= ARCH_CAPABILITIES_SHOWN;
-	return 0;
+	return host_msr(MSRN_ARCH_CAPABILITIES) & ARCH_CAPABILITIES_SHOWN;
 }
 
-/* --- Intel --------------------------------------------------------------------------------------- */
-
-/* Locked by the firmware, with VMX off. */
-static int read_feature_control(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = FEATURE_CONTROL_LOCKED;
-	return 0;
-}
+/* --- Intel ----------------------------------------------------------------- */
 
 /* Highest ratio without turbo, and the lowest: both the TSC's, in units of 100 MHz. */
-static int read_platform_info(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static uint64_t platform_info(void)
 {
 	uint64_t ratio = os_tsc_khz() / 100000;
 
-	(void)vcpu;
-	(void)msr;
-	*value = (ratio & 0xff) << 8 | (ratio & 0xff) << 40;
-	return 0;
+	return (ratio & 0xff) << 8 | (ratio & 0xff) << 40;
 }
 
-static int read_misc_enable(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+/* A byte for each number of busy cores: none makes the others faster. */
+static uint64_t turbo_ratio_limit(void)
 {
-	(void)msr;
-	*value = vcpu->misc_enable;
-	return 0;
+	return (os_tsc_khz() / 100000 & 0xff) * 0x0101010101010101ull;
 }
 
-static int write_misc_enable(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)msr;
-	if ((value ^ vcpu->misc_enable) & ~MISC_ENABLE_FAST_STRINGS)
-		return -EINVAL;
-	vcpu->misc_enable = value;
-	return 0;
-}
+/* --- the table ------------------------------------------------------------- */
 
-/* --- AMD ------------------------------------------------------------------------------------------- */
+/* Which registers, and who has them. */
+#define ONE(msr)	.first = (msr), .last = (msr)
+#define RANGE(from, to) .first = (from), .last = (to)
+#define NEEDS(feature_) .feature = (feature_)
+#define INTEL		.vendor = CPU_VENDOR_INTEL
+#define AMD		.vendor = CPU_VENDOR_AMD
 
-static int read_hwcr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = HWCR_TSC_FREQ_SEL;
-	return 0;
-}
+/* How they are read; #GP without one of these. */
+#define READS(value)	  .read_form = MSR_READ_CONSTANT, .constant = (value)
+#define READS_FIELD(name) .read_form = MSR_READ_FIELD, .field = offsetof(struct vcpu, name)
+#define READS_HOST	  .read_form = MSR_READ_HOST
+#define READS_MACHINE(fn) .read_form = MSR_READ_MACHINE, .machine = (fn)
+#define READ_BY(fn)	  .read_form = MSR_READ_VCPU, .get = (fn)
+#define READ_NUMBERED(fn) .read_form = MSR_READ_NUMBERED, .read = (fn)
 
-static int write_hwcr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)vcpu;
-	(void)msr;
-	return value & ~HWCR_IGNORED ? -EINVAL : 0;
-}
+/* How they are written; #GP without one of these, and for any bit that is not accepted. */
+#define IGNORES(bits) .write_form = MSR_WRITE_IGNORED, .accepted = (bits)
+/* Into the field of READS_FIELD. */
+#define KEEPS(bits, kept_) .write_form = MSR_WRITE_FIELD, .accepted = (bits), .kept = (kept_)
+#define COMMANDS(bits)	   .write_form = MSR_WRITE_COMMAND, .accepted = (bits)
+#define WRITE_BY(fn)	   .write_form = MSR_WRITE_VCPU, .set = (fn)
+#define WRITE_NUMBERED(fn) .write_form = MSR_WRITE_NUMBERED, .write = (fn)
 
-/* SVM has been disabled, as CPUID says too. */
-static int read_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = MSRN_VM_CR_SVMDIS;
-	return 0;
-}
-
-static int write_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)vcpu;
-	(void)msr;
-	return value & ~MSRN_VM_CR_SVMDIS ? -EINVAL : 0;
-}
-
-/* LFENCE serializes; a guest that makes sure of it finds it so. */
-static int read_de_cfg(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = MSRN_DE_CFG_LFENCE_SERIALIZE;
-	return 0;
-}
-
-static int write_de_cfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	(void)vcpu;
-	(void)msr;
-	return value & ~MSRN_DE_CFG_LFENCE_SERIALIZE ? -EINVAL : 0;
-}
-
-/* --- the table --------------------------------------------------------------------------------------- */
-
-/* One register, or a range; the last two arguments may be NULL: #GP. */
-#define ONE(msr_, read_, write_)                                                    \
-	{                                                                           \
-		.first = (msr_), .last = (msr_), .read = (read_), .write = (write_) \
-	}
-#define RANGE(first_, last_, read_, write_)                                            \
-	{                                                                              \
-		.first = (first_), .last = (last_), .read = (read_), .write = (write_) \
-	}
-#define NEEDS(msr_, feature_, read_, write_)                                             \
-	{                                                                                \
-		.first = (msr_), .last = (msr_), .feature = (feature_), .read = (read_), \
-		.write = (write_)                                                        \
-	}
-#define NEEDS_RANGE(first_, last_, feature_, read_, write_)                                 \
-	{                                                                                   \
-		.first = (first_), .last = (last_), .feature = (feature_), .read = (read_), \
-		.write = (write_)                                                           \
-	}
-#define INTEL(msr_, read_, write_)                                                            \
-	{                                                                                     \
-		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_INTEL, .read = (read_), \
-		.write = (write_)                                                             \
-	}
-#define AMD(msr_, read_, write_)                                                            \
-	{                                                                                   \
-		.first = (msr_), .last = (msr_), .vendor = CPU_VENDOR_AMD, .read = (read_), \
-		.write = (write_)                                                           \
-	}
-#define REFUSED(first_, last_)                     \
-	{                                          \
-		.first = (first_), .last = (last_) \
-	}
+#define ZERO_ONLY 0ull
+#define ANYTHING  (~0ull)
 
 /* Sorted by number. */
 const struct msr_row msr_rows[] = {
-	RANGE(MSRN_P5_MC_ADDR, MSRN_P5_MC_TYPE, read_zero, write_zero_only),
-	NEEDS(MSRN_TSC, CPU_TSC, read_tsc, write_tsc),
-	INTEL(MSRN_PLATFORM_ID, read_host, NULL),
-	NEEDS(MSRN_APIC_BASE, CPU_APIC, read_apic_base, write_apic_base),
-	INTEL(MSRN_EBL_CR_POWERON, read_zero, write_zero_only),
-	INTEL(MSRN_FEATURE_CONTROL, read_feature_control, NULL),
-	NEEDS(MSRN_TSC_ADJUST, CPU_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust),
-	ONE(MSRN_SPEC_CTRL, read_spec_ctrl, write_spec_ctrl),
-	ONE(MSRN_PRED_CMD, NULL, write_pred_cmd),
-	INTEL(MSRN_BIOS_UPDATE_TRIGGER, NULL, write_ignored),
-	ONE(MSRN_PATCH_LEVEL, read_host, write_ignored), /* BIOS_SIGN_ID on Intel */
-	REFUSED(0x0c1, 0x0c8),				 /* performance counters */
-	INTEL(MSRN_PLATFORM_INFO, read_platform_info, NULL),
-	REFUSED(MSRN_CORE_CAPABILITIES, MSRN_CORE_CAPABILITIES),
-	REFUSED(MSRN_MPERF, MSRN_APERF),
-	NEEDS(MSRN_MTRR_CAP, CPU_MTRR, read_mtrr_cap, NULL),
-	NEEDS(MSRN_ARCH_CAPABILITIES, CPU_ARCH_CAPABILITIES, read_arch_capabilities, NULL),
-	NEEDS(MSRN_FLUSH_CMD, CPU_L1D_FLUSH, NULL, write_flush_cmd),
-	INTEL(MSRN_MISC_FEATURES_ENABLES, read_zero, write_zero_only),
-	NEEDS(MSRN_SYSENTER_CS, CPU_SEP, read_backend, write_backend),
-	NEEDS(MSRN_SYSENTER_ESP, CPU_SEP, read_backend, write_address),
-	NEEDS(MSRN_SYSENTER_EIP, CPU_SEP, read_backend, write_address),
-	NEEDS(MSRN_MCG_CAP, CPU_MCA, read_mcg_cap, NULL),
-	NEEDS(MSRN_MCG_STATUS, CPU_MCA, read_zero, write_zero_only),
-	REFUSED(MSRN_MCG_CTL, MSRN_MCG_CTL),
-	REFUSED(0x186, 0x18d), /* performance event select */
-	INTEL(MSRN_PERF_STATUS, read_zero, NULL),
-	INTEL(MSRN_MISC_ENABLE, read_misc_enable, write_misc_enable),
-	REFUSED(MSRN_XFD, MSRN_XFD_ERR),
-	ONE(MSRN_DEBUGCTL, read_debugctl, write_debugctl),
-	NEEDS_RANGE(MSRN_MTRR_PHYSBASE0, MSRN_MTRR_PHYSMASK7, CPU_MTRR, read_mtrr_variable,
-		    write_mtrr_variable),
-	NEEDS(MSRN_MTRR_FIX64K_00000, CPU_MTRR, read_mtrr_fixed, write_mtrr_fixed),
-	NEEDS_RANGE(MSRN_MTRR_FIX16K_80000, MSRN_MTRR_FIX16K_A0000, CPU_MTRR, read_mtrr_fixed,
-		    write_mtrr_fixed),
-	NEEDS_RANGE(MSRN_MTRR_FIX4K_C0000, MSRN_MTRR_FIX4K_F8000, CPU_MTRR, read_mtrr_fixed,
-		    write_mtrr_fixed),
-	NEEDS(MSRN_PAT, CPU_PAT, read_pat, write_pat),
-	NEEDS(MSRN_MTRR_DEF_TYPE, CPU_MTRR, read_mtrr_def_type, write_mtrr_def_type),
-	REFUSED(0x309, 0x30c), /* fixed performance counters */
-	REFUSED(0x345, 0x345), /* PERF_CAPABILITIES */
-	REFUSED(0x38d, 0x391), /* control of performance counters */
-	NEEDS_RANGE(MSRN_MC0_CTL, MSRN_MC0_CTL + 4 * VCPU_MC_BANKS - 1, CPU_MCA, read_mc_bank,
-		    write_mc_bank),
-	REFUSED(MSRN_MC0_CTL + 4 * VCPU_MC_BANKS, 0x47f), /* more banks */
-	NEEDS(MSRN_TSC_DEADLINE, CPU_TSC_DEADLINE, read_deadline, write_deadline),
-	RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST, lapic_rdmsr, lapic_wrmsr),
-	REFUSED(MSRN_XSS, MSRN_XSS),
-	NEEDS(MSRN_EFER, CPU_LM, read_efer, write_efer),
-	NEEDS(MSRN_STAR, CPU_SYSCALL, read_backend, write_backend),
-	NEEDS(MSRN_LSTAR, CPU_LM, read_backend, write_address),
-	NEEDS(MSRN_CSTAR, CPU_LM, read_backend, write_address),
-	NEEDS(MSRN_SFMASK, CPU_LM, read_backend, write_sfmask),
-	NEEDS_RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE, CPU_LM, read_backend, write_address),
-	ONE(MSRN_TSC_AUX, read_tsc_aux, write_tsc_aux),
-	REFUSED(MSRN_TSC_RATIO, MSRN_TSC_RATIO),
-	REFUSED(MSRN_MC4_MISC_FIRST, MSRN_MC4_MISC_FIRST + 8),
-	REFUSED(0xc0002000, 0xc00023ff), /* machine check banks of newer AMD processors */
-	REFUSED(0xc0010000, 0xc0010007), /* performance counters */
-	AMD(MSRN_SYSCFG, read_zero, write_ignored),
-	AMD(MSRN_HWCR, read_hwcr, write_hwcr),
-	REFUSED(MSRN_TOP_MEM, MSRN_TOP_MEM),
-	REFUSED(MSRN_TOP_MEM2, MSRN_TOP_MEM2),
-	AMD(MSRN_NB_CFG, read_zero, write_ignored),
-	AMD(MSRN_PATCH_LOADER, NULL, write_ignored),
-	AMD(MSRN_INT_PENDING, read_zero, write_ignored),
-	REFUSED(MSRN_MMIO_CFG_BASE, MSRN_MMIO_CFG_BASE),
-	REFUSED(MSRN_PSTATE_LIMIT, MSRN_PSTATE_DEF0 + 7),
-	REFUSED(MSRN_SMM_BASE, MSRN_SMM_MASK),
-	AMD(MSRN_VM_CR, read_vm_cr, write_vm_cr),
-	REFUSED(MSRN_VM_HSAVE_PA, MSRN_VM_HSAVE_PA),
-	REFUSED(MSRN_VIRT_SPEC_CTRL, MSRN_VIRT_SPEC_CTRL),
-	REFUSED(MSRN_OSVW_ID_LENGTH, MSRN_OSVW_STATUS),
-	REFUSED(0xc0010200, 0xc001020b), /* performance counters of the core */
-	AMD(MSRN_LS_CFG, NULL, NULL),	 /* would promise a way to disable store bypass */
-	AMD(MSRN_IC_CFG, read_zero, write_ignored),
-	AMD(MSRN_DC_CFG, read_zero, write_ignored),
-	AMD(MSRN_FP_CFG, read_zero, write_ignored),
-	AMD(MSRN_DE_CFG, read_de_cfg, write_de_cfg),
-	AMD(MSRN_BU_CFG2, read_zero, write_ignored),
+	{ RANGE(MSRN_P5_MC_ADDR, MSRN_P5_MC_TYPE), READS(0), IGNORES(ZERO_ONLY) },
+	{ ONE(MSRN_TSC), NEEDS(CPU_TSC), READ_BY(read_tsc), WRITE_BY(write_tsc) },
+	{ ONE(MSRN_PLATFORM_ID), INTEL, READS_HOST },
+	{ ONE(MSRN_APIC_BASE), NEEDS(CPU_APIC), READ_BY(read_apic_base),
+	  WRITE_BY(write_apic_base) },
+	{ ONE(MSRN_EBL_CR_POWERON), INTEL, READS(0), IGNORES(ZERO_ONLY) },
+	{ ONE(MSRN_SMI_COUNT), INTEL, READS(0) },
+	/* Locked by the firmware, with VMX off. */
+	{ ONE(MSRN_FEATURE_CONTROL), INTEL, READS(FEATURE_CONTROL_LOCKED) },
+	{ ONE(MSRN_TSC_ADJUST), NEEDS(CPU_TSC_ADJUST), READS_FIELD(tsc_adjust),
+	  WRITE_BY(write_tsc_adjust) },
+	{ ONE(MSRN_SPEC_CTRL), READ_BY(read_spec_ctrl), WRITE_BY(write_spec_ctrl) },
+	{ ONE(MSRN_PRED_CMD), WRITE_NUMBERED(write_pred_cmd) },
+	{ ONE(MSRN_BIOS_UPDATE_TRIGGER), INTEL, IGNORES(ANYTHING) },
+	{ ONE(MSRN_PATCH_LEVEL), READS_HOST, IGNORES(ANYTHING) }, /* BIOS_SIGN_ID on Intel */
+	{ RANGE(0x0c1, 0x0c8) },				  /* performance counters */
+	{ ONE(MSRN_PLATFORM_INFO), INTEL, READS_MACHINE(platform_info) },
+	{ ONE(MSRN_CORE_CAPABILITIES) },
+	{ ONE(MSRN_PKG_CST_CONFIG), INTEL, READS(CST_CONFIG_LOCKED), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_MPERF, MSRN_APERF) },
+	{ ONE(MSRN_MTRR_CAP), NEEDS(CPU_MTRR), READS(MTRR_CAP) },
+	{ ONE(MSRN_ARCH_CAPABILITIES), NEEDS(CPU_ARCH_CAPABILITIES),
+	  READS_MACHINE(arch_capabilities) },
+	{ ONE(MSRN_FLUSH_CMD), NEEDS(CPU_L1D_FLUSH), COMMANDS(FLUSH_CMD_L1D) },
+	{ ONE(MSRN_MISC_FEATURES_ENABLES), INTEL, READS(0), IGNORES(ZERO_ONLY) },
+	{ ONE(MSRN_SYSENTER_CS), NEEDS(CPU_SEP), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_backend) },
+	{ RANGE(MSRN_SYSENTER_ESP, MSRN_SYSENTER_EIP), NEEDS(CPU_SEP), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
+	{ ONE(MSRN_MCG_CAP), NEEDS(CPU_MCA), READS(VCPU_MC_BANKS) },
+	{ ONE(MSRN_MCG_STATUS), NEEDS(CPU_MCA), READS(0), IGNORES(ZERO_ONLY) },
+	{ ONE(MSRN_MCG_CTL) },
+	{ RANGE(0x186, 0x18d) }, /* performance event select */
+	{ ONE(MSRN_PERF_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_PERF_CTL), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_CLOCK_MODULATION, MSRN_THERM_STATUS), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_MISC_ENABLE), INTEL, READS_FIELD(misc_enable),
+	  KEEPS(MISC_ENABLE_ACCEPTED, MISC_ENABLE_KEPT) },
+	{ ONE(MSRN_TEMPERATURE_TARGET), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TURBO_RATIO_LIMIT), INTEL, READS_MACHINE(turbo_ratio_limit) },
+	{ ONE(MSRN_ENERGY_PERF_BIAS), INTEL, READS(ENERGY_BIAS_NORMAL), IGNORES(0xf) },
+	{ RANGE(MSRN_XFD, MSRN_XFD_ERR) },
+	{ ONE(MSRN_DEBUGCTL), READ_NUMBERED(read_debugctl), WRITE_NUMBERED(write_debugctl) },
+	{ RANGE(MSRN_LAST_BRANCH_FROM, MSRN_LAST_INT_TO), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_POWER_CTL), INTEL, READS(0), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_MTRR_PHYSBASE0, MSRN_MTRR_PHYSMASK7), NEEDS(CPU_MTRR),
+	  READ_NUMBERED(read_mtrr_variable), WRITE_NUMBERED(write_mtrr_variable) },
+	{ ONE(MSRN_MTRR_FIX64K_00000), NEEDS(CPU_MTRR), READ_NUMBERED(read_mtrr_fixed),
+	  WRITE_NUMBERED(write_mtrr_fixed) },
+	{ RANGE(MSRN_MTRR_FIX16K_80000, MSRN_MTRR_FIX16K_A0000), NEEDS(CPU_MTRR),
+	  READ_NUMBERED(read_mtrr_fixed), WRITE_NUMBERED(write_mtrr_fixed) },
+	{ RANGE(MSRN_MTRR_FIX4K_C0000, MSRN_MTRR_FIX4K_F8000), NEEDS(CPU_MTRR),
+	  READ_NUMBERED(read_mtrr_fixed), WRITE_NUMBERED(write_mtrr_fixed) },
+	{ ONE(MSRN_PAT), NEEDS(CPU_PAT), READ_NUMBERED(read_pat), WRITE_NUMBERED(write_pat) },
+	{ ONE(MSRN_MTRR_DEF_TYPE), NEEDS(CPU_MTRR), READS_FIELD(mtrr_def_type),
+	  WRITE_BY(write_mtrr_def_type) },
+	{ RANGE(0x309, 0x30c) }, /* fixed performance counters */
+	{ ONE(0x345) },		 /* PERF_CAPABILITIES */
+	{ RANGE(0x38d, 0x391) }, /* control of performance counters */
+	{ RANGE(MSRN_MC0_CTL, MSRN_MC0_CTL + 4 * VCPU_MC_BANKS - 1), NEEDS(CPU_MCA),
+	  READ_NUMBERED(read_mc_bank), WRITE_NUMBERED(write_mc_bank) },
+	{ RANGE(MSRN_MC0_CTL + 4 * VCPU_MC_BANKS, 0x47f) }, /* more banks */
+	{ ONE(MSRN_RAPL_POWER_UNIT), INTEL, READS(0) },
+	{ ONE(MSRN_PKG_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_DRAM_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_PP0_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_PP1_ENERGY_STATUS), INTEL, READS(0) },
+	{ ONE(MSRN_TSC_DEADLINE), NEEDS(CPU_TSC_DEADLINE), READ_BY(read_deadline),
+	  WRITE_BY(write_deadline) },
+	{ RANGE(MSRN_X2APIC_FIRST, MSRN_X2APIC_LAST), READ_NUMBERED(lapic_rdmsr),
+	  WRITE_NUMBERED(lapic_wrmsr) },
+	{ ONE(MSRN_XSS) },
+	{ ONE(MSRN_EFER), NEEDS(CPU_LM), READ_BY(read_efer), WRITE_BY(x86_write_efer) },
+	{ ONE(MSRN_STAR), NEEDS(CPU_SYSCALL), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_backend) },
+	{ RANGE(MSRN_LSTAR, MSRN_CSTAR), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
+	{ ONE(MSRN_SFMASK), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_sfmask) },
+	{ RANGE(MSRN_FS_BASE, MSRN_KERNEL_GS_BASE), NEEDS(CPU_LM), READ_NUMBERED(read_backend),
+	  WRITE_NUMBERED(write_address) },
+	{ ONE(MSRN_TSC_AUX), READ_BY(read_tsc_aux), WRITE_BY(write_tsc_aux) },
+	{ ONE(MSRN_TSC_RATIO) },
+	{ RANGE(MSRN_MC4_MISC_FIRST, MSRN_MC4_MISC_FIRST + 8) },
+	{ RANGE(0xc0002000, 0xc00023ff) }, /* machine check banks of newer AMD processors */
+	/* Event selects and counters, without a bit in CPUID: nothing is counted. */
+	{ RANGE(MSRN_PERF_EVENT_SELECT0, MSRN_PERF_COUNTER3), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_SYSCFG), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_HWCR), AMD, READS_FIELD(hwcr), KEEPS(HWCR_ACCEPTED, HWCR_MC_STATUS_WRITABLE) },
+	{ RANGE(MSRN_IORR_FIRST, MSRN_IORR_LAST), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TOP_MEM), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_TOP_MEM2), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_NB_CFG), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_PATCH_LOADER), AMD, IGNORES(ANYTHING) },
+	{ RANGE(MSRN_MC0_CTL_MASK, MSRN_MC6_CTL_MASK), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_INT_PENDING), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_MMIO_CFG_BASE), AMD, READS(0), IGNORES(ANYTHING) },
+	/* P-state 0 is the limit and the current one; no definition is enabled. */
+	{ RANGE(MSRN_PSTATE_LIMIT, MSRN_PSTATE_DEF0 + 7), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_SMM_BASE) },
+	{ RANGE(MSRN_SMM_ADDR, MSRN_SMM_MASK), AMD, READS(0), IGNORES(ANYTHING) },
+	/* SVM has been disabled, as CPUID says too. */
+	{ ONE(MSRN_VM_CR), AMD, READS(MSRN_VM_CR_SVMDIS), IGNORES(MSRN_VM_CR_SVMDIS) },
+	{ ONE(MSRN_VM_HSAVE_PA) },
+	{ ONE(MSRN_VIRT_SPEC_CTRL) },
+	{ RANGE(MSRN_OSVW_ID_LENGTH, MSRN_OSVW_STATUS) },
+	{ RANGE(0xc0010200, 0xc001020b) }, /* performance counters of the core */
+	{ ONE(MSRN_LS_CFG) },		   /* would promise a way to disable store bypass */
+	{ RANGE(MSRN_IC_CFG, MSRN_BU_CFG), AMD, READS(0), IGNORES(ANYTHING) },
+	{ ONE(MSRN_FP_CFG), AMD, READS(0), IGNORES(ANYTHING) },
+	/* LFENCE serializes; a guest that makes sure of it finds it so. */
+	{ ONE(MSRN_DE_CFG), AMD, READS(MSRN_DE_CFG_LFENCE_SERIALIZE), IGNORES(ANYTHING) },
+	{ RANGE(MSRN_BU_CFG2, MSRN_LS_CFG2), AMD, READS(0), IGNORES(ANYTHING) },
 };
 
 const unsigned int msr_row_count = ARRAY_SIZE(msr_rows);
@@ -679,15 +572,69 @@ static bool is_shown(const struct vm *vm, const struct msr_row *row)
 	return cpuid_has(vm, row->feature);
 }
 
+static uint64_t *row_field(struct vcpu *vcpu, const struct msr_row *row)
+{
+	return (uint64_t *)((uint8_t *)vcpu + row->field);
+}
+
+/* Forms that need no function of the vCPU. Out of line: msr_read() then needs no stack. */
+static noinline int read_by_form(struct vcpu *vcpu, const struct msr_row *row, uint64_t *value)
+{
+	switch (row->read_form) {
+	case MSR_READ_CONSTANT:
+		*value = row->constant;
+		return 0;
+	case MSR_READ_FIELD:
+		*value = *row_field(vcpu, row);
+		return 0;
+	case MSR_READ_HOST:
+		*value = host_msr(row->first);
+		return 0;
+	case MSR_READ_MACHINE:
+		*value = row->machine();
+		return 0;
+	default: /* MSR_READ_REFUSED */
+		return -EINVAL;
+	}
+}
+
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	const struct msr_row *row = find_row(msr);
 
 	if (!row)
 		return -ENOENT;
-	if (unlikely(!row->read) || unlikely(!is_shown(vcpu->vm, row)))
+	if (unlikely(!is_shown(vcpu->vm, row)))
 		return -EINVAL;
-	return row->read(vcpu, msr, value);
+	if (row->read_form == MSR_READ_NUMBERED)
+		return row->read(vcpu, msr, value);
+	if (row->read_form == MSR_READ_VCPU)
+		return row->get(vcpu, value);
+	return read_by_form(vcpu, row, value);
+}
+
+static int write_field(struct vcpu *vcpu, const struct msr_row *row, uint64_t value)
+{
+	uint64_t *field = row_field(vcpu, row);
+
+	if (value & ~row->accepted)
+		return -EINVAL;
+	*field = (*field & ~row->kept) | (value & row->kept);
+	return 0;
+}
+
+static noinline int write_by_form(struct vcpu *vcpu, const struct msr_row *row, uint64_t value)
+{
+	switch (row->write_form) {
+	case MSR_WRITE_IGNORED:
+		return value & ~row->accepted ? -EINVAL : 0;
+	case MSR_WRITE_FIELD:
+		return write_field(vcpu, row, value);
+	case MSR_WRITE_COMMAND:
+		return write_host_command(row->first, value, row->accepted);
+	default: /* MSR_WRITE_REFUSED */
+		return -EINVAL;
+	}
 }
 
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
@@ -696,9 +643,13 @@ int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 	if (!row)
 		return -ENOENT;
-	if (unlikely(!row->write) || unlikely(!is_shown(vcpu->vm, row)))
+	if (unlikely(!is_shown(vcpu->vm, row)))
 		return -EINVAL;
-	return row->write(vcpu, msr, value);
+	if (row->write_form == MSR_WRITE_NUMBERED)
+		return row->write(vcpu, msr, value);
+	if (row->write_form == MSR_WRITE_VCPU)
+		return row->set(vcpu, value);
+	return write_by_form(vcpu, row, value);
 }
 
 void msr_reset(struct vcpu *vcpu, bool init)
@@ -710,6 +661,7 @@ void msr_reset(struct vcpu *vcpu, bool init)
 	vcpu->mtrr_def_type = 0;
 	memset(vcpu->mtrr_fixed, 0, sizeof(vcpu->mtrr_fixed));
 	memset(vcpu->mtrr_variable, 0, sizeof(vcpu->mtrr_variable));
-	memset(vcpu->mc_ctl, 0, sizeof(vcpu->mc_ctl));
+	memset(vcpu->mc_bank, 0, sizeof(vcpu->mc_bank));
 	vcpu->misc_enable = MISC_ENABLE_RESET;
+	vcpu->hwcr = HWCR_TSC_FREQ_SEL;
 }

@@ -10,15 +10,48 @@
 
 #include "vm/vcpu.h"
 
-/* One register or a range of them. */
+/* How a register is read. */
+enum msr_read_form {
+	MSR_READ_REFUSED,  /* #GP */
+	MSR_READ_CONSTANT, /* as 'constant' */
+	MSR_READ_FIELD,	   /* the uint64_t at 'field' in struct vcpu */
+	MSR_READ_HOST,	   /* as the host's register of that number; 0 where it has none */
+	MSR_READ_MACHINE,  /* by machine(): the same on all vCPUs */
+	MSR_READ_VCPU,	   /* by get() */
+	MSR_READ_NUMBERED, /* by read(), which learns which register it is */
+};
+
+/* How a register is written. */
+enum msr_write_form {
+	MSR_WRITE_REFUSED,  /* #GP */
+	MSR_WRITE_IGNORED,  /* bits outside 'accepted' are #GP, others without effect */
+	MSR_WRITE_FIELD,    /* the same, and bits in 'kept' go into the field */
+	MSR_WRITE_COMMAND,  /* as ignored, and what is not 0 goes to the host's register */
+	MSR_WRITE_VCPU,	    /* by set() */
+	MSR_WRITE_NUMBERED, /* by write() */
+};
+
+/* One register or a range of them. The functions answer as msr_read and msr_write. */
 struct msr_row {
 	uint32_t first;
 	uint32_t last;
-	uint16_t feature; /* enum cpu_feature it belongs to, or CPU_NONE */
-	uint16_t vendor;  /* enum cpu_vendor whose processors have it; 0: all */
-	/* As msr_read and msr_write; NULL: #GP. */
-	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+	uint16_t feature;   /* enum cpu_feature it belongs to, or CPU_NONE */
+	uint16_t field;	    /* offset in struct vcpu */
+	uint8_t vendor;	    /* enum cpu_vendor whose processors have it; 0: all */
+	uint8_t read_form;  /* enum msr_read_form */
+	uint8_t write_form; /* enum msr_write_form */
+	union {
+		uint64_t constant;
+		uint64_t (*machine)(void);
+		int (*get)(struct vcpu *vcpu, uint64_t *value);
+		int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+	};
+	union {
+		uint64_t accepted;
+		int (*set)(struct vcpu *vcpu, uint64_t value);
+		int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+	};
+	uint64_t kept;
 };
 
 /* Sorted by number, without overlap. */
@@ -30,8 +63,8 @@ void msr_init(void);
 
 /*
  * Read or write an MSR on behalf of the guest. 0; -EINVAL when the guest gets
- * #GP; -ENOENT for a register that is not in the table: the program may know it;
- * 1 when vcpu->exit has been filled in (an IPI for the program: the instruction is
+ * #GP; -ENOENT for a register that is not in the table: userspace may know it;
+ * 1 when vcpu->exit has been filled in (an IPI for userspace: the instruction is
  * finished). '*value' is set only where the answer is 0. Owner; inner or outer loop;
  * never sleeps.
  */

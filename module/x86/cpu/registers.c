@@ -100,7 +100,7 @@ static int set_rflags(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
-/* A new RIP is where the next VM_RUN starts, and gives up a pending access. */
+/* A new RIP is where the next VM_RUN starts, and cancels a pending access. */
 static int set_rip(struct vcpu *vcpu, uint64_t value)
 {
 	vcpu->rip = value;

@@ -3,8 +3,8 @@
  * The instruction decoder: prefixes, opcode, ModRM and SIB, immediates (APM vol. 3,
  * chapter 1). What an opcode means is in decode_table.c.
  *
- * A MOV between a register and device memory is what exits most; it takes the
- * straight way through decode_instruction(), the rest branches off.
+ * A MOV between a register and device memory is what exits most; decode_instruction()
+ * is laid out as its fast path, the rest branches off.
  */
 #include "x86/emulate/decode_table.h"
 
@@ -27,11 +27,15 @@ struct decoder {
 	enum decode_mode mode;
 	struct instruction *insn;
 
-	uint8_t prefixes;  /* PREFIX_* */
-	uint8_t segment;   /* override, or SEGMENT_DEFAULT */
-	uint8_t rex;	   /* REX_* bits, also out of VEX */
-	uint8_t mandatory; /* column of opcode_mandatory */
-	bool vex_256;
+	uint8_t prefixes;    /* PREFIX_* */
+	uint8_t segment;     /* override, or SEGMENT_DEFAULT */
+	uint8_t rex;	     /* REX_* bits, also out of VEX */
+	uint8_t mandatory;   /* column of opcode_mandatory */
+	uint8_t vector_size; /* of VEX and EVEX: 16, 32, 64; else 0 */
+	bool vex_vvvv;	     /* a register is named there, even one that 32-bit modes lack */
+	bool vex_w;	     /* in all modes, while REX_W is 64-bit mode's */
+	bool evex;	     /* a displacement of one byte counts operands */
+	bool evex_reg_16;    /* ModRM.reg names one of registers 16 to 31 */
 	uint8_t modrm;
 
 	/* The row in use, with a group's flags added. */
@@ -192,26 +196,82 @@ static void use_plain(struct decoder *decoder, uint32_t flags)
 	decoder->flags = flags;
 }
 
+static bool is_vector_move(uint8_t op)
+{
+	return op >= OP_VECTOR_LOAD && op <= OP_VECTOR_STORE;
+}
+
+/* Of BMI and BMI2. */
+static bool is_bmi(uint8_t op)
+{
+	return op >= OP_ANDN && op <= OP_RORX;
+}
+
+/* The operations that VEX has with the meaning that the tables give. */
+static bool is_vex_op(uint8_t op)
+{
+	return is_vector_move(op) || is_bmi(op);
+}
+
+/* Opcodes of map 0F that are something else without VEX. */
+static const struct opcode_row *vex_0f_row(uint8_t opcode)
+{
+	static const struct opcode_row kmov[] = {
+		{ MANDATORY_KMOV_LOAD, FORM_NONE, ROW_MANDATORY },
+		{ MANDATORY_KMOV_STORE, FORM_NONE, ROW_MANDATORY },
+	};
+	static const struct opcode_row mxcsr = { OP_MXCSR, FORM_RM, ROW_MODRM | ROW_SIZE4 };
+
+	if (opcode == 0xae)
+		return &mxcsr;
+	return opcode == 0x90 || opcode == 0x91 ? &kmov[opcode & 1] : &opcode_0f[opcode];
+}
+
+static const struct opcode_row *vex_row(const struct decoder *decoder, unsigned int map,
+					uint8_t opcode)
+{
+	const struct opcode_row *row = map == MAP_0F   ? vex_0f_row(opcode) :
+				       map == MAP_0F38 ? &opcode_vex_0f38[opcode] :
+							 &opcode_0f3a[opcode];
+
+	return row->flags & ROW_MANDATORY ? &opcode_mandatory[row->op][decoder->mandatory] : row;
+}
+
+/* KMOVW, KMOVB, KMOVQ, KMOVD. */
+static uint32_t kmov_size(const struct decoder *decoder)
+{
+	if (decoder->vex_w)
+		return decoder->mandatory ? ROW_SIZE4 : ROW_SIZE8;
+	return decoder->mandatory ? ROW_BYTE : ROW_SIZE2;
+}
+
+/* What only VEX has of a row: sizes by W. */
+static void use_vex_sizes(struct decoder *decoder, uint8_t opcode)
+{
+	if (decoder->op == OP_MASK_LOAD || decoder->op == OP_MASK_STORE)
+		decoder->flags |= kmov_size(decoder);
+	else if (opcode < 0x30) /* VMASKMOVPS, VMASKMOVPD */
+		decoder->insn->element_size = opcode & 1 ? 8 : 4;
+	else /* VPMASKMOVD, VPMASKMOVQ */
+		decoder->insn->element_size = decoder->vex_w ? 8 : 4;
+}
+
 static int use_vex_row(struct decoder *decoder, unsigned int map, uint8_t opcode)
 {
 	const struct opcode_row *row;
+	uint32_t flags = vex_flags(map, opcode);
 
-	use_plain(decoder, vex_flags(map, opcode));
-	if (map == MAP_0F && opcode == 0x77) /* VZEROUPPER, VZEROALL */
-		decoder->flags = 0;
 	if (map < MAP_0F || map > MAP_0F3A)
 		return -EINVAL;
-	if (map == MAP_0F3A)
-		return 0;
-
-	row = map == MAP_0F ? &opcode_0f[opcode] : &opcode_vex_0f38[opcode];
-	if (!(row->flags & ROW_MANDATORY))
-		return 0;
-	row = &opcode_mandatory[row->op][decoder->mandatory];
-	if (row->op == OP_VECTOR_LOAD || row->op == OP_VECTOR_STORE || row->op == OP_ANDN ||
-	    row->op == OP_BEXTR) {
+	if (map == MAP_0F && opcode == 0x77) /* VZEROUPPER, VZEROALL */
+		flags = 0;
+	use_plain(decoder, flags);
+	row = vex_row(decoder, map, opcode);
+	if (is_vex_op(row->op) || row->op == OP_MASK_LOAD || row->op == OP_MASK_STORE ||
+	    row->op == OP_MXCSR) {
 		use_row(decoder, row);
-		decoder->flags |= ROW_MODRM;
+		decoder->flags |= flags;
+		use_vex_sizes(decoder, opcode);
 	}
 	return 0;
 }
@@ -220,7 +280,8 @@ static int use_vex_row(struct decoder *decoder, unsigned int map, uint8_t opcode
 static void vex_payload(struct decoder *decoder, uint8_t payload)
 {
 	decoder->mandatory = payload & 3;
-	decoder->vex_256 = payload & 4;
+	decoder->vector_size = payload & 4 ? 32 : 16;
+	decoder->vex_vvvv = (payload & 0x78) != 0x78;
 	decoder->insn->vvvv = (~payload >> 3) & (decoder->mode == DECODE_64 ? 0xf : 7);
 	decoder->prefixes |= PREFIX_VEX;
 }
@@ -254,6 +315,7 @@ static int vex3_bytes(struct decoder *decoder)
 	if (opcode < 0)
 		return opcode;
 	vex_payload(decoder, (uint8_t)payload);
+	decoder->vex_w = payload & 0x80;
 	vex_rex(decoder, (~first >> 5 & 7) | (payload & 0x80 ? REX_W : 0));
 	decoder->insn->opcode = (uint8_t)opcode;
 	return first & 0x1f;
@@ -281,6 +343,56 @@ static int decode_xop(struct decoder *decoder)
 	return 0;
 }
 
+/* Size of the elements that a mask is about: by W in the forms for integers, else by prefix. */
+static uint8_t evex_element_size(const struct decoder *decoder, uint8_t opcode)
+{
+	bool wide = decoder->vex_w;
+
+	if (opcode != 0x6f && opcode != 0x7f)
+		return decoder->mandatory & 1 ? 8 : 4;
+	if (decoder->mandatory == 3) /* VMOVDQU8, VMOVDQU16 */
+		return wide ? 2 : 1;
+	return wide ? 8 : 4;
+}
+
+/* The moves, which are VEX's with longer registers, more of them, and masks. */
+static void use_evex_row(struct decoder *decoder, unsigned int map, uint8_t opcode)
+{
+	const struct opcode_row *row;
+	uint8_t column = decoder->mandatory;
+
+	use_plain(decoder, vex_flags(map, opcode));
+	if (map != MAP_0F && map != MAP_0F38)
+		return;
+	if (column == 3 && (opcode == 0x6f || opcode == 0x7f))
+		decoder->mandatory = 2; /* as if for VMOVDQU32 */
+	row = vex_row(decoder, map, opcode);
+	decoder->mandatory = column;
+	if (!is_vector_move(row->op) || (map == MAP_0F38 && opcode != 0x2a))
+		return;
+	use_row(decoder, row);
+	decoder->flags |= ROW_MODRM;
+	decoder->insn->element_size = evex_element_size(decoder, opcode);
+}
+
+/* P0: R X B R' 0 m m m; P1: W vvvv 1 pp; P2: z L'L b V' aaa (SDM vol. 2, 2.7.1). */
+static void evex_payload(struct decoder *decoder, int first, int second, int third)
+{
+	unsigned int length = third >> 5 & 3;
+
+	vex_payload(decoder, (uint8_t)second);
+	vex_rex(decoder, (~first >> 5 & 7) | (second & 0x80 ? REX_W : 0));
+	decoder->vex_w = second & 0x80;
+	decoder->evex = true;
+	decoder->evex_reg_16 = decoder->mode == DECODE_64 && !(first & 0x10);
+	decoder->vector_size = (uint8_t)(16u << (length < 3 ? length : 2));
+	if (decoder->mode == DECODE_64 && !(third & 8))
+		decoder->insn->vvvv |= 16;
+	decoder->vex_vvvv |= !(third & 8);
+	decoder->insn->mask = third & 7;
+	decoder->insn->zeroing = third & 0x80;
+}
+
 static int decode_evex(struct decoder *decoder)
 {
 	int first = next_byte(decoder);
@@ -291,12 +403,12 @@ static int decode_evex(struct decoder *decoder)
 
 	if (opcode < 0)
 		return opcode;
-	(void)third;
 	if (vex_forbidden(decoder) || (first & 8) || !(second & 4) || map == 0 || map == 4 ||
 	    map == 7)
 		return -EINVAL;
 	decoder->insn->opcode = (uint8_t)opcode;
-	use_plain(decoder, vex_flags(map, (uint8_t)opcode));
+	evex_payload(decoder, first, second, third);
+	use_evex_row(decoder, map, (uint8_t)opcode);
 	return 0;
 }
 
@@ -370,7 +482,9 @@ static int special_0f3a(struct decoder *decoder)
 	if (opcode < 0)
 		return opcode;
 	decoder->insn->opcode = (uint8_t)opcode;
-	use_plain(decoder, ROW_MODRM | ROW_IMM8);
+	use_row(decoder, &opcode_0f3a[opcode]);
+	if ((opcode & 0xde) == 0x18 || opcode == 0xf0) /* VINSERT, VEXTRACT, RORX */
+		use_plain(decoder, ROW_MODRM | ROW_IMM8);
 	return 0;
 }
 
@@ -442,11 +556,27 @@ static bool is_cache_line(const struct decoder *decoder, unsigned int reg)
 	return reg == 7 || (reg == 6 && (decoder->prefixes & PREFIX_OPERAND));
 }
 
+/* Memory forms of 0f ae: FXSAVE, FXRSTOR, LDMXCSR, STMXCSR; XSAVE and others are plain. */
+static void use_0fae_row(struct decoder *decoder, unsigned int reg)
+{
+	static const struct opcode_row rows[] = {
+		{ OP_FXSAVE, FORM_RM, ROW_MODRM },
+		{ OP_FXRSTOR, FORM_RM, ROW_MODRM },
+		{ OP_MXCSR, FORM_RM, ROW_MODRM | ROW_SIZE4 },
+		{ OP_MXCSR, FORM_RM, ROW_MODRM | ROW_SIZE4 },
+	};
+	static const struct opcode_row cache_line = { OP_CACHE_LINE, FORM_RM,
+						      ROW_MODRM | ROW_BYTE };
+
+	if (is_cache_line(decoder, reg))
+		use_row(decoder, &cache_line);
+	else if (reg < ARRAY_SIZE(rows) && !(decoder->prefixes & (PREFIX_REP | PREFIX_REPNE)))
+		use_row(decoder, &rows[reg]);
+}
+
 /* Opcodes of map 0F whose register forms are another group than their memory forms. */
 static int special_modrm(struct decoder *decoder)
 {
-	static const struct opcode_row cache_line = { OP_CACHE_LINE, FORM_RM,
-						      ROW_MODRM | ROW_BYTE };
 	bool memory = decoder->modrm < 0xc0;
 	unsigned int reg = decoder->modrm >> 3 & 7;
 
@@ -455,9 +585,9 @@ static int special_modrm(struct decoder *decoder)
 		return use_group_row(decoder, memory ? &opcode_groups[GROUP_7][reg] :
 						       &opcode_0f01_register[decoder->modrm & 63]);
 	case 0xae:
-		use_plain(decoder, ROW_MODRM); /* fences, RDFSBASE, FXSAVE, XSAVE ... */
-		if (memory && is_cache_line(decoder, reg))
-			use_row(decoder, &cache_line);
+		use_plain(decoder, ROW_MODRM); /* fences, RDFSBASE, XSAVE ... */
+		if (memory)
+			use_0fae_row(decoder, reg);
 		return 0;
 	default: /* 0xc7 */
 		return use_group_row(decoder,
@@ -478,7 +608,7 @@ static unsigned int mandatory_column(const struct decoder *decoder)
 }
 
 /* Follows a row that leads to another one. The ModRM byte is known by now. */
-static int redirect(struct decoder *decoder)
+static int redirect_row(struct decoder *decoder)
 {
 	if (decoder->flags & ROW_UNDEFINED)
 		return -EINVAL;
@@ -494,7 +624,7 @@ static int redirect(struct decoder *decoder)
 
 #define ROW_ANY_SIZE                                                                   \
 	(ROW_BYTE | ROW_DEFAULT_64 | ROW_NATIVE | ROW_VECTOR | ROW_SIZE4 | ROW_SIZE8 | \
-	 ROW_SIZE_W | ROW_MAX4)
+	 ROW_SIZE_W | ROW_SIZE16 | ROW_MAX4)
 
 /* Operand size of opcodes that do not simply follow mode and prefixes. */
 static unsigned int odd_operand_size(const struct decoder *decoder, unsigned int usual)
@@ -504,7 +634,9 @@ static unsigned int odd_operand_size(const struct decoder *decoder, unsigned int
 	if (decoder->flags & ROW_BYTE)
 		return 1;
 	if (decoder->flags & ROW_VECTOR)
-		return decoder->vex_256 ? 32 : 16;
+		return decoder->vector_size ? decoder->vector_size : 16;
+	if (decoder->flags & ROW_SIZE16)
+		return 16;
 	if (decoder->flags & ROW_SIZE4)
 		return 4;
 	if (decoder->flags & ROW_SIZE8)
@@ -541,7 +673,7 @@ static inline unsigned int address_size(const struct decoder *decoder)
 	return (decoder->mode == DECODE_16) == prefix ? 4 : 2;
 }
 
-static inline void set_segment(struct decoder *decoder, enum segment usual)
+static inline void set_operand_segment(struct decoder *decoder, enum segment usual)
 {
 	decoder->insn->segment = decoder->segment == SEGMENT_DEFAULT ? (uint8_t)usual :
 								       decoder->segment;
@@ -563,7 +695,7 @@ static int decode_memory_16(struct decoder *decoder)
 
 	insn->base = absolute ? REGISTER_NONE : base[rm];
 	insn->index = index[rm];
-	set_segment(decoder, insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
+	set_operand_segment(decoder, insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
 	if (absolute || mod == 2)
 		return next_value(decoder, 2, &insn->displacement);
 	return mod == 1 ? next_value(decoder, 1, &insn->displacement) : 0;
@@ -603,10 +735,23 @@ static inline int decode_memory_32(struct decoder *decoder)
 		insn->base = REGISTER_NONE;
 		insn->rip_relative = decoder->mode == DECODE_64;
 	}
-	set_segment(decoder, insn->base == 4 || insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
+	set_operand_segment(decoder, insn->base == 4 || insn->base == 5 ? SEGMENT_SS : SEGMENT_DS);
 	if (mod == 2 || (mod == 0 && insn->base == REGISTER_NONE))
 		return next_value(decoder, 4, &insn->displacement);
 	return mod == 1 ? next_value(decoder, 1, &insn->displacement) : 0;
+}
+
+/* A displacement of one byte is in units of the operand (SDM vol. 2, 2.7.5). */
+static int decode_evex_memory(struct decoder *decoder)
+{
+	struct instruction *insn = decoder->insn;
+	int error = insn->address_size == 2 ? decode_memory_16(decoder) : decode_memory_32(decoder);
+
+	if (decoder->modrm >> 6 == 1)
+		insn->displacement *= insn->operand_size;
+	if (decoder->evex_reg_16)
+		insn->reg |= 16;
+	return error;
 }
 
 /* What the ModRM byte says; 'modrm' has been read. */
@@ -619,6 +764,8 @@ static inline int decode_modrm(struct decoder *decoder)
 	if (decoder->modrm >= 0xc0 || unlikely(decoder->flags & ROW_REGISTER))
 		return 0;
 	insn->memory = true;
+	if (unlikely(decoder->evex))
+		return decode_evex_memory(decoder);
 	if (insn->address_size == 2)
 		return decode_memory_16(decoder);
 	return decode_memory_32(decoder);
@@ -654,7 +801,7 @@ static int decode_immediates(struct decoder *decoder)
 	if (!error && (flags & ROW_OFFSET)) {
 		error = next_value(decoder, insn->address_size, &insn->displacement);
 		insn->memory = true;
-		set_segment(decoder, SEGMENT_DS);
+		set_operand_segment(decoder, SEGMENT_DS);
 	}
 	if (flags & ROW_ONE)
 		insn->immediate = 1;
@@ -675,19 +822,68 @@ static void odd_sizes(struct decoder *decoder)
 		insn->source_size = 2;
 	if (decoder->flags & ROW_SOURCE4)
 		insn->source_size = insn->operand_size < 4 ? insn->operand_size : 4;
+	if (decoder->flags & ROW_SOURCE8)
+		insn->source_size = 8;
+	if (decoder->flags & ROW_SOURCE16)
+		insn->source_size = 16;
 	insn->aligned = decoder->flags & ROW_ALIGNED;
+	if (decoder->op == OP_VECTOR_MASKED_BYTES) /* at rDI, though ModRM names registers */
+		set_operand_segment(decoder, SEGMENT_DS);
 }
 
-/* VEX moves have no third operand; of the short ones only MOVSS and MOVSD ignore VEX.L. */
-static bool vex_move_undefined(const struct decoder *decoder)
+/* Moves that VEX gives a third operand. */
+static bool has_third_operand(uint8_t op)
+{
+	switch (op) {
+	case OP_VECTOR_LOAD_LOW:
+	case OP_VECTOR_LOAD_HIGH:
+	case OP_VECTOR_INSERT:
+	case OP_VECTOR_INSERT_PS:
+	case OP_VECTOR_MASKED_LOAD:
+	case OP_VECTOR_MASKED_STORE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Short ones are of 128 bits, but MOVSS and MOVSD do not care; halves are of 256. */
+static bool vex_length_undefined(const struct decoder *decoder)
+{
+	uint8_t opcode = decoder->insn->opcode;
+	bool wide = decoder->vector_size > 16;
+
+	if ((decoder->flags & ROW_SIZE16) || (decoder->op == OP_VECTOR_BROADCAST &&
+					      (opcode == 0x19 || opcode == 0x1a || opcode == 0x5a)))
+		return !wide;
+	if ((decoder->flags & ROW_VECTOR) && decoder->op != OP_VECTOR_MASKED_BYTES)
+		return false;
+	return wide && opcode != 0x10 && opcode != 0x11;
+}
+
+/* Those of AVX and AVX2 whose W would be an operand size that they do not have. */
+static bool vex_w_undefined(const struct decoder *decoder)
+{
+	if (!decoder->vex_w || decoder->evex)
+		return false;
+	return decoder->op == OP_VECTOR_BROADCAST || (decoder->flags & ROW_SIZE16) ||
+	       ((decoder->op == OP_VECTOR_MASKED_LOAD || decoder->op == OP_VECTOR_MASKED_STORE) &&
+		decoder->insn->opcode < 0x30);
+}
+
+static bool vex_undefined(const struct decoder *decoder)
 {
 	const struct instruction *insn = decoder->insn;
 
-	if (!(decoder->prefixes & PREFIX_VEX) || !insn->memory ||
-	    (decoder->op != OP_VECTOR_LOAD && decoder->op != OP_VECTOR_STORE))
+	/* One length; RORX has no third operand. */
+	if (is_bmi(decoder->op))
+		return decoder->vector_size > 16 || (decoder->op == OP_RORX && decoder->vex_vvvv);
+
+	if (!(decoder->prefixes & PREFIX_VEX) || !is_vector_move(decoder->op) ||
+	    insn->memory == (decoder->op == OP_VECTOR_MASKED_BYTES))
 		return false;
-	return insn->vvvv != 0 || (decoder->vex_256 && !(decoder->flags & ROW_VECTOR) &&
-				   insn->opcode != 0x10 && insn->opcode != 0x11);
+	return (decoder->vex_vvvv && !has_third_operand(decoder->op)) ||
+	       vex_length_undefined(decoder) || vex_w_undefined(decoder);
 }
 
 /* What is undefined though its opcode exists. */
@@ -695,7 +891,8 @@ static int check_use(struct decoder *decoder)
 {
 	struct instruction *insn = decoder->insn;
 
-	if (unlikely(vex_move_undefined(decoder)))
+	if (unlikely(vex_undefined(decoder)) ||
+	    unlikely(decoder->op == OP_VECTOR_MASKED_BYTES && insn->memory))
 		return -EINVAL;
 	if ((decoder->flags & ROW_NOT_64) && decoder->mode == DECODE_64)
 		return -EINVAL;
@@ -742,9 +939,10 @@ static inline int decode_body(struct decoder *decoder)
 		if (unlikely(byte < 0))
 			return byte;
 		decoder->modrm = (uint8_t)byte;
+		insn->modrm = (uint8_t)byte;
 	}
 	if (unlikely(decoder->flags & ROW_REDIRECT)) {
-		error = redirect(decoder);
+		error = redirect_row(decoder);
 		if (error)
 			return error;
 	}
@@ -755,7 +953,7 @@ static inline int decode_body(struct decoder *decoder)
 		if (unlikely(error))
 			return error;
 	} else {
-		set_segment(decoder, SEGMENT_DS);
+		set_operand_segment(decoder, SEGMENT_DS);
 	}
 	if (decoder->flags & ROW_ANY_IMMEDIATE) {
 		error = decode_immediates(decoder);

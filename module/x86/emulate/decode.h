@@ -102,8 +102,21 @@ enum instruction_op {
 	OP_TZCNT,
 	OP_LZCNT,
 	OP_POPCNT,
-	OP_ANDN,       /* reg = ~vvvv & r/m */
-	OP_BEXTR,      /* reg = field of r/m chosen by vvvv */
+	OP_ANDN,  /* reg = ~vvvv & r/m */
+	OP_BEXTR, /* reg = field of r/m chosen by vvvv */
+	OP_BLS,	  /* BLSR, BLSMSK, BLSI, by ModRM.reg: vvvv is the destination */
+	OP_BZHI,
+	OP_PDEP,
+	OP_PEXT,
+	OP_MULX,
+	OP_SHLX,
+	OP_SHRX,
+	OP_SARX,
+	OP_RORX,
+	OP_ADCX,
+	OP_ADOX,
+	OP_CRC32,
+	OP_XLAT,
 	OP_CACHE_LINE, /* CLFLUSH, CLFLUSHOPT, CLWB, PREFETCHW: nothing to do */
 
 	/* String instructions. */
@@ -115,9 +128,29 @@ enum instruction_op {
 	OP_INS,
 	OP_OUTS,
 
-	/* Plain moves between memory and a vector (or MMX) register of operand_size bytes. */
+	/* Moves between memory and vector registers; LOAD and STORE of operand_size bytes. */
 	OP_VECTOR_LOAD,
+	OP_VECTOR_LOAD_LOW,  /* MOVLPS: the upper half comes from a register */
+	OP_VECTOR_LOAD_HIGH, /* MOVHPS: the lower half does */
+	OP_VECTOR_DUPLICATE, /* MOVDDUP, MOVSLDUP, MOVSHDUP */
+	OP_VECTOR_BROADCAST, /* source_size bytes, everywhere */
+	OP_VECTOR_EXTEND,    /* PMOVSX, PMOVZX */
+	OP_VECTOR_INSERT,    /* PINSR, VINSERT: operand_size bytes into a register */
+	OP_VECTOR_INSERT_PS,
+	OP_VECTOR_EXTRACT,     /* PEXTR, VEXTRACT: operand_size bytes of a register */
+	OP_VECTOR_MASKED_LOAD, /* VMASKMOV, VPMASKMOV: signs of vvvv's elements decide */
+	OP_VECTOR_MASKED_STORE,
+	OP_VECTOR_MASKED_BYTES, /* MASKMOVDQU, to DS:rDI */
+	OP_VECTOR_STORE_HIGH,
 	OP_VECTOR_STORE,
+	OP_MASK_LOAD, /* KMOV */
+	OP_MASK_STORE,
+	OP_MMX_LOAD,
+	OP_MMX_STORE,
+	OP_X87,	  /* d8 .. df with an operand in memory */
+	OP_MXCSR, /* LDMXCSR, STMXCSR: ModRM.reg tells */
+	OP_FXSAVE,
+	OP_FXRSTOR,
 
 	/* What a hypervisor may intercept. reg: control or debug register; rm: general one. */
 	OP_IN,
@@ -212,7 +245,8 @@ struct instruction {
 	uint8_t source_size;  /* of the r/m operand where that differs (MOVZX), else equal */
 	uint8_t address_size; /* 2, 4, 8 */
 	uint8_t segment;      /* enum segment of the memory operand, overrides applied */
-	uint8_t reg;	      /* ModRM.reg, extended by REX */
+	uint8_t reg;	      /* ModRM.reg, extended by REX or EVEX */
+	uint8_t modrm;	      /* the whole byte */
 	uint8_t rm;	      /* ModRM.rm, extended; a register if !memory */
 	bool memory;	      /* the r/m (or offset) operand is in memory */
 	uint8_t base;	      /* general register or REGISTER_NONE */
@@ -222,6 +256,9 @@ struct instruction {
 	uint8_t vvvv;	      /* VEX's register */
 	uint8_t mode;	      /* enum decode_mode */
 	bool aligned;	      /* a vector operand that has to be aligned to its size */
+	uint8_t mask;	      /* EVEX: mask register, 0 none */
+	uint8_t element_size; /* that it is about */
+	bool zeroing;	      /* elements not in the mask become 0, else they stay */
 	int64_t displacement; /* sign-extended; all 64 bits for a moffs */
 	int64_t immediate;    /* sign-extended where the instruction does that */
 };

@@ -32,6 +32,9 @@
 #define ROW_SOURCE1    0x00100000u /* the source has 1 byte */
 #define ROW_SOURCE2    0x00200000u
 #define ROW_SOURCE4    0x00400000u
+#define ROW_SOURCE8    0x20000000u
+#define ROW_SOURCE16   0x40000000u
+#define ROW_SIZE16     0x80000000u /* operands of 16 bytes */
 
 /* What to do instead of using the row as it is. At most one of these. */
 #define ROW_UNDEFINED 0x01000000u
@@ -69,38 +72,68 @@ enum opcode_group {
 
 /* Opcodes that a mandatory prefix tells apart: rows for none, 66, F3, F2. */
 enum opcode_mandatory {
-	MANDATORY_MOVUP_LOAD,  /* 0f 10 */
-	MANDATORY_MOVUP_STORE, /* 0f 11 */
-	MANDATORY_MOVLP_STORE, /* 0f 13, 0f 17 has no full register */
-	MANDATORY_MOVAP_LOAD,  /* 0f 28 */
-	MANDATORY_MOVAP_STORE, /* 0f 29 */
-	MANDATORY_MOVNTP,      /* 0f 2b */
-	MANDATORY_MOVD_LOAD,   /* 0f 6e */
-	MANDATORY_MOVDQ_LOAD,  /* 0f 6f */
-	MANDATORY_VMREAD,      /* 0f 78 */
-	MANDATORY_MOVD_STORE,  /* 0f 7e */
-	MANDATORY_MOVDQ_STORE, /* 0f 7f */
-	MANDATORY_POPCNT,      /* 0f b8 */
-	MANDATORY_TZCNT,       /* 0f bc */
-	MANDATORY_LZCNT,       /* 0f bd */
-	MANDATORY_MOVNTI,      /* 0f c3 */
-	MANDATORY_MOVQ_STORE,  /* 0f d6 */
-	MANDATORY_MOVNTDQ,     /* 0f e7 */
-	MANDATORY_LDDQU,       /* 0f f0 */
-	MANDATORY_MOVNTDQA,    /* 0f 38 2a */
-	MANDATORY_INVEPT,      /* 0f 38 80, 81 */
-	MANDATORY_INVPCID,     /* 0f 38 82 */
-	MANDATORY_MOVBE_LOAD,  /* 0f 38 f0 */
-	MANDATORY_MOVBE_STORE, /* 0f 38 f1 */
-	MANDATORY_MOVDIRI,     /* 0f 38 f9 */
-	MANDATORY_ANDN,	       /* VEX 0f 38 f2 */
-	MANDATORY_BEXTR,       /* VEX 0f 38 f7 */
+	MANDATORY_MOVUP_LOAD,	/* 0f 10 */
+	MANDATORY_MOVUP_STORE,	/* 0f 11 */
+	MANDATORY_MOVLP_LOAD,	/* 0f 12 */
+	MANDATORY_MOVLP_STORE,	/* 0f 13 */
+	MANDATORY_MOVHP_LOAD,	/* 0f 16 */
+	MANDATORY_MOVHP_STORE,	/* 0f 17 */
+	MANDATORY_MOVAP_LOAD,	/* 0f 28 */
+	MANDATORY_MOVAP_STORE,	/* 0f 29 */
+	MANDATORY_MOVNTP,	/* 0f 2b */
+	MANDATORY_MOVD_LOAD,	/* 0f 6e */
+	MANDATORY_MOVDQ_LOAD,	/* 0f 6f */
+	MANDATORY_VMREAD,	/* 0f 78 */
+	MANDATORY_MOVD_STORE,	/* 0f 7e */
+	MANDATORY_MOVDQ_STORE,	/* 0f 7f */
+	MANDATORY_POPCNT,	/* 0f b8 */
+	MANDATORY_TZCNT,	/* 0f bc */
+	MANDATORY_LZCNT,	/* 0f bd */
+	MANDATORY_MOVNTI,	/* 0f c3 */
+	MANDATORY_PINSRW,	/* 0f c4 */
+	MANDATORY_MOVQ_STORE,	/* 0f d6 */
+	MANDATORY_MOVNTDQ,	/* 0f e7 */
+	MANDATORY_LDDQU,	/* 0f f0 */
+	MANDATORY_MASKMOV,	/* 0f f7 */
+	MANDATORY_KMOV_LOAD,	/* VEX 0f 90 */
+	MANDATORY_KMOV_STORE,	/* VEX 0f 91 */
+	MANDATORY_EXTEND,	/* 0f 38 20 .. 25, 30 .. 35 */
+	MANDATORY_MOVNTDQA,	/* 0f 38 2a */
+	MANDATORY_BROADCAST1,	/* VEX 0f 38 78 */
+	MANDATORY_BROADCAST2,	/* VEX 0f 38 79 */
+	MANDATORY_BROADCAST4,	/* VEX 0f 38 18, 58 */
+	MANDATORY_BROADCAST8,	/* VEX 0f 38 19, 59 */
+	MANDATORY_BROADCAST16,	/* VEX 0f 38 1a, 5a */
+	MANDATORY_MASKED_LOAD,	/* VEX 0f 38 2c, 2d, 8c */
+	MANDATORY_MASKED_STORE, /* VEX 0f 38 2e, 2f, 8e */
+	MANDATORY_INVEPT,	/* 0f 38 80, 81 */
+	MANDATORY_INVPCID,	/* 0f 38 82 */
+	MANDATORY_MOVBE_LOAD,	/* 0f 38 f0 */
+	MANDATORY_MOVBE_STORE,	/* 0f 38 f1 */
+	MANDATORY_ADX,		/* 0f 38 f6 */
+	MANDATORY_MOVDIRI,	/* 0f 38 f9 */
+	MANDATORY_ANDN,		/* VEX 0f 38 f2 */
+	MANDATORY_BLS,		/* VEX 0f 38 f3 */
+	MANDATORY_BZHI,		/* VEX 0f 38 f5 */
+	MANDATORY_MULX,		/* VEX 0f 38 f6 */
+	MANDATORY_BEXTR,	/* VEX 0f 38 f7 */
+	MANDATORY_PEXTRB,	/* 0f 3a 14 */
+	MANDATORY_PEXTRW,	/* 0f 3a 15 */
+	MANDATORY_PEXTRD,	/* 0f 3a 16 */
+	MANDATORY_EXTRACTPS,	/* 0f 3a 17 */
+	MANDATORY_INSERT128,	/* VEX 0f 3a 18, 38 */
+	MANDATORY_EXTRACT128,	/* VEX 0f 3a 19, 39 */
+	MANDATORY_PINSRB,	/* 0f 3a 20 */
+	MANDATORY_INSERTPS,	/* 0f 3a 21 */
+	MANDATORY_PINSRD,	/* 0f 3a 22 */
+	MANDATORY_RORX,		/* VEX 0f 3a f0 */
 	MANDATORY_COUNT
 };
 
 extern const struct opcode_row opcode_one_byte[256];
 extern const struct opcode_row opcode_0f[256];
 extern const struct opcode_row opcode_0f38[256];
+extern const struct opcode_row opcode_0f3a[256];
 extern const struct opcode_row opcode_vex_0f38[256];
 extern const struct opcode_row opcode_groups[GROUP_COUNT][8];
 extern const struct opcode_row opcode_mandatory[MANDATORY_COUNT][4];

@@ -5,6 +5,7 @@
  */
 #include "vm/vcpu.h"
 #include "dev/device.h"
+#include "x86/cpu/control.h"
 #include "x86/cpu/cpuid.h"
 #include "x86/emulate/emulate.h"
 #include "x86/emulate/emulate_internal.h"
@@ -28,15 +29,32 @@ static uint16_t op_selector(struct emulator *emulator, enum segment segment)
 	return (uint16_t)vcpu_reg(emulation_of(emulator)->vcpu, VM_REG_GUEST_ES + (int)segment);
 }
 
+static uint64_t op_system_register(struct emulator *emulator, int reg)
+{
+	return vcpu_reg(emulation_of(emulator)->vcpu, reg);
+}
+
+static void op_table(struct emulator *emulator, int reg, struct seg_desc *desc)
+{
+	*desc = (struct seg_desc){ 0 };
+	(void)backend->get_desc(emulation_of(emulator)->vcpu, reg, desc);
+}
+
 static const struct emulator_ops memory_ops = {
 	.segment = op_segment,
 	.selector = op_selector,
+	.system_register = op_system_register,
+	.table = op_table,
 	.read = emulation_read,
 	.write = emulation_write,
 	.probe = emulation_probe,
 	.exchange = emulation_exchange,
 	.vector_read = emulation_vector_read,
 	.vector_write = emulation_vector_write,
+	.mask_read = emulation_mask_read,
+	.mask_write = emulation_mask_write,
+	.legacy_image = emulation_legacy_image,
+	.x87 = emulation_x87,
 };
 
 /* For an intercepted INS or OUTS: the processor has checked that the guest may. */
@@ -48,6 +66,21 @@ static const struct emulator_ops port_ops = {
 	.probe = emulation_probe,
 	.exchange = emulation_exchange,
 	.port = emulation_port,
+};
+
+static int op_set_status_word(struct emulator *emulator, uint16_t value)
+{
+	if (x86_write_status_word(emulation_of(emulator)->vcpu, value))
+		return emulator_fault(emulator, VECTOR_GP, 0);
+	return 0;
+}
+
+/* For an intercepted LMSW: the same. */
+static const struct emulator_ops status_word_ops = {
+	.segment = op_segment,
+	.selector = op_selector,
+	.read = emulation_read,
+	.set_status_word = op_set_status_word,
 };
 
 /* --- life --------------------------------------------------------------------------- */
@@ -92,7 +125,7 @@ void emulate_single_step(struct vcpu *vcpu, uint64_t rflags)
 	vcpu_raise(vcpu, VECTOR_DB);
 }
 
-/* A program that runs instructions by itself sees it with its bytes; else it is undefined. */
+/* Under VM_RUN userspace has an emulator of its own and gets the bytes; else it is #UD. */
 static enum exit_action cannot_emulate(struct vcpu *vcpu)
 {
 	const struct emulation *emulation = vcpu->emulation;
@@ -135,7 +168,7 @@ static enum exit_action raise_fault(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* The instruction, or an iteration of it, may have become an exit to the program. */
+/* The instruction, or an iteration of it, may have become an exit to userspace. */
 static enum exit_action leave_or(struct vcpu *vcpu, enum exit_action action)
 {
 	if (likely(!vcpu->emulation->leave))
@@ -176,7 +209,7 @@ static bool next_iteration(struct vcpu *vcpu, unsigned int *iterations, enum exi
 
 /* --- running ------------------------------------------------------------------------------ */
 
-static enum exit_action run(struct vcpu *vcpu);
+static enum exit_action run_emulation(struct vcpu *vcpu);
 
 static enum exit_action run_after_populate(struct vcpu *vcpu)
 {
@@ -187,7 +220,7 @@ static enum exit_action run_after_populate(struct vcpu *vcpu)
 		emulation_reset(vcpu);
 		return vcpu_exit_error(vcpu, error);
 	}
-	return run(vcpu);
+	return run_emulation(vcpu);
 }
 
 static uint64_t rip_behind(const struct vcpu *vcpu)
@@ -198,8 +231,8 @@ static uint64_t rip_behind(const struct vcpu *vcpu)
 	return insn->mode == DECODE_64 ? rip : (uint32_t)rip;
 }
 
-/* In VM_RUN the program does the whole instruction, from what is in the exit. */
-static enum exit_action ask_program(struct vcpu *vcpu)
+/* Under VM_RUN userspace emulates the whole instruction, from what is in the exit. */
+static enum exit_action exit_for_access(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 	const struct vcpu_access *access = &emulation->access;
@@ -215,7 +248,7 @@ static enum exit_action ask_program(struct vcpu *vcpu)
 				   access->data);
 }
 
-static enum exit_action wait(struct vcpu *vcpu)
+static enum exit_action suspend_emulation(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 
@@ -226,21 +259,21 @@ static enum exit_action wait(struct vcpu *vcpu)
 	}
 	switch (emulation->wait) {
 	case WAIT_USERSPACE:
-		return ask_program(vcpu);
+		return exit_for_access(vcpu);
 	case WAIT_MEMORY:
 		return vcpu_exit_defer(vcpu, run_after_populate);
 	default: /* WAIT_OUTER */
-		return vcpu_exit_defer(vcpu, run);
+		return vcpu_exit_defer(vcpu, run_emulation);
 	}
 }
 
-static enum exit_action conclude(struct vcpu *vcpu, int result)
+static enum exit_action conclude_emulation(struct vcpu *vcpu, int result)
 {
 	switch (result) {
 	case -EFAULT:
 		return raise_fault(vcpu);
 	case -EAGAIN:
-		return wait(vcpu);
+		return suspend_emulation(vcpu);
 	case -EBUSY: /* the guest starts again */
 		emulation_reset(vcpu);
 		return EXIT_RESUME;
@@ -250,7 +283,7 @@ static enum exit_action conclude(struct vcpu *vcpu, int result)
 }
 
 /* From the start of the instruction (of the iteration), with what the log holds. */
-static enum exit_action run(struct vcpu *vcpu)
+static enum exit_action run_emulation(struct vcpu *vcpu)
 {
 	struct emulation *emulation = vcpu->emulation;
 	enum exit_action action = EXIT_RESUME;
@@ -263,33 +296,24 @@ static enum exit_action run(struct vcpu *vcpu)
 		if (likely(result == 0))
 			return finish_instruction(vcpu);
 		if (result != EMULATE_REPEAT)
-			return conclude(vcpu, result);
+			return conclude_emulation(vcpu, result);
 	} while (next_iteration(vcpu, &iterations, &action));
 	return action;
 }
 
-static enum vm_cpu_mode cpu_mode(const struct guest_mode *mode)
-{
-	if (likely((mode->efer & REG_EFER_LMA) && (mode->code.access & SEG_ACCESS_L)))
-		return CPU_MODE_64BIT;
-	if (mode->efer & REG_EFER_LMA)
-		return CPU_MODE_COMPATIBILITY;
-	return mode->cr0 & REG_CR0_PE ? CPU_MODE_PROTECTED : CPU_MODE_REAL;
-}
-
 /* What the engine has to know of the vCPU; the instruction and the mode are there. */
-static inline void prepare(struct vcpu *vcpu, const struct emulator_ops *ops)
+static inline void prepare_emulator(struct vcpu *vcpu, const struct emulator_ops *ops)
 {
 	struct emulation *emulation = vcpu->emulation;
 	struct emulator *emulator = &emulation->emulator;
 
 	emulator->ops = ops;
-	emulator->cpu_mode = cpu_mode(&emulation->mode);
+	emulator->cpu_mode = guest_cpu_mode(&emulation->mode);
 	emulator->wide_canonical = emulation->mode.cr4 & REG_CR4_LA57;
 	emulator->rip = vcpu->rip;
 	emulator->rflags = vcpu->rflags;
 	emulation->walk_ready = false;
-	/* For an exit to the program on the way (vcpu_exit_userspace). */
+	/* For an exit to userspace on the way (vcpu_exit_userspace). */
 	vcpu->next_rip = rip_behind(vcpu);
 	emulation->leave = false;
 	emulation->log_count = 0;
@@ -345,11 +369,11 @@ static inline uint64_t mov_source(const struct emulator *emulator)
 }
 
 /*
- * A MOV between a register and a device of the program's: x86_finish_access() ends it with
- * the answer. False: the program does the whole instruction (VM_RUN), the register is AH to
+ * A MOV between a register and a device of userspace: x86_finish_access() ends it with the
+ * answer. False: userspace emulates the whole instruction (VM_RUN), the register is AH to
  * BH, or what faulted was another kind of access, so that there may be memory.
  */
-static bool ask_for_mov(struct vcpu *vcpu, bool write, uint64_t value)
+static bool exit_for_mov(struct vcpu *vcpu, bool write, uint64_t value)
 {
 	struct emulation *emulation = vcpu->emulation;
 	const struct instruction *insn = emulation->emulator.insn;
@@ -366,9 +390,9 @@ static bool ask_for_mov(struct vcpu *vcpu, bool write, uint64_t value)
 }
 
 /*
- * The short way, for a MOV between a register and a device at the address of the fault:
- * one access, nothing to translate, nothing to be kept. False: take the long one, nothing
- * has been done.
+ * The fast path, for a MOV between a register and a device at the address of the fault:
+ * one access, nothing to translate, nothing to be kept. False: the slow path has to do it,
+ * nothing has been done.
  */
 static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 {
@@ -387,7 +411,7 @@ static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 	result = device_mmio(vcpu, emulation->gpa, write, insn->operand_size, &value);
 	if (result == -ENOENT) {
 		*action = EXIT_USERSPACE;
-		return ask_for_mov(vcpu, write, value);
+		return exit_for_mov(vcpu, write, value);
 	}
 	if (!write)
 		emulate_set_reg(emulator, insn->reg, insn->operand_size, value);
@@ -409,8 +433,23 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
 	emulation->gpa_is_operand = !has_two_operands(emulation->emulator.insn->op);
-	prepare(vcpu, &memory_ops);
-	return try_simple_mov(vcpu, &action) ? action : run(vcpu);
+	prepare_emulator(vcpu, &memory_ops);
+	return try_simple_mov(vcpu, &action) ? action : run_emulation(vcpu);
+}
+
+enum exit_action emulate_lmsw(struct vcpu *vcpu)
+{
+	struct emulation *emulation = vcpu->emulation;
+	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
+
+	emulation->prot = 0;
+	if (unlikely(error))
+		return not_fetched(vcpu, error);
+	if (emulation->emulator.insn->op != OP_LMSW)
+		return give_up(vcpu);
+	emulation->gpa_is_operand = false;
+	prepare_emulator(vcpu, &status_word_ops);
+	return run_emulation(vcpu);
 }
 
 /* Is it still the instruction that was intercepted, with the port that was checked? */
@@ -433,8 +472,8 @@ enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
 	if (!is_intercepted(vcpu, io))
 		return give_up(vcpu);
 	emulation->gpa_is_operand = false;
-	prepare(vcpu, &port_ops);
-	return run(vcpu);
+	prepare_emulator(vcpu, &port_ops);
+	return run_emulation(vcpu);
 }
 
 enum exit_action emulate_resume(struct vcpu *vcpu)
@@ -443,9 +482,9 @@ enum exit_action emulate_resume(struct vcpu *vcpu)
 	struct vcpu_access answer = emulation->access;
 
 	vcpu->emulation_pending = false;
-	emulation->emulator.rflags = vcpu->rflags; /* the program may have changed them */
+	emulation->emulator.rflags = vcpu->rflags; /* userspace may have changed them */
 	answer.data = vcpu->access.data;
 	if (emulation->log_count < EMULATION_LOG)
 		emulation->log[emulation->log_count++] = answer;
-	return run(vcpu);
+	return run_emulation(vcpu);
 }

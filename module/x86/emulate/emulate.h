@@ -4,8 +4,8 @@
  * and string I/O. The engine itself, which knows no vCPU, is emulate_insn.h.
  *
  * Replay: every finished access to a device is noted in a log. When an access has
- * to be answered by the program, the vCPU leaves; once the answer is there, the
- * same decoded instruction runs again from its start with logged accesses taken
+ * to be answered by userspace, the vCPU exits; once the answer is there, the
+ * same decoded instruction runs again from its start, with logged accesses read
  * from the log. Registers change only when it completes (for REP: when an iteration
  * does), so there is no half-done state to save, and giving up is always possible.
  */
@@ -30,7 +30,7 @@ struct x86_io {
 /* Make and free vcpu->emulation. 0 or -ENOMEM. vCPU being made or freed; sleep. */
 int emulation_create(struct vcpu *vcpu);
 void emulation_destroy(struct vcpu *vcpu);
-/* Forget an instruction in progress (reset, or registers set by the program). Owner. */
+/* Forget an instruction in progress (reset, or registers set by userspace). Owner. */
 void emulation_reset(struct vcpu *vcpu);
 
 /*
@@ -48,7 +48,13 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
 
 /*
- * The program has answered the access that emulation asked for (vcpu->access,
+ * Emulate the LMSW at RIP, whose operand is in memory, after an intercept of it that does not
+ * say what the operand is. Owner; inner or outer loop.
+ */
+enum exit_action emulate_lmsw(struct vcpu *vcpu);
+
+/*
+ * Userspace has answered the access that emulation waits for (vcpu->access,
  * 'replied' set): go on. Owner; outer loop.
  */
 enum exit_action emulate_resume(struct vcpu *vcpu);
@@ -60,7 +66,7 @@ enum exit_action emulate_resume(struct vcpu *vcpu);
 enum exit_action emulate_exit_memory(struct vcpu *vcpu, uint64_t gpa, unsigned int size, bool write,
 				     uint64_t value);
 
-/* Whether an emulated instruction waits for the program's answer. Owner. */
+/* Whether an emulated instruction waits for userspace's answer. Owner. */
 static inline bool emulate_pending(const struct vcpu *vcpu)
 {
 	return vcpu->emulation_pending;

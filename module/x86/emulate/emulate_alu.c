@@ -10,7 +10,7 @@
 	 REG_RFLAGS_OF)
 #define FLAGS_RESULT (REG_RFLAGS_PF | REG_RFLAGS_ZF | REG_RFLAGS_SF)
 
-static uint64_t flag(uint64_t which, bool set)
+static uint64_t flag_if(uint64_t which, bool set)
 {
 	return set ? which : 0;
 }
@@ -18,9 +18,9 @@ static uint64_t flag(uint64_t which, bool set)
 /* SF, ZF, PF. */
 static uint64_t result_flags(uint64_t result, unsigned int size)
 {
-	return flag(REG_RFLAGS_SF, sign_bit(result, size)) |
-	       flag(REG_RFLAGS_ZF, low_bytes(result, size) == 0) |
-	       flag(REG_RFLAGS_PF, !__builtin_parity((unsigned int)(result & 0xff)));
+	return flag_if(REG_RFLAGS_SF, sign_bit(result, size)) |
+	       flag_if(REG_RFLAGS_ZF, low_bytes(result, size) == 0) |
+	       flag_if(REG_RFLAGS_PF, !__builtin_parity((unsigned int)(result & 0xff)));
 }
 
 static void set_flags(uint64_t *rflags, uint64_t mask, uint64_t value)
@@ -30,31 +30,33 @@ static void set_flags(uint64_t *rflags, uint64_t mask, uint64_t value)
 
 /* --- sums and logic ------------------------------------------------------------ */
 
-static uint64_t add(uint64_t a, uint64_t b, bool carry, unsigned int size, uint64_t *rflags)
+static uint64_t add_with_carry(uint64_t a, uint64_t b, bool carry, unsigned int size,
+			       uint64_t *rflags)
 {
 	uint64_t result = a + b + carry;
 	uint64_t carries = (a & b) | ((a | b) & ~result);
 
 	set_flags(rflags, FLAGS_ARITHMETIC,
-		  result_flags(result, size) | flag(REG_RFLAGS_CF, sign_bit(carries, size)) |
-			  flag(REG_RFLAGS_OF, sign_bit((a ^ result) & (b ^ result), size)) |
+		  result_flags(result, size) | flag_if(REG_RFLAGS_CF, sign_bit(carries, size)) |
+			  flag_if(REG_RFLAGS_OF, sign_bit((a ^ result) & (b ^ result), size)) |
 			  ((a ^ b ^ result) & REG_RFLAGS_AF));
 	return low_bytes(result, size);
 }
 
-static uint64_t subtract(uint64_t a, uint64_t b, bool borrow, unsigned int size, uint64_t *rflags)
+static uint64_t subtract_with_borrow(uint64_t a, uint64_t b, bool borrow, unsigned int size,
+				     uint64_t *rflags)
 {
 	uint64_t result = a - b - borrow;
 	uint64_t borrows = (~a & b) | ((~a | b) & result);
 
 	set_flags(rflags, FLAGS_ARITHMETIC,
-		  result_flags(result, size) | flag(REG_RFLAGS_CF, sign_bit(borrows, size)) |
-			  flag(REG_RFLAGS_OF, sign_bit((a ^ b) & (a ^ result), size)) |
+		  result_flags(result, size) | flag_if(REG_RFLAGS_CF, sign_bit(borrows, size)) |
+			  flag_if(REG_RFLAGS_OF, sign_bit((a ^ b) & (a ^ result), size)) |
 			  ((a ^ b ^ result) & REG_RFLAGS_AF));
 	return low_bytes(result, size);
 }
 
-static uint64_t logic(uint64_t result, unsigned int size, uint64_t *rflags)
+static uint64_t logic_result(uint64_t result, unsigned int size, uint64_t *rflags)
 {
 	set_flags(rflags, FLAGS_ARITHMETIC, result_flags(result, size));
 	return low_bytes(result, size);
@@ -67,20 +69,20 @@ uint64_t alu_binary(enum instruction_op op, uint64_t a, uint64_t b, unsigned int
 
 	switch (op) {
 	case OP_ADD:
-		return add(a, b, false, size, rflags);
+		return add_with_carry(a, b, false, size, rflags);
 	case OP_ADC:
-		return add(a, b, carry, size, rflags);
+		return add_with_carry(a, b, carry, size, rflags);
 	case OP_SUB:
 	case OP_CMP:
-		return subtract(a, b, false, size, rflags);
+		return subtract_with_borrow(a, b, false, size, rflags);
 	case OP_SBB:
-		return subtract(a, b, carry, size, rflags);
+		return subtract_with_borrow(a, b, carry, size, rflags);
 	case OP_OR:
-		return logic(a | b, size, rflags);
+		return logic_result(a | b, size, rflags);
 	case OP_XOR:
-		return logic(a ^ b, size, rflags);
+		return logic_result(a ^ b, size, rflags);
 	default: /* OP_AND, OP_TEST, OP_TEST_ALIAS */
-		return logic(a & b, size, rflags);
+		return logic_result(a & b, size, rflags);
 	}
 }
 
@@ -93,12 +95,12 @@ uint64_t alu_unary(enum instruction_op op, uint64_t a, unsigned int size, uint64
 	case OP_NOT:
 		return low_bytes(~a, size);
 	case OP_NEG:
-		return subtract(0, a, false, size, rflags);
+		return subtract_with_borrow(0, a, false, size, rflags);
 	case OP_INC:
-		result = add(a, 1, false, size, rflags);
+		result = add_with_carry(a, 1, false, size, rflags);
 		break;
 	default: /* OP_DEC */
-		result = subtract(a, 1, false, size, rflags);
+		result = subtract_with_borrow(a, 1, false, size, rflags);
 		break;
 	}
 	set_flags(rflags, REG_RFLAGS_CF, carry);
@@ -107,7 +109,7 @@ uint64_t alu_unary(enum instruction_op op, uint64_t a, unsigned int size, uint64
 
 /* --- shifts and rotates ------------------------------------------------------------ */
 
-static uint64_t bit(uint64_t value, unsigned int number)
+static uint64_t bit_of(uint64_t value, unsigned int number)
 {
 	return number < 64 ? value >> number & 1 : 0;
 }
@@ -147,8 +149,8 @@ static uint64_t rotate_carry_right(uint64_t a, unsigned int count, unsigned int 
 }
 
 /* Rotates change CF and OF only. OF is defined for a count of one. */
-static uint64_t rotate(enum instruction_op op, uint64_t a, unsigned int count, unsigned int size,
-		       uint64_t *rflags)
+static uint64_t rotate_by_op(enum instruction_op op, uint64_t a, unsigned int count,
+			     unsigned int size, uint64_t *rflags)
 {
 	unsigned int width = 8 * size;
 	uint64_t carry = *rflags & REG_RFLAGS_CF;
@@ -173,14 +175,14 @@ static uint64_t rotate(enum instruction_op op, uint64_t a, unsigned int count, u
 	if (op == OP_ROL || op == OP_RCL)
 		overflow = sign_bit(result, size) ^ carry;
 	else
-		overflow = sign_bit(result, size) ^ bit(result, width - 2);
+		overflow = sign_bit(result, size) ^ bit_of(result, width - 2);
 	set_flags(rflags, REG_RFLAGS_CF | REG_RFLAGS_OF,
-		  flag(REG_RFLAGS_CF, carry) | flag(REG_RFLAGS_OF, overflow));
+		  flag_if(REG_RFLAGS_CF, carry) | flag_if(REG_RFLAGS_OF, overflow));
 	return result;
 }
 
-static uint64_t shift(enum instruction_op op, uint64_t a, unsigned int count, unsigned int size,
-		      uint64_t *rflags)
+static uint64_t shift_by_op(enum instruction_op op, uint64_t a, unsigned int count,
+			    unsigned int size, uint64_t *rflags)
 {
 	unsigned int width = 8 * size;
 	uint64_t result, carry, overflow;
@@ -188,23 +190,23 @@ static uint64_t shift(enum instruction_op op, uint64_t a, unsigned int count, un
 	switch (op) {
 	case OP_SHR:
 		result = a >> count;
-		carry = bit(a, count - 1);
+		carry = bit_of(a, count - 1);
 		overflow = sign_bit(a, size);
 		break;
 	case OP_SAR:
 		result = (uint64_t)(sign_extend(a, size) >> count);
-		carry = bit((uint64_t)sign_extend(a, size), count - 1);
+		carry = bit_of((uint64_t)sign_extend(a, size), count - 1);
 		overflow = 0;
 		break;
 	default: /* OP_SHL, OP_SAL */
 		result = a << count;
-		carry = count <= width ? bit(a, width - count) : 0;
+		carry = count <= width ? bit_of(a, width - count) : 0;
 		overflow = sign_bit(result, size) ^ carry;
 		break;
 	}
 	set_flags(rflags, FLAGS_ARITHMETIC & ~REG_RFLAGS_AF,
-		  result_flags(result, size) | flag(REG_RFLAGS_CF, carry) |
-			  flag(REG_RFLAGS_OF, overflow));
+		  result_flags(result, size) | flag_if(REG_RFLAGS_CF, carry) |
+			  flag_if(REG_RFLAGS_OF, overflow));
 	return low_bytes(result, size);
 }
 
@@ -220,8 +222,8 @@ uint64_t alu_shift(enum instruction_op op, uint64_t a, unsigned int count, unsig
 	if (count == 0)
 		return a;
 	if (op <= OP_RCR)
-		return rotate(op, a, count, size, rflags);
-	return shift(op, a, count, size, rflags);
+		return rotate_by_op(op, a, count, size, rflags);
+	return shift_by_op(op, a, count, size, rflags);
 }
 
 /* Counts above the width (of 16 bits) are undefined: take them modulo the width. */
@@ -238,14 +240,14 @@ uint64_t alu_double_shift(enum instruction_op op, uint64_t a, uint64_t b, unsign
 		return a;
 	if (op == OP_SHLD) {
 		result = count == width ? b : a << count | b >> (width - count);
-		carry = bit(a, width - count);
+		carry = bit_of(a, width - count);
 	} else {
 		result = count == width ? b : a >> count | b << (width - count);
-		carry = bit(a, count - 1);
+		carry = bit_of(a, count - 1);
 	}
 	set_flags(rflags, FLAGS_ARITHMETIC & ~REG_RFLAGS_AF,
-		  result_flags(result, size) | flag(REG_RFLAGS_CF, carry) |
-			  flag(REG_RFLAGS_OF, sign_bit(a ^ result, size)));
+		  result_flags(result, size) | flag_if(REG_RFLAGS_CF, carry) |
+			  flag_if(REG_RFLAGS_OF, sign_bit(a ^ result, size)));
 	return low_bytes(result, size);
 }
 
@@ -261,19 +263,19 @@ bool alu_bit_count(enum instruction_op op, uint64_t a, unsigned int size, uint64
 	switch (op) {
 	case OP_BSF:
 	case OP_BSR:
-		set_flags(rflags, REG_RFLAGS_ZF, flag(REG_RFLAGS_ZF, a == 0));
+		set_flags(rflags, REG_RFLAGS_ZF, flag_if(REG_RFLAGS_ZF, a == 0));
 		*result = op == OP_BSF ? trailing : width - 1 - leading;
 		return a != 0;
 	case OP_POPCNT:
 		/* No builtin: without the instruction that is a call of the compiler's library. */
 		for (*result = 0; a; a &= a - 1)
 			(*result)++;
-		set_flags(rflags, FLAGS_ARITHMETIC, flag(REG_RFLAGS_ZF, *result == 0));
+		set_flags(rflags, FLAGS_ARITHMETIC, flag_if(REG_RFLAGS_ZF, *result == 0));
 		return true;
 	default: /* OP_TZCNT, OP_LZCNT */
 		*result = op == OP_TZCNT ? trailing : leading;
 		set_flags(rflags, REG_RFLAGS_ZF | REG_RFLAGS_CF,
-			  flag(REG_RFLAGS_ZF, *result == 0) | flag(REG_RFLAGS_CF, a == 0));
+			  flag_if(REG_RFLAGS_ZF, *result == 0) | flag_if(REG_RFLAGS_CF, a == 0));
 		return true;
 	}
 }
@@ -287,7 +289,7 @@ uint64_t alu_bextr(uint64_t a, uint64_t control, unsigned int size, uint64_t *rf
 	if (length < 64)
 		result &= (1ull << length) - 1;
 	set_flags(rflags, REG_RFLAGS_ZF | REG_RFLAGS_CF | REG_RFLAGS_OF,
-		  flag(REG_RFLAGS_ZF, result == 0));
+		  flag_if(REG_RFLAGS_ZF, result == 0));
 	return result;
 }
 

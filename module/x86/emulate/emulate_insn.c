@@ -528,6 +528,19 @@ static const emulate_handler handlers[OP_COUNT] = {
 	[OP_POPCNT] = do_bit_count,
 	[OP_ANDN] = do_bmi,
 	[OP_BEXTR] = do_bmi,
+	[OP_BLS] = emulate_bls,
+	[OP_BZHI] = emulate_bzhi,
+	[OP_PDEP] = emulate_bit_move,
+	[OP_PEXT] = emulate_bit_move,
+	[OP_MULX] = emulate_mulx,
+	[OP_SHLX] = emulate_bit_move,
+	[OP_SHRX] = emulate_bit_move,
+	[OP_SARX] = emulate_bit_move,
+	[OP_RORX] = emulate_bit_move,
+	[OP_ADCX] = emulate_adx,
+	[OP_ADOX] = emulate_adx,
+	[OP_CRC32] = emulate_crc32,
+	[OP_XLAT] = emulate_xlat,
 	[OP_CACHE_LINE] = do_cache_line,
 	[OP_MOVS] = emulate_string,
 	[OP_CMPS] = emulate_string,
@@ -537,12 +550,44 @@ static const emulate_handler handlers[OP_COUNT] = {
 	[OP_INS] = emulate_string,
 	[OP_OUTS] = emulate_string,
 	[OP_VECTOR_LOAD] = emulate_vector_load,
+	[OP_VECTOR_LOAD_LOW] = emulate_vector_load_half,
+	[OP_VECTOR_LOAD_HIGH] = emulate_vector_load_half,
+	[OP_VECTOR_DUPLICATE] = emulate_vector_duplicate,
+	[OP_VECTOR_BROADCAST] = emulate_vector_broadcast,
+	[OP_VECTOR_EXTEND] = emulate_vector_extend,
+	[OP_VECTOR_INSERT] = emulate_vector_insert,
+	[OP_VECTOR_INSERT_PS] = emulate_vector_insert_ps,
+	[OP_VECTOR_EXTRACT] = emulate_vector_extract,
+	[OP_VECTOR_MASKED_LOAD] = emulate_vector_masked,
+	[OP_VECTOR_MASKED_STORE] = emulate_vector_masked,
+	[OP_VECTOR_MASKED_BYTES] = emulate_vector_masked_bytes,
+	[OP_VECTOR_STORE_HIGH] = emulate_vector_store_high,
 	[OP_VECTOR_STORE] = emulate_vector_store,
+	[OP_MASK_LOAD] = emulate_mask_load,
+	[OP_MASK_STORE] = emulate_mask_store,
+	[OP_MMX_LOAD] = emulate_mmx_load,
+	[OP_MMX_STORE] = emulate_mmx_store,
+	[OP_X87] = emulate_x87,
+	[OP_MXCSR] = emulate_mxcsr,
+	[OP_FXSAVE] = emulate_fxsave,
+	[OP_FXRSTOR] = emulate_fxrstor,
+	[OP_SMSW] = emulate_store_system,
+	[OP_SLDT] = emulate_store_system,
+	[OP_STR] = emulate_store_system,
+	[OP_SGDT] = emulate_store_table,
+	[OP_SIDT] = emulate_store_table,
+	[OP_LMSW] = emulate_load_status_word,
 };
 
 static bool is_string(uint8_t op)
 {
 	return op >= OP_MOVS && op <= OP_OUTS;
+}
+
+/* Its operand in memory is not the one that ModRM names. */
+static bool has_implied_memory(uint8_t op)
+{
+	return is_string(op) || op == OP_XLAT || op == OP_VECTOR_MASKED_BYTES;
 }
 
 static bool is_branch(uint8_t op)
@@ -551,7 +596,7 @@ static bool is_branch(uint8_t op)
 }
 
 /* RIP past the instruction: it wraps where the code segment does. */
-static void advance(struct emulator *emulator)
+static void advance_rip(struct emulator *emulator)
 {
 	uint64_t rip = emulator->rip + emulator->insn->length;
 
@@ -567,13 +612,13 @@ int emulate_instruction(struct emulator *emulator)
 	if (likely(insn->op == OP_MOV && insn->memory)) {
 		result = do_mov(emulator);
 		if (likely(result == 0))
-			advance(emulator);
+			advance_rip(emulator);
 		return result;
 	}
-	if (!handlers[insn->op] || (!insn->memory && !is_string(insn->op)))
+	if (!handlers[insn->op] || (!insn->memory && !has_implied_memory(insn->op)))
 		return -EOPNOTSUPP;
 	result = handlers[insn->op](emulator);
 	if (result == 0 && !is_branch(insn->op))
-		advance(emulator);
+		advance_rip(emulator);
 	return result;
 }

@@ -17,7 +17,7 @@
 
 struct emulator;
 
-/* What an access is for: a page that may be written is asked for in both latter cases. */
+/* What an access is for: both latter cases need a page that may be written. */
 enum emulate_access {
 	EMULATE_READ,
 	EMULATE_WRITE,
@@ -35,8 +35,8 @@ struct emulator_ops {
 	uint16_t (*selector)(struct emulator *emulator, enum segment segment);
 
 	/*
-	 * Memory at a linear address, 1..32 bytes that may cross a page. 'probe' only
-	 * checks that the access would be allowed.
+	 * Memory at a linear address, 1..64 bytes that may cross a page. 'probe' only
+	 * checks that the access would be allowed, of up to 512 bytes.
 	 */
 	int (*read)(struct emulator *emulator, uint64_t linear, void *data, unsigned int size,
 		    enum emulate_access access);
@@ -56,13 +56,37 @@ struct emulator_ops {
 		    unsigned int size);
 
 	/*
-	 * Vector register 'reg': its low 16 or 32 bytes ('size'). Writing clears
+	 * CR0 or the selector of LDTR or TR; base and limit of GDTR or IDTR (VM_REG_GUEST_*).
+	 * Cannot fail. NULL: instructions that store them are not offered.
+	 */
+	uint64_t (*system_register)(struct emulator *emulator, int reg);
+	void (*table)(struct emulator *emulator, int reg, struct seg_desc *desc);
+	/* As LMSW does it. NULL: not offered. */
+	int (*set_status_word)(struct emulator *emulator, uint16_t value);
+
+	/*
+	 * Vector register 'reg' (0..31): its low 16, 32 or 64 bytes ('size'). Writing clears
 	 * what is above them if 'clear'. NULL: vector instructions are not offered.
 	 */
 	int (*vector_read)(struct emulator *emulator, unsigned int reg, void *data,
 			   unsigned int size);
 	int (*vector_write)(struct emulator *emulator, unsigned int reg, const void *data,
 			    unsigned int size, bool clear);
+	/* AVX-512's mask registers. NULL: not offered. */
+	int (*mask_read)(struct emulator *emulator, unsigned int reg, uint64_t *value);
+	int (*mask_write)(struct emulator *emulator, unsigned int reg, uint64_t value);
+
+	/*
+	 * The FPU's state as FXSAVE64 has it, up to XMM15; to be changed if 'change'. NULL:
+	 * x87, MMX, FXSAVE are not offered.
+	 */
+	int (*legacy_image)(struct emulator *emulator, uint8_t **image, bool change);
+	/*
+	 * The processor carries out the x87 instruction on that state, which stays, with its
+	 * operand (up to 10 bytes) in place of memory; 'after' is the state that follows, up to
+	 * ST7. *stored: a store has a value. NULL: not offered.
+	 */
+	int (*x87)(struct emulator *emulator, uint8_t *after, void *operand, bool *stored);
 };
 
 struct emulator {

@@ -115,7 +115,35 @@ int emulate_push(struct emulator *emulator);   /* emulate_stack.c */
 int emulate_pop(struct emulator *emulator);
 int emulate_call(struct emulator *emulator);
 int emulate_jump(struct emulator *emulator);
+int emulate_store_system(struct emulator *emulator); /* emulate_system.c */
+int emulate_store_table(struct emulator *emulator);
+int emulate_load_status_word(struct emulator *emulator);
 int emulate_vector_load(struct emulator *emulator); /* emulate_vector.c */
 int emulate_vector_store(struct emulator *emulator);
+int emulate_vector_load_half(struct emulator *emulator);
+int emulate_vector_store_high(struct emulator *emulator);
+int emulate_vector_duplicate(struct emulator *emulator);
+int emulate_vector_broadcast(struct emulator *emulator);
+int emulate_vector_extend(struct emulator *emulator);
+int emulate_vector_insert(struct emulator *emulator);
+int emulate_vector_insert_ps(struct emulator *emulator);
+int emulate_vector_extract(struct emulator *emulator);
+int emulate_vector_masked(struct emulator *emulator);
+int emulate_vector_masked_bytes(struct emulator *emulator);
+int emulate_mask_load(struct emulator *emulator);
+int emulate_mask_store(struct emulator *emulator);
+int emulate_mmx_load(struct emulator *emulator); /* emulate_x87.c */
+int emulate_mmx_store(struct emulator *emulator);
+int emulate_x87(struct emulator *emulator);
+int emulate_mxcsr(struct emulator *emulator);
+int emulate_fxsave(struct emulator *emulator);
+int emulate_fxrstor(struct emulator *emulator);
+int emulate_bls(struct emulator *emulator); /* emulate_bits.c */
+int emulate_mulx(struct emulator *emulator);
+int emulate_bit_move(struct emulator *emulator);
+int emulate_bzhi(struct emulator *emulator);
+int emulate_adx(struct emulator *emulator);
+int emulate_crc32(struct emulator *emulator);
+int emulate_xlat(struct emulator *emulator);
 
 #endif

@@ -196,7 +196,7 @@ static inline int find_pieces(struct emulation *emulation, uint64_t linear, unsi
 	return count;
 }
 
-/* --- the engine's operations ------------------------------------------------------------------- */
+/* --- the engine's operations ----------------------------------------------- */
 
 int emulation_read(struct emulator *emulator, uint64_t linear, void *data, unsigned int size,
 		   enum emulate_access access)
@@ -223,7 +223,7 @@ int emulation_write(struct emulator *emulator, uint64_t linear, const void *data
 {
 	struct emulation *emulation = emulation_of(emulator);
 	struct piece pieces[MOST_PIECES];
-	uint8_t bytes[32], *from = bytes;
+	uint8_t bytes[64], *from = bytes;
 	int count = find_pieces(emulation, linear, size, true, true, pieces);
 	int i, error = 0;
 

@@ -105,7 +105,7 @@ static bool segment_allows(const struct emulator *emulator, const struct seg_des
 	return access == EMULATE_READ && (bits & SEG_ACCESS_WRITABLE);
 }
 
-static bool within_limit(const struct seg_desc *desc, uint64_t offset, unsigned int size)
+static bool offset_within_limit(const struct seg_desc *desc, uint64_t offset, unsigned int size)
 {
 	const uint32_t expand_down = SEG_ACCESS_S | SEG_ACCESS_EXPAND_DOWN;
 	uint64_t last = offset + size - 1;
@@ -122,7 +122,7 @@ static int linear_legacy(struct emulator *emulator, enum segment segment, uint64
 	struct seg_desc desc;
 
 	emulator->ops->segment(emulator, segment, &desc);
-	if (!segment_allows(emulator, &desc, access) || !within_limit(&desc, offset, size))
+	if (!segment_allows(emulator, &desc, access) || !offset_within_limit(&desc, offset, size))
 		return segment_fault(emulator, segment);
 	*linear = (uint32_t)(desc.base + offset);
 	return 0;

@@ -24,7 +24,7 @@ static void set_stack_pointer(struct emulator *emulator, unsigned int width, uin
 }
 
 /* Writes below the stack pointer, which moves if that succeeds. */
-static int push(struct emulator *emulator, unsigned int size, uint64_t value)
+static int push_value(struct emulator *emulator, unsigned int size, uint64_t value)
 {
 	unsigned int width = stack_size(emulator);
 	uint64_t pointer = low_bytes(emulator->gpr[REGISTER_RSP] - size, width);
@@ -44,7 +44,7 @@ int emulate_push(struct emulator *emulator)
 	uint64_t value;
 	int error = emulate_load(emulator, size, &value);
 
-	return error ? error : push(emulator, size, value);
+	return error ? error : push_value(emulator, size, value);
 }
 
 /* An address formed with the stack pointer uses its new value. */
@@ -104,7 +104,7 @@ int emulate_call(struct emulator *emulator)
 	if (!error)
 		error = check_target(emulator, target);
 	if (!error)
-		error = push(emulator, size, emulator->rip + emulator->insn->length);
+		error = push_value(emulator, size, emulator->rip + emulator->insn->length);
 	if (!error)
 		emulator->rip = target;
 	return error;

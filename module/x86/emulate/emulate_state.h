@@ -14,14 +14,14 @@
 #include "x86/paging/walk.h"
 
 /*
- * Most device accesses of one instruction or iteration: 32 bytes, or twice 8 bytes,
- * across pages, in pieces of 1, 2, 4 and 8 bytes, come to less.
+ * Most device accesses of one instruction or iteration: 416 bytes (FXSAVE) in pieces of 8,
+ * or every other of 64 bytes (AVX-512 under a mask).
  */
-#define EMULATION_LOG 16
+#define EMULATION_LOG 56
 
 /* Why an access said "not now". */
 enum emulation_wait {
-	WAIT_USERSPACE, /* 'access' is the program's to do */
+	WAIT_USERSPACE, /* 'access' is userspace's to do */
 	WAIT_MEMORY,	/* vcpu->fault_gpa needs backing */
 	WAIT_OUTER,	/* only possible in the outer loop */
 };
@@ -40,14 +40,14 @@ struct emulation {
 	int prot;	     /* VM_PROT_* */
 	bool gpa_is_operand; /* the operand, all of which is in one page, is at 'gpa' */
 
-	bool leave; /* a device access became an exit to the program */
+	bool leave; /* a device access became an exit to userspace */
 	enum emulation_wait wait;
 	struct vcpu_access access; /* for WAIT_USERSPACE */
 
-	/* Accesses to devices that are done; taken from here when it runs again. */
+	/* Accesses to devices that are done; read from here when it runs again. */
 	struct vcpu_access log[EMULATION_LOG];
 	unsigned int log_count;
-	unsigned int log_next; /* the next to be taken */
+	unsigned int log_next; /* the next to be read */
 
 	uint64_t failed_rip; /* could not be emulated there a moment ago */
 
@@ -87,6 +87,10 @@ int emulation_port(struct emulator *emulator, uint16_t port, bool write, uint32_
 		   unsigned int size);
 
 /* emulate_fpu.c: as in struct emulator_ops. */
+int emulation_mask_read(struct emulator *emulator, unsigned int reg, uint64_t *value);
+int emulation_mask_write(struct emulator *emulator, unsigned int reg, uint64_t value);
+int emulation_legacy_image(struct emulator *emulator, uint8_t **image, bool change);
+int emulation_x87(struct emulator *emulator, uint8_t *after, void *operand, bool *stored);
 int emulation_vector_read(struct emulator *emulator, unsigned int reg, void *data,
 			  unsigned int size);
 int emulation_vector_write(struct emulator *emulator, unsigned int reg, const void *data,

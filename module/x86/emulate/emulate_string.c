@@ -9,8 +9,8 @@
 #define PREFIX_REPEAT (PREFIX_REP | PREFIX_REPNE)
 
 /* Linear address of the element at segment:register. */
-static int element(struct emulator *emulator, enum segment segment, unsigned int reg,
-		   enum emulate_access access, uint64_t *linear)
+static int element_address(struct emulator *emulator, enum segment segment, unsigned int reg,
+			   enum emulate_access access, uint64_t *linear)
 {
 	return emulate_linear(emulator, segment, emulate_get_address_reg(emulator, reg),
 			      emulator->insn->operand_size, access, linear);
@@ -20,7 +20,7 @@ static int read_element(struct emulator *emulator, enum segment segment, unsigne
 			uint64_t *value)
 {
 	uint64_t linear;
-	int error = element(emulator, segment, reg, EMULATE_READ, &linear);
+	int error = element_address(emulator, segment, reg, EMULATE_READ, &linear);
 
 	*value = 0;
 	return error ? error :
@@ -36,14 +36,14 @@ static int read_source(struct emulator *emulator, uint64_t *value)
 static int write_destination(struct emulator *emulator, uint64_t value)
 {
 	uint64_t linear;
-	int error = element(emulator, SEGMENT_ES, REGISTER_RDI, EMULATE_WRITE, &linear);
+	int error = element_address(emulator, SEGMENT_ES, REGISTER_RDI, EMULATE_WRITE, &linear);
 
 	return error ? error :
 		       emulator->ops->write(emulator, linear, &value, emulator->insn->operand_size);
 }
 
 /* Moves a pointer by one element, up or down. */
-static void step(struct emulator *emulator, unsigned int reg)
+static void step_pointer(struct emulator *emulator, unsigned int reg)
 {
 	uint64_t size = emulator->insn->operand_size;
 	uint64_t distance = emulator->rflags & REG_RFLAGS_DF ? -size : size;
@@ -62,8 +62,8 @@ static int do_movs(struct emulator *emulator)
 		error = write_destination(emulator, value);
 	if (error)
 		return error;
-	step(emulator, REGISTER_RSI);
-	step(emulator, REGISTER_RDI);
+	step_pointer(emulator, REGISTER_RSI);
+	step_pointer(emulator, REGISTER_RDI);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static int do_stos(struct emulator *emulator)
 	int error = write_destination(emulator, emulator->gpr[REGISTER_RAX]);
 
 	if (!error)
-		step(emulator, REGISTER_RDI);
+		step_pointer(emulator, REGISTER_RDI);
 	return error;
 }
 
@@ -84,7 +84,7 @@ static int do_lods(struct emulator *emulator)
 	if (error)
 		return error;
 	emulate_set_reg(emulator, REGISTER_RAX, emulator->insn->operand_size, value);
-	step(emulator, REGISTER_RSI);
+	step_pointer(emulator, REGISTER_RSI);
 	return 0;
 }
 
@@ -98,8 +98,8 @@ static int do_cmps(struct emulator *emulator)
 	if (error)
 		return error;
 	(void)alu_binary(OP_CMP, first, second, emulator->insn->operand_size, &emulator->rflags);
-	step(emulator, REGISTER_RSI);
-	step(emulator, REGISTER_RDI);
+	step_pointer(emulator, REGISTER_RSI);
+	step_pointer(emulator, REGISTER_RDI);
 	return 0;
 }
 
@@ -113,7 +113,7 @@ static int do_scas(struct emulator *emulator)
 		return error;
 	(void)alu_binary(OP_CMP, low_bytes(emulator->gpr[REGISTER_RAX], size), value, size,
 			 &emulator->rflags);
-	step(emulator, REGISTER_RDI);
+	step_pointer(emulator, REGISTER_RDI);
 	return 0;
 }
 
@@ -139,7 +139,7 @@ static int do_ins(struct emulator *emulator)
 	if (!error)
 		error = emulator->ops->write(emulator, linear, &value, size);
 	if (!error)
-		step(emulator, REGISTER_RDI);
+		step_pointer(emulator, REGISTER_RDI);
 	return error;
 }
 
@@ -157,7 +157,7 @@ static int do_outs(struct emulator *emulator)
 	if (!error)
 		error = emulator->ops->port(emulator, port_number(emulator), true, &value, size);
 	if (!error)
-		step(emulator, REGISTER_RSI);
+		step_pointer(emulator, REGISTER_RSI);
 	return error;
 }
 

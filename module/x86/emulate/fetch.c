@@ -85,7 +85,7 @@ static int fetch_linear(struct fetch *fetch, uint64_t linear, uint8_t *buffer, u
 }
 
 /* How many of 'want' bytes the code segment's limit allows. */
-static unsigned int within_limit(const struct fetch *fetch, uint64_t rip, unsigned int want)
+static unsigned int bytes_within_limit(const struct fetch *fetch, uint64_t rip, unsigned int want)
 {
 	uint64_t limit = fetch->mode->code.limit;
 
@@ -98,7 +98,7 @@ static int fetch_bytes(struct fetch *fetch, uint64_t rip, uint8_t *buffer, unsig
 {
 	if (likely(fetch->walk.paging.cpu_mode == CPU_MODE_64BIT))
 		return fetch_linear(fetch, rip, buffer, want);
-	want = within_limit(fetch, rip, want);
+	want = bytes_within_limit(fetch, rip, want);
 	if (want == 0) {
 		vcpu_raise_error(fetch->vcpu, VECTOR_GP, 0);
 		return -EFAULT;

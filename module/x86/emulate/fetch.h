@@ -29,7 +29,7 @@ struct fetch_slot {
 	struct instruction insn;
 };
 
-/* Of one vCPU, by RIP: two in each set, so that two that meet in one do not drive each other out. (o) */
+/* Of one vCPU, by RIP: two in a set, so that two that meet in one do not evict each other. (o) */
 #define FETCH_SETS 8
 #define FETCH_WAYS 2
 struct fetch_cache {

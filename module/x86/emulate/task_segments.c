@@ -98,7 +98,7 @@ bool task_within_limit(const struct seg_desc *desc, uint32_t offset, unsigned in
 
 /* --- loading ------------------------------------------------------------------------------ */
 
-static int fault(const struct task_loader *loader, uint8_t vector, uint16_t selector)
+static int loader_fault(const struct task_loader *loader, uint8_t vector, uint16_t selector)
 {
 	vcpu_raise_error(loader->vcpu, vector, (selector & 0xfffcu) | loader->external);
 	return -EFAULT;
@@ -122,11 +122,12 @@ static int read_for(const struct task_loader *loader, uint16_t selector, uint64_
 {
 	int error = task_read_descriptor(loader->vcpu, selector, raw);
 
-	return error == -ENOENT ? fault(loader, VECTOR_TS, selector) : error;
+	return error == -ENOENT ? loader_fault(loader, VECTOR_TS, selector) : error;
 }
 
 /* Into the register, and marked accessed in memory. */
-static int set_segment(const struct task_loader *loader, int reg, uint16_t selector, uint64_t raw)
+static int set_task_segment(const struct task_loader *loader, int reg, uint16_t selector,
+			    uint64_t raw)
 {
 	struct seg_desc desc = task_parse_descriptor(raw | DESCRIPTOR_ACCESSED);
 	int error = 0;
@@ -149,13 +150,13 @@ int task_load_ldt(const struct task_loader *loader, uint16_t selector)
 	if (is_null(selector))
 		return 0;
 	if (selector & SELECTOR_TI)
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	error = read_for(loader, selector, &raw);
 	if (error)
 		return error;
 	desc = task_parse_descriptor(raw);
 	if ((desc.access & SEG_ACCESS_TYPE) != SEG_TYPE_LDT || !SEG_DESC_PRESENT(desc.access))
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	(void)backend->set_desc(loader->vcpu, VM_REG_GUEST_LDTR, &desc);
 	return 0;
 }
@@ -168,19 +169,19 @@ int task_load_code(const struct task_loader *loader, uint16_t selector)
 	int error;
 
 	if (is_null(selector))
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	error = read_for(loader, selector, &raw);
 	if (error)
 		return error;
 	desc = task_parse_descriptor(raw);
 	dpl = SEG_DESC_DPL(desc.access);
 	if (!(desc.access & SEG_ACCESS_S) || !(desc.access & SEG_ACCESS_CODE))
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	if (desc.access & SEG_ACCESS_EXPAND_DOWN ? dpl > loader->cpl : dpl != loader->cpl)
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	if (!SEG_DESC_PRESENT(desc.access))
-		return fault(loader, VECTOR_NP, selector);
-	return set_segment(loader, VM_REG_GUEST_CS, selector, raw);
+		return loader_fault(loader, VECTOR_NP, selector);
+	return set_task_segment(loader, VM_REG_GUEST_CS, selector, raw);
 }
 
 static bool is_writable_data(const struct seg_desc *desc)
@@ -197,16 +198,16 @@ int task_load_stack(const struct task_loader *loader, uint16_t selector)
 	int error;
 
 	if (is_null(selector) || (selector & SELECTOR_RPL) != loader->cpl)
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	error = read_for(loader, selector, &raw);
 	if (error)
 		return error;
 	desc = task_parse_descriptor(raw);
 	if (!is_writable_data(&desc) || SEG_DESC_DPL(desc.access) != loader->cpl)
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	if (!SEG_DESC_PRESENT(desc.access))
-		return fault(loader, VECTOR_SS, selector);
-	return set_segment(loader, VM_REG_GUEST_SS, selector, raw);
+		return loader_fault(loader, VECTOR_SS, selector);
+	return set_task_segment(loader, VM_REG_GUEST_SS, selector, raw);
 }
 
 /* Data, or code that may be read; conforming code at any privilege. */
@@ -238,10 +239,10 @@ int task_load_data(const struct task_loader *loader, int reg, uint16_t selector)
 		return error;
 	desc = task_parse_descriptor(raw);
 	if (!is_fit_for_data(loader, &desc, selector))
-		return fault(loader, VECTOR_TS, selector);
+		return loader_fault(loader, VECTOR_TS, selector);
 	if (!SEG_DESC_PRESENT(desc.access))
-		return fault(loader, VECTOR_NP, selector);
-	return set_segment(loader, reg, selector, raw);
+		return loader_fault(loader, VECTOR_NP, selector);
+	return set_task_segment(loader, reg, selector, raw);
 }
 
 void task_load_virtual(const struct task_loader *loader, int reg, uint16_t selector)

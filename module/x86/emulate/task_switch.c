@@ -77,16 +77,16 @@ static bool is_software_interrupt(const struct x86_task_switch *what)
 	return is_event(what) && (what->intinfo & VM_INTINFO_TYPE) == VM_INTINFO_SWINTR;
 }
 
-/* EXT of error codes: the event came from outside the program. */
-static uint32_t external(const struct task_switch *task)
+/* EXT of error codes: the event came from outside the running code. */
+static uint32_t external_bit(const struct task_switch *task)
 {
 	return is_event(&task->what) && !is_software_interrupt(&task->what) ? SELERR_EXT : 0;
 }
 
 /* Raises an exception about a selector. */
-static int fault(const struct task_switch *task, uint8_t vector, uint16_t selector)
+static int task_fault(const struct task_switch *task, uint8_t vector, uint16_t selector)
 {
-	vcpu_raise_error(task->vcpu, vector, (selector & 0xfffcu) | external(task));
+	vcpu_raise_error(task->vcpu, vector, (selector & 0xfffcu) | external_bit(task));
 	return -EFAULT;
 }
 
@@ -125,24 +125,24 @@ static int read_new_descriptor(struct task_switch *task)
 	int error;
 
 	if ((selector & 4) || selector < 8)
-		return fault(task, vector, selector);
+		return task_fault(task, vector, selector);
 	error = task_read_descriptor(task->vcpu, selector, &task->descriptor);
 	if (error == -ENOENT)
-		return fault(task, vector, selector);
+		return task_fault(task, vector, selector);
 	if (error)
 		return error;
 	task->next = task_parse_descriptor(task->descriptor);
 	type = task->next.access & SEG_ACCESS_TYPE;
 	if ((type & ~8u) != (returns ? SEG_TYPE_TSS16_BUSY : SEG_TYPE_TSS16))
-		return fault(task, vector, selector);
+		return task_fault(task, vector, selector);
 	if (!(task->next.access & SEG_ACCESS_PRESENT))
-		return fault(task, VECTOR_NP, selector);
+		return task_fault(task, VECTOR_NP, selector);
 	if (task->next.limit < (is_32bit(&task->next) ? TSS32_SIZE : TSS16_SIZE) - 1)
-		return fault(task, VECTOR_TS, selector);
+		return task_fault(task, VECTOR_TS, selector);
 	return 0;
 }
 
-static uint32_t word32(const uint8_t *bytes)
+static uint32_t tss_word32(const uint8_t *bytes)
 {
 	uint32_t value;
 
@@ -150,7 +150,7 @@ static uint32_t word32(const uint8_t *bytes)
 	return value;
 }
 
-static uint16_t word16(const uint8_t *bytes)
+static uint16_t tss_word16(const uint8_t *bytes)
 {
 	uint16_t value;
 
@@ -160,12 +160,12 @@ static uint16_t word16(const uint8_t *bytes)
 
 static void decode_32(struct task_image *image, const uint8_t *tss)
 {
-	image->cr3 = word32(tss + TSS32_CR3);
+	image->cr3 = tss_word32(tss + TSS32_CR3);
 	for (unsigned int i = 0; i < SAVED_REGISTERS; i++)
-		image->word[i] = word32(tss + TSS32_EIP + 4 * i);
+		image->word[i] = tss_word32(tss + TSS32_EIP + 4 * i);
 	for (unsigned int i = 0; i < ARRAY_SIZE(selector_reg); i++)
-		image->selector[i] = word16(tss + TSS32_SELECTORS + 4 * i);
-	image->ldt = word16(tss + TSS32_LDT);
+		image->selector[i] = tss_word16(tss + TSS32_SELECTORS + 4 * i);
+	image->ldt = tss_word16(tss + TSS32_LDT);
 	image->trap = tss[TSS32_TRAP] & 1;
 }
 
@@ -173,10 +173,10 @@ static void decode_32(struct task_image *image, const uint8_t *tss)
 static void decode_16(struct task_image *image, const uint8_t *tss)
 {
 	for (unsigned int i = 0; i < SAVED_REGISTERS; i++)
-		image->word[i] = word16(tss + TSS16_IP + 2 * i) | (i < 2 ? 0 : 0xffff0000);
+		image->word[i] = tss_word16(tss + TSS16_IP + 2 * i) | (i < 2 ? 0 : 0xffff0000);
 	for (unsigned int i = 0; i < 4; i++)
-		image->selector[i] = word16(tss + TSS16_SELECTORS + 2 * i);
-	image->ldt = word16(tss + TSS16_LDT);
+		image->selector[i] = tss_word16(tss + TSS16_SELECTORS + 2 * i);
+	image->ldt = tss_word16(tss + TSS16_LDT);
 }
 
 static int read_new_image(struct task_switch *task)
@@ -203,7 +203,7 @@ static int probe_writes(const struct task_switch *task)
 	int error;
 
 	if (task->old.limit < size - 1)
-		return fault(task, VECTOR_TS, task->old_selector);
+		return task_fault(task, VECTOR_TS, task->old_selector);
 	error = linear_probe_write(vcpu, task->old.base, size, WALK_SYSTEM);
 	if (!error && is_nested(task))
 		error = linear_probe_write(vcpu, task->next.base, 2, WALK_SYSTEM);
@@ -211,10 +211,10 @@ static int probe_writes(const struct task_switch *task)
 		error = task_probe_descriptor(vcpu, task->what.selector);
 	if (!error && !is_nested(task))
 		error = task_probe_descriptor(vcpu, task->old_selector);
-	return error == -ENOENT ? fault(task, VECTOR_TS, task->old_selector) : error;
+	return error == -ENOENT ? task_fault(task, VECTOR_TS, task->old_selector) : error;
 }
 
-static int prepare(struct task_switch *task)
+static int prepare_task_switch(struct task_switch *task)
 {
 	int error = check_gate(task);
 
@@ -315,7 +315,7 @@ static void finish_event(const struct task_switch *task)
 		vcpu_set_nmi_blocked(task->vcpu, true);
 }
 
-static int commit(struct task_switch *task)
+static int commit_task_switch(struct task_switch *task)
 {
 	int error = save_old(task);
 
@@ -337,7 +337,7 @@ static int load_address_space(const struct task_switch *task)
 	if (!is_32bit(&task->next) || !(vcpu_reg(task->vcpu, VM_REG_GUEST_CR0) & REG_CR0_PG))
 		return 0;
 	if (x86_write_cr3(task->vcpu, task->image.cr3))
-		return fault(task, VECTOR_TS, task->what.selector);
+		return task_fault(task, VECTOR_TS, task->what.selector);
 	return 0;
 }
 
@@ -346,7 +346,7 @@ static int load_segments(const struct task_switch *task)
 	const struct task_image *image = &task->image;
 	struct task_loader loader = {
 		.vcpu = task->vcpu,
-		.external = external(task),
+		.external = external_bit(task),
 		.cpl = image->selector[1] & 3,
 	};
 	int error;
@@ -386,7 +386,7 @@ static int push_error_code(const struct task_switch *task)
 	mask = stack.access & SEG_ACCESS_DB ? 0xffffffff : 0xffff;
 	offset = (uint32_t)(vcpu->gpr[GPR_RSP] - size) & mask;
 	if (!task_within_limit(&stack, offset, size)) {
-		vcpu_raise_error(vcpu, VECTOR_SS, external(task));
+		vcpu_raise_error(vcpu, VECTOR_SS, external_bit(task));
 		return -EFAULT;
 	}
 	error = linear_write(vcpu, (uint32_t)(stack.base + offset), &task->what.error_code, size,
@@ -404,7 +404,7 @@ static int check_rip(const struct task_switch *task)
 	(void)backend->get_desc(task->vcpu, VM_REG_GUEST_CS, &code);
 	if (task->vcpu->rip <= code.limit)
 		return 0;
-	vcpu_raise_error(task->vcpu, VECTOR_GP, external(task));
+	vcpu_raise_error(task->vcpu, VECTOR_GP, external_bit(task));
 	return -EFAULT;
 }
 
@@ -433,10 +433,10 @@ static int begin_new(const struct task_switch *task)
 	return error;
 }
 
-/* --- exits ---------------------------------------------------------------------------------------- */
+/* --- exits ----------------------------------------------------------------- */
 
 /* An exception has been raised, or the tables are where no RAM is, or there is no memory. */
-static enum exit_action outcome(struct vcpu *vcpu, int error)
+static enum exit_action task_switch_action(struct vcpu *vcpu, int error)
 {
 	if (error == -ENOMEM)
 		return vcpu_exit_error(vcpu, error);
@@ -454,16 +454,16 @@ static enum exit_action switch_tasks(struct vcpu *vcpu)
 
 	task.old_selector = (uint16_t)vcpu_reg(vcpu, VM_REG_GUEST_TR);
 	(void)backend->get_desc(vcpu, VM_REG_GUEST_TR, &task.old);
-	error = prepare(&task);
+	error = prepare_task_switch(&task);
 	if (error) {
 		if (is_event(&task.what) && !is_software_interrupt(&task.what))
 			vcpu_set_exitintinfo(vcpu, task.what.intinfo);
-		return outcome(vcpu, error);
+		return task_switch_action(vcpu, error);
 	}
-	error = commit(&task);
+	error = commit_task_switch(&task);
 	if (!error)
 		error = begin_new(&task);
-	return outcome(vcpu, error);
+	return task_switch_action(vcpu, error);
 }
 
 /* CALL, JMP, IRET and INT n are left behind; other events interrupt between instructions. */

@@ -6,7 +6,8 @@
 #include "vm/exit.h"
 
 /*
- * A task switch that the hardware leaves to us; carried out in the outer loop. RIP at the instruction that caused
+ * A task switch that the hardware leaves to us; carried out in the outer loop. RIP at the
+ * instruction that caused
  * it (for TSR_IDT_GATE from an exception or interrupt: at the interrupted one).
  */
 struct x86_task_switch {

@@ -4,6 +4,7 @@
 #include "vm/vcpu.h"
 #include "x86/cpu/control.h"
 #include "x86/cpu/legal.h"
+#include "x86/emulate/emulate.h"
 #include "x86/emulate/skip.h"
 #include "x86/exits/exits.h"
 
@@ -92,13 +93,9 @@ enum exit_action x86_exit_clts(struct vcpu *vcpu)
 	return complete_or_raise(vcpu, control_set_checked(vcpu, VM_REG_GUEST_CR0, cr0));
 }
 
-/* LMSW sets PE, MP, EM and TS, but never clears PE. */
 enum exit_action x86_exit_lmsw(struct vcpu *vcpu, uint16_t value)
 {
-	uint64_t cleared = REG_CR0_MP | REG_CR0_EM | REG_CR0_TS;
-	uint64_t cr0 = vcpu_reg(vcpu, VM_REG_GUEST_CR0) & ~cleared;
-
-	return complete_or_raise(vcpu, x86_write_cr0(vcpu, cr0 | (value & (cleared | REG_CR0_PE))));
+	return complete_or_raise(vcpu, x86_write_status_word(vcpu, value));
 }
 
 enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu, const struct instruction *insn)
@@ -111,9 +108,9 @@ enum exit_action x86_exit_cr_instruction(struct vcpu *vcpu, const struct instruc
 	case OP_CLTS:
 		return x86_exit_clts(vcpu);
 	case OP_LMSW:
-		if (!insn->memory)
-			return x86_exit_lmsw(vcpu, (uint16_t)read_gpr(vcpu, insn->rm));
-		return x86_raise_ud(vcpu);
+		if (insn->memory)
+			return emulate_lmsw(vcpu);
+		return x86_exit_lmsw(vcpu, (uint16_t)read_gpr(vcpu, insn->rm));
 	default:
 		return x86_raise_ud(vcpu);
 	}

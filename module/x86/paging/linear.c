@@ -2,12 +2,6 @@
 /* Guest memory at linear addresses. See linear.h. */
 #include "x86/paging/linear.h"
 
-/*
- * Walks that are begun again because page tables were without backing (one each for
- * five levels) or changed by another processor meanwhile.
- */
-#define WALK_ATTEMPTS 16
-
 /* The host address of the byte at 'linear', or NULL with *error. */
 static void *hva_of(struct vcpu *vcpu, uint64_t gpa, bool write, int *error)
 {
@@ -23,22 +17,15 @@ static void *hva_of(struct vcpu *vcpu, uint64_t gpa, bool write, int *error)
 	return hva;
 }
 
-static int translate(struct vcpu *vcpu, const struct walk_state *walk, uint64_t linear,
-		     unsigned int access, uint64_t *gpa)
+static int linear_translate(struct vcpu *vcpu, const struct walk_state *walk, uint64_t linear,
+			    unsigned int access, uint64_t *gpa)
 {
 	uint32_t error_code = 0;
+	int error = walk_populate(vcpu, walk, linear, access, gpa, &error_code);
 
-	for (unsigned int i = 0; i < WALK_ATTEMPTS; i++) {
-		int error = walk_vcpu(vcpu, walk, linear, access, gpa, &error_code);
-
-		if (error == -EFAULT)
-			vcpu_raise_page_fault(vcpu, linear, error_code);
-		if (!error || error == -EFAULT)
-			return error;
-		if (error == -EAGAIN && memory_populate(vcpu->vm, *gpa) == -ENOMEM)
-			return -ENOMEM;
-	}
-	return -ENXIO;
+	if (error == -EFAULT)
+		vcpu_raise_page_fault(vcpu, linear, error_code);
+	return error == -EBUSY ? -ENXIO : error;
 }
 
 /* To or from 'buffer' by 'access'; NULL: neither. */
@@ -56,7 +43,7 @@ static int linear_access(struct vcpu *vcpu, uint64_t linear, uint8_t *buffer, un
 
 		if (piece > size)
 			piece = size;
-		error = translate(vcpu, &walk, linear, access, &gpa);
+		error = linear_translate(vcpu, &walk, linear, access, &gpa);
 		if (error)
 			return error;
 		hva = hva_of(vcpu, gpa, access & WALK_WRITE, &error);

@@ -17,6 +17,9 @@
 /* How often a walk begins again because the tables changed under it. */
 #define WALK_TRIES 8
 
+/* How often one begins again in walk_populate: each turn backs a table more, some are for races. */
+#define WALK_ATTEMPTS 16
+
 #define PTE_PHYSICAL   0x000ffffffffff000ull
 #define PTE_KEY_SHIFT  59
 #define PTE_PAE_UNUSED 0x7ff0000000000000ull /* bits 62:52 outside long mode */
@@ -51,7 +54,7 @@ struct walker {
 
 /* --- one entry --------------------------------------------------------------- */
 
-static inline unsigned int level_shift(const struct walker *walker, unsigned int level)
+static inline unsigned int walk_level_shift(const struct walker *walker, unsigned int level)
 {
 	return OS_PAGE_SHIFT + walker->format->index_bits * level;
 }
@@ -71,7 +74,7 @@ static inline uint64_t root_of(const struct walk_state *state)
 }
 
 /* Is the entry at this level a page rather than a table? */
-static inline bool is_leaf(const struct walker *walker, unsigned int level, uint64_t entry)
+static inline bool walk_is_leaf(const struct walker *walker, unsigned int level, uint64_t entry)
 {
 	if (level == 0)
 		return true;
@@ -87,7 +90,7 @@ static inline bool is_leaf(const struct walker *walker, unsigned int level, uint
 	}
 }
 
-static uint64_t bits(unsigned int high, unsigned int low)
+static uint64_t bit_range(unsigned int high, unsigned int low)
 {
 	return (2ull << high) - (1ull << low);
 }
@@ -97,11 +100,11 @@ static uint64_t reserved_32(const struct walker *walker, unsigned int level, uin
 {
 	unsigned int width = walker->state->physical_bits;
 
-	if (level == 0 || !is_leaf(walker, level, entry))
+	if (level == 0 || !walk_is_leaf(walker, level, entry))
 		return 0;
 	if (width >= 40)
 		return 1ull << 21;
-	return bits(21, width - 32 + 13);
+	return bit_range(21, width - 32 + 13);
 }
 
 /*
@@ -116,7 +119,7 @@ static uint64_t reserved_in_pointer(const struct walk_state *state)
 static uint64_t reserved_wide(const struct walker *walker, unsigned int level, uint64_t entry)
 {
 	const struct walk_state *state = walker->state;
-	uint64_t reserved = PTE_PHYSICAL & ~(bits(state->physical_bits, 0) >> 1);
+	uint64_t reserved = PTE_PHYSICAL & ~(bit_range(state->physical_bits, 0) >> 1);
 
 	if (!(state->efer & REG_EFER_NXE))
 		reserved |= PTE_X86_NX;
@@ -128,7 +131,7 @@ static uint64_t reserved_wide(const struct walker *walker, unsigned int level, u
 	if (level > 2 || (level == 2 && !state->gigabyte_pages))
 		return reserved | PTE_X86_LARGE;
 	if (level > 0 && (entry & PTE_X86_LARGE))
-		reserved |= bits(level_shift(walker, level) - 1, 13);
+		reserved |= bit_range(walk_level_shift(walker, level) - 1, 13);
 	return reserved;
 }
 
@@ -149,8 +152,8 @@ static bool in_register(const struct walker *walker, unsigned int level)
 /* Reads an entry: 0, or -EAGAIN. Where there is no memory at all, nothing is present. */
 static inline int read_entry(struct walker *walker, uint64_t table, unsigned int level)
 {
-	uint64_t mask = bits(walker->format->index_bits, 0) >> 1;
-	uint64_t index = walker->linear >> level_shift(walker, level) & mask;
+	uint64_t mask = bit_range(walker->format->index_bits, 0) >> 1;
+	uint64_t index = walker->linear >> walk_level_shift(walker, level) & mask;
 	uint64_t gpa = table + index * walker->format->entry_size;
 	int error = -EFAULT;
 	const void *entry;
@@ -174,7 +177,7 @@ static inline int read_entry(struct walker *walker, uint64_t table, unsigned int
 /* --- down the tables ----------------------------------------------------------- */
 
 /* 0 with a leaf at walker->level; -EAGAIN; -EFAULT with the reason in walker->fault. */
-static inline int descend(struct walker *walker)
+static inline int walk_descend(struct walker *walker)
 {
 	uint64_t table = root_of(walker->state);
 	unsigned int level = walker->format->levels;
@@ -192,7 +195,7 @@ static inline int descend(struct walker *walker)
 			walker->fault = PFERR_PRESENT | PFERR_RESERVED;
 			return -EFAULT;
 		}
-		if (is_leaf(walker, level, entry))
+		if (walk_is_leaf(walker, level, entry))
 			return 0;
 		table = entry & (walker->format->entry_size == 8 ? PTE_PHYSICAL : 0xfffff000);
 	}
@@ -282,7 +285,7 @@ static int check_permission(struct walker *walker)
 
 /* --- accessed and dirty ------------------------------------------------------------- */
 
-static bool exchange(void *entry, unsigned int size, uint64_t old, uint64_t new)
+static bool exchange_entry(void *entry, unsigned int size, uint64_t old, uint64_t new)
 {
 	uint64_t old64 = old;
 	uint32_t old32 = (uint32_t)old;
@@ -306,7 +309,7 @@ static int mark_entry(struct walker *walker, unsigned int level, uint64_t wanted
 	where = walker->memory(walker->arg, walker->entry_gpa[level], true, &error);
 	if (!where)
 		return 0; /* tables in ROM: nothing to note */
-	if (!exchange(where, walker->format->entry_size, entry, entry | wanted))
+	if (!exchange_entry(where, walker->format->entry_size, entry, entry | wanted))
 		return -EBUSY;
 	return 0;
 }
@@ -333,7 +336,7 @@ static inline int mark_entries(struct walker *walker)
 
 static uint64_t leaf_address(const struct walker *walker)
 {
-	uint64_t offset_mask = (1ull << level_shift(walker, walker->level)) - 1;
+	uint64_t offset_mask = (1ull << walk_level_shift(walker, walker->level)) - 1;
 	uint64_t entry = walker->entry[walker->level];
 	uint64_t frame = entry & PTE_PHYSICAL;
 
@@ -362,14 +365,14 @@ static inline int walk_once(struct walker *walker)
 	int error;
 
 	walker->fault = 0;
-	error = descend(walker);
+	error = walk_descend(walker);
 	if (!error)
 		error = check_permission(walker);
 	return error ? error : mark_entries(walker);
 }
 
 /* As walk_tables(), with paging on; *walker shows the entries afterwards. */
-static inline int walk(struct walker *walker, uint64_t *gpa, uint32_t *error_code)
+static inline int walk_until_stable(struct walker *walker, uint64_t *gpa, uint32_t *error_code)
 {
 	unsigned int tries = 0;
 	int error;
@@ -417,7 +420,7 @@ int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg
 	walker.memory = memory;
 	walker.arg = arg;
 	walk_begin(&walker, state, linear, access);
-	return walk(&walker, gpa, error_code);
+	return walk_until_stable(&walker, gpa, error_code);
 }
 
 /* --- of a vCPU -------------------------------------------------------------------------- */
@@ -431,15 +434,6 @@ static enum vm_paging_mode paging_mode(const struct guest_mode *mode)
 	if (!(mode->efer & REG_EFER_LMA))
 		return PAGING_MODE_PAE;
 	return mode->cr4 & REG_CR4_LA57 ? PAGING_MODE_64_LA57 : PAGING_MODE_64;
-}
-
-static enum vm_cpu_mode cpu_mode(const struct guest_mode *mode)
-{
-	if (!(mode->cr0 & REG_CR0_PE))
-		return CPU_MODE_REAL;
-	if (!(mode->efer & REG_EFER_LMA))
-		return CPU_MODE_PROTECTED;
-	return mode->code.access & SEG_ACCESS_L ? CPU_MODE_64BIT : CPU_MODE_COMPATIBILITY;
 }
 
 /* The privilege level is that of the stack segment, but for the modes without one. */
@@ -474,7 +468,7 @@ static void fill_paging(const struct guest_mode *mode, struct vm_guest_paging *p
 {
 	paging->cr3 = mode->cr3;
 	paging->cpl = (int)mode->cpl;
-	paging->cpu_mode = cpu_mode(mode);
+	paging->cpu_mode = guest_cpu_mode(mode);
 	paging->paging_mode = paging_mode(mode);
 }
 
@@ -486,7 +480,7 @@ void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging)
 	fill_paging(&mode, paging);
 }
 
-static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
+static bool read_pdpte_registers(struct vcpu *vcpu, uint64_t pdpte[4])
 {
 	for (int i = 0; i < 4; i++)
 		if (backend->get_reg(vcpu, VM_REG_GUEST_PDPTE0 + i, &pdpte[i]))
@@ -498,7 +492,8 @@ static bool read_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 static void fill_pdptes(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state)
 {
 	state->has_pdpte = unlikely(state->paging.paging_mode == PAGING_MODE_PAE) &&
-			   state->paging.cr3 == mode->cr3 && read_pdptes(vcpu, state->pdpte);
+			   state->paging.cr3 == mode->cr3 &&
+			   read_pdpte_registers(vcpu, state->pdpte);
 }
 
 static void fill_state(struct vcpu *vcpu, const struct guest_mode *mode, struct walk_state *state)
@@ -580,10 +575,24 @@ int walk_vcpu_trace(struct vcpu *vcpu, const struct walk_state *state, uint64_t 
 	walker.memory = vm_memory;
 	walker.arg = vcpu->vm;
 	walk_begin(&walker, state, linear, access);
-	error = walk(&walker, gpa, error_code);
+	error = walk_until_stable(&walker, gpa, error_code);
 	if (!error && walker.format->entry_size == 8 && !state->has_pdpte)
 		leave_trace(&walker, trace);
 	return error;
+}
+
+int walk_populate(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
+		  unsigned int access, uint64_t *gpa, uint32_t *error_code)
+{
+	for (unsigned int i = 0; i < WALK_ATTEMPTS; i++) {
+		int error = walk_vcpu(vcpu, state, linear, access, gpa, error_code);
+
+		if (!error || error == -EFAULT)
+			return error;
+		if (error == -EAGAIN && memory_populate(vcpu->vm, *gpa) == -ENOMEM)
+			return -ENOMEM;
+	}
+	return -EBUSY;
 }
 
 int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint64_t linear,
@@ -598,5 +607,5 @@ int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint
 	fill_state(vcpu, &mode, &state);
 	state.paging = *paging;
 	fill_pdptes(vcpu, &mode, &state);
-	return walk_vcpu(vcpu, &state, linear, access, gpa, error_code);
+	return walk_populate(vcpu, &state, linear, access, gpa, error_code);
 }

@@ -9,10 +9,10 @@
 
 #include <vmm/vmm.h>
 #include "os/os.h"
+#include "vm/backend.h"
 #include "vm/regs.h"
 
 struct vcpu;
-struct guest_mode;
 
 /* What the access wants. The privilege comes from the paging state's CPL. */
 #define WALK_WRITE   0x1
@@ -72,6 +72,15 @@ static inline bool walk_trace_holds(const struct walk_trace *trace)
 	return true;
 }
 
+static inline enum vm_cpu_mode guest_cpu_mode(const struct guest_mode *mode)
+{
+	if (likely((mode->efer & REG_EFER_LMA) && (mode->code.access & SEG_ACCESS_L)))
+		return CPU_MODE_64BIT;
+	if (mode->efer & REG_EFER_LMA)
+		return CPU_MODE_COMPATIBILITY;
+	return mode->cr0 & REG_CR0_PE ? CPU_MODE_PROTECTED : CPU_MODE_REAL;
+}
+
 /* Mode, CPL and CR3 of a vCPU as an exit reports them. Owner; any context. */
 void x86_paging(struct vcpu *vcpu, struct vm_guest_paging *paging);
 /* The registers that decide about all this. Owner; any context. */
@@ -87,7 +96,13 @@ int walk_vcpu(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear
 int walk_vcpu_trace(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
 		    unsigned int access, uint64_t *gpa, uint32_t *error_code,
 		    struct walk_trace *trace);
-/* The same under another paging state (VM_GLA2GPA). Owner; any context. */
+/*
+ * walk_vcpu(), and page tables without backing are given it. 0; -EFAULT; -ENOMEM; -EBUSY: the
+ * tables kept changing, or went. Owner; sleep.
+ */
+int walk_populate(struct vcpu *vcpu, const struct walk_state *state, uint64_t linear,
+		  unsigned int access, uint64_t *gpa, uint32_t *error_code);
+/* The same under another paging state (VM_GLA2GPA); -EINVAL: there is no such mode. */
 int walk_translate(struct vcpu *vcpu, const struct vm_guest_paging *paging, uint64_t linear,
 		   unsigned int access, uint64_t *gpa, uint32_t *error_code);
 
