@@ -252,7 +252,7 @@ static void svm_request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 {
 	struct svm_vcpu *svm = svm_vcpu(vcpu);
 	struct vmcb_control *control = &svm->vmcb->control;
-	uint64_t priority = vector >> 4;
+	uint32_t priority = vector >> 4;
 
 	if (vcpu->intr_shadow && svm_quirk_vintr_under_shadow())
 		svm_step_begin(vcpu);
@@ -265,7 +265,7 @@ static void svm_request_interrupt_window(struct vcpu *vcpu, uint8_t vector)
 		if (vector && priority <= (control->vintr & REG_CR8_TPR))
 			return;
 	}
-	control->vintr |= VINTR_IRQ | priority << VINTR_PRIORITY_SHIFT;
+	control->vintr |= VINTR_IRQ | VINTR_PRIORITY(priority);
 	if (vector == 0)
 		control->vintr |= VINTR_IGNORE_TPR;
 }

@@ -80,6 +80,7 @@
 #define VINTR_NMI_MASK	     (1ull << 12)
 #define VINTR_PRIORITY_SHIFT 16
 #define VINTR_PRIORITY_MASK  (0xfull << 16)
+#define VINTR_PRIORITY(n)    ((uint64_t)(n) * (1u << VINTR_PRIORITY_SHIFT))
 #define VINTR_IGNORE_TPR     (1ull << 20)
 #define VINTR_MASKING	     (1ull << 24)
 #define VINTR_NMI_ENABLE     (1ull << 26)

@@ -96,7 +96,7 @@ TEST(level_vectors_exit_at_their_eoi)
 	vmx_stop();
 }
 
-TEST(without_the_option_the_core_injects)
+TEST(without_the_option_software_injects)
 {
 	struct vcpu *vcpu;
 

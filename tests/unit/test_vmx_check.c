@@ -565,7 +565,7 @@ TEST(a_refusal_of_the_processors_is_explained)
 
 /* --- PAE's page directory pointers --------------------------------------------------------------- */
 
-TEST_BOTH(pointers_are_read_where_the_program_sets_none)
+TEST_BOTH(pointers_are_read_where_userspace_sets_none)
 {
 	uint64_t value, *pointers;
 
