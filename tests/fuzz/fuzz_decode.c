@@ -17,12 +17,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool is_size(unsigned int size)
 {
-	return size == 1 || size == 2 || size == 4 || size == 8 || size == 16 || size == 32;
+	return size == 1 || size == 2 || size == 4 || size == 8 || size == 16 || size == 32 ||
+	       size == 64;
 }
 
 static bool is_register(unsigned int reg)
 {
 	return reg < 16 || reg == REGISTER_NONE;
+}
+
+/* EVEX names registers 16 to 31, in moves and in what is known by its length only. */
+static bool may_have_32(const struct instruction *insn)
+{
+	return insn->op == OP_OTHER || (insn->op >= OP_VECTOR_LOAD && insn->op <= OP_VECTOR_STORE);
 }
 
 static void check_fields(const struct instruction *insn)
@@ -32,7 +39,9 @@ static void check_fields(const struct instruction *insn)
 	EXPECT(is_size(insn->operand_size) && is_size(insn->source_size));
 	EXPECT(insn->address_size == 2 || insn->address_size == 4 || insn->address_size == 8);
 	EXPECT(insn->segment < SEGMENT_COUNT);
-	EXPECT(insn->reg < 16 && insn->rm < 16 && insn->vvvv < 16 && insn->scale < 4);
+	EXPECT(insn->rm < 16 && insn->scale < 4 && insn->mask < 8 && insn->element_size <= 8);
+	EXPECT(insn->reg < (may_have_32(insn) ? 32 : 16));
+	EXPECT(insn->vvvv < (may_have_32(insn) ? 32 : 16));
 	EXPECT(is_register(insn->base) && is_register(insn->index));
 	EXPECT(insn->mode == DECODE_64 || (insn->base == REGISTER_NONE || insn->base < 8));
 }

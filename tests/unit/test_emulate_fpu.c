@@ -437,6 +437,25 @@ TEST(x87_on_a_device)
 	end();
 }
 
+/* Another processor has put an x87 instruction where something else faulted. */
+static void check_pending(const char *status)
+{
+	CODE({ 0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0 });	      /* flds DEVICE */
+	memcpy((uint8_t *)vcpu->context->fpu, "\x7e\x03", 2); /* invalid operation is not masked */
+	memcpy((uint8_t *)vcpu->context->fpu + 2, status, 2);
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_MF);
+}
+
+TEST(pending_x87_exception_is_the_guests)
+{
+	begin();
+	check_pending("\x81\x80");
+	check_pending("\x01\x00");
+	check_pending("\x80\x00");
+	end();
+}
+
 /* An exception that is not masked keeps the store from being made, and stays pending. */
 TEST(x87_store_that_faults)
 {

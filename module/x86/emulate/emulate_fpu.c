@@ -231,8 +231,8 @@ static bool is_stored(const uint8_t *image)
 }
 
 /*
- * No exception is pending in the guest's state, or the instruction had not come to touch
- * memory; so it raises none here, and what it leaves pending goes with the state.
+ * The engine has seen that no exception is pending in the guest's state: so none is raised
+ * here, and what the instruction leaves pending goes with the state.
  */
 int emulation_x87(struct emulator *emulator, uint8_t *after, void *operand, bool *stored)
 {

@@ -19,6 +19,8 @@
 #define IMAGE_XMM8	 288 /* from here on in 64-bit mode only */
 #define IMAGE_END	 416
 
+#define FSW_EXCEPTIONS	   0x3fu
+#define FSW_SUMMARY	   0x80u
 #define FSW_TOP_SHIFT	   11
 #define FSW_TOP		   (7u << FSW_TOP_SHIFT)
 #define MXCSR_MASK_DEFAULT 0xffbfu /* what a mask of 0 means */
@@ -117,6 +119,18 @@ static const int8_t x87_size[8][8] = {
 	{ 2, 2, 2, 2, 2, 2, 2, 2 }, { 2, -2, -2, -2, 10, 8, -10, -8 },
 };
 
+/*
+ * An exception of the x87 waits for the next instruction. The processor would have raised it
+ * before this one touched memory; but another processor can have changed the code since, and
+ * the host, which carries it out, must not be the one that takes it.
+ */
+static bool has_pending_exception(const uint8_t *image)
+{
+	uint16_t unmasked = get_word(image, IMAGE_FSW) & ~get_word(image, IMAGE_FCW);
+
+	return (unmasked & FSW_EXCEPTIONS) || (get_word(image, IMAGE_FSW) & FSW_SUMMARY);
+}
+
 /* Control and status words are moved without a trace of where. */
 static bool leaves_pointers(const struct instruction *insn)
 {
@@ -157,6 +171,8 @@ int emulate_x87(struct emulator *emulator)
 	if (!size || !emulator->ops->x87)
 		return -EOPNOTSUPP;
 	error = get_image(emulator, &image, false);
+	if (!error && has_pending_exception(image))
+		return emulator_fault(emulator, VECTOR_MF, 0);
 	if (!error)
 		error = emulate_operand(emulator, bytes, access, &linear);
 	if (!error && size > 0)
