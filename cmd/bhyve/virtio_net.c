@@ -395,7 +395,7 @@ static int netdev_init(struct pci_function *function, const char *options)
 		exit(STATUS_ERROR);
 	netdev->wake = eventfd(0, EFD_CLOEXEC);
 	if (netdev->wake < 0)
-		return -errno;
+		fatal("%s: %s", who, strerror(errno));
 	default_mac(function, netdev->config.mac);
 	(void)net_mac(netdev->net, netdev->config.mac);
 	netdev->config.status = VIRTIO_NET_S_LINK_UP;

@@ -12,12 +12,6 @@ enum exit_action vcpu_exit_userspace(struct vcpu *vcpu, enum vm_exitcode code)
 	return EXIT_USERSPACE;
 }
 
-enum exit_action vcpu_exit_between(struct vcpu *vcpu, enum vm_exitcode code)
-{
-	vcpu->next_rip = 0;
-	return vcpu_exit_userspace(vcpu, code);
-}
-
 enum exit_action vcpu_exit_error(struct vcpu *vcpu, int error)
 {
 	(void)vcpu_exit_between(vcpu, VM_EXITCODE_BOGUS);

@@ -26,8 +26,7 @@ enum exit_action {
  * and return EXIT_USERSPACE. Owner.
  */
 enum exit_action vcpu_exit_userspace(struct vcpu *vcpu, enum vm_exitcode code);
-/* The same for an exit that is not about an instruction. */
-enum exit_action vcpu_exit_between(struct vcpu *vcpu, enum vm_exitcode code);
+/* vcpu_exit_between() in vcpu.h is for an exit that is not about an instruction. */
 /*
  * A device access for userspace, described by vcpu->access. In reply mode RIP stays: the
  * answer finishes the instruction. Otherwise userspace does it, with register writes or

@@ -206,6 +206,18 @@ static inline void vcpu_access_set(struct vcpu *vcpu, uint64_t address, unsigned
 	vcpu->access.write = write;
 }
 
+/* Exit to userspace, not about an instruction. Inline for VM_RUN_REPLY of a stopped VM. Owner. */
+static inline enum exit_action vcpu_exit_between(struct vcpu *vcpu, enum vm_exitcode code)
+{
+	vcpu->next_rip = 0;
+	vcpu->exit.exitcode = code;
+	vcpu->exit.rip = vcpu->rip;
+	vcpu->exit.inst_length = 0;
+	vcpu->resume_rip = vcpu->rip;
+	vcpu->error = 0;
+	return EXIT_USERSPACE;
+}
+
 /* --- pending events: event.c --------------------------------------------------- */
 
 /* Raise an exception; merges with one in delivery into #DF or shutdown. RIP stays. Owner. */

@@ -227,7 +227,7 @@ static bool is_stored(const uint8_t *image)
 
 	memcpy(&control, image + X87_FCW, sizeof(control));
 	memcpy(&status, image + X87_FSW, sizeof(status));
-	return !(status & ~control & X87_NOT_STORED);
+	return (status & ~control & X87_NOT_STORED) == 0;
 }
 
 /*

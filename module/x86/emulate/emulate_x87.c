@@ -112,7 +112,7 @@ int emulate_mmx_store(struct emulator *emulator)
  * Bytes that d8 to df with ModRM.reg read (positive) or write. 0: undefined, or the
  * environment (FLDENV, FNSTENV, FRSTOR, FNSAVE).
  */
-static const int8_t x87_size[8][8] = {
+static const int x87_size[8][8] = {
 	{ 4, 4, 4, 4, 4, 4, 4, 4 }, { 4, 0, -4, -4, 0, 2, 0, -2 },
 	{ 4, 4, 4, 4, 4, 4, 4, 4 }, { 4, -4, -4, -4, 0, 10, 0, -10 },
 	{ 8, 8, 8, 8, 8, 8, 8, 8 }, { 8, -8, -8, -8, 0, 0, 0, -2 },
