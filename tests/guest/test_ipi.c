@@ -255,7 +255,7 @@ static void return_nmi(struct frame *frame)
 	(void)frame;
 	if (self == 0 && ++nmis[0] == VOLLEYS)
 		finish(TEST_PASSED);
-	send(!self, ICR_NMI);
+	send_ipi(!self, ICR_NMI);
 }
 
 /* Both sleep, but for the one whose NMI is on its way: the machine has not halted. */
@@ -263,7 +263,7 @@ TEST(smp2_nmis_between_sleepers, CPUS(2))
 {
 	start_receivers(2, sleep_with_interrupts_off);
 	set_handler(VECTOR_NMI, return_nmi);
-	send(1, ICR_NMI);
+	send_ipi(1, ICR_NMI);
 	for (;;)
 		asm volatile("hlt" : : : "memory");
 }

@@ -141,8 +141,8 @@ TEST(apic_base_above_maxphyaddr_raises_gp)
 	uint64_t base = rdmsr(0x1b);
 
 	for (unsigned int bit = width; bit < 64; bit++)
-		CHECK(refused(0x1b, base | 1ull << bit));
-	CHECK(!refused(0x1b, base));
+		CHECK(wrmsr_raises_gp(0x1b, base | 1ull << bit));
+	CHECK(!wrmsr_raises_gp(0x1b, base));
 	CHECK_EQ(rdmsr(0x1b), base);
 }
 
@@ -170,21 +170,21 @@ TEST(machine_check_status_can_be_made_writable)
 	if (!is_amd())
 		return;
 	hwcr = rdmsr(0xc0010015);
-	CHECK(refused(0x401, 1ull << 63));
+	CHECK(wrmsr_raises_gp(0x401, 1ull << 63));
 	wrmsr(0xc0010015, hwcr | 1u << 18);
 	CHECK_EQ(rdmsr(0xc0010015), hwcr | 1u << 18);
 	wrmsr(0x401, 1ull << 63 | 0x15);
 	CHECK_EQ(rdmsr(0x401), 1ull << 63 | 0x15);
 	wrmsr(0xc0010015, hwcr);
-	CHECK(refused(0x401, 1ull << 63));
-	CHECK(!refused(0x401, 0));
+	CHECK(wrmsr_raises_gp(0x401, 1ull << 63));
+	CHECK(!wrmsr_raises_gp(0x401, 0));
 	CHECK_EQ(rdmsr(0x401), 0);
 }
 
 /* Once what the breakpoint pins showed; APM vol. 2, 13.1.1.6. */
 TEST(debugctl_takes_the_pins)
 {
-	CHECK_EQ(refused(0x1d9, 0x3c), !is_amd());
+	CHECK_EQ(wrmsr_raises_gp(0x1d9, 0x3c), !is_amd());
 	CHECK_EQ(rdmsr(0x1d9) & 0x3c, 0);
 }
 
@@ -198,8 +198,8 @@ TEST(misc_enable_takes_its_bits)
 		return;
 	value = rdmsr(0x1a0);
 	for (unsigned int i = 0; i < sizeof(bits); i++)
-		CHECK(!refused(0x1a0, value ^ 1ull << bits[i]));
-	CHECK(!refused(0x1a0, value));
+		CHECK(!wrmsr_raises_gp(0x1a0, value ^ 1ull << bits[i]));
+	CHECK(!wrmsr_raises_gp(0x1a0, value));
 	CHECK_EQ(rdmsr(0x1a0), value);
 }
 
