@@ -72,6 +72,7 @@ help:
 #: make check-host   the module in an emulated host: load, permissions, life cycle, a Linux guest
 #: make check-amd-bochs, check-intel   both on an emulated host with other features
 #: make check-passthrough  guests with devices of an emulated host, behind VT-d and AMD-Vi
+#: make check-machine guests with bhyve's own disk and network, booted by firmware
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-config loader.conf, what is installed where, the initramfs, DKMS
 #: make check-style  formatting and static analysis

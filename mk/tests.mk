@@ -8,7 +8,7 @@
 # boot, and what needs no emulated host. Then those whose seconds are this machine's.
 HOST_LAYERS := amd-bochs intel
 STILL_LAYERS := style unit config fuzz
-TIMED_LAYERS := lab guest host passthrough
+TIMED_LAYERS := lab guest host passthrough machine
 
 run_layer = $(MAKE) run-$(1) || tests/layer-failed $(1)
 
@@ -257,6 +257,10 @@ run-passthrough: $(O)/passthrough/payload.elf $(PPT_PROGRAMS:%=$(O)/passthrough/
 .PHONY: on-host-programs
 on-host-programs: programs modules $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/host/kvm_linux \
 	$(O)/guest/payload.elf
+# bhyve's own devices and firmware.
+run-machine: programs $(O)/module/$(RUN_KERNEL)/vmm.ko
+	@tests/layer machine tests/machine/run
+
 run-lab: | setup-lab
 	@tests/layer lab tests/lab/run $(HOST)
 run-guest run-host: run-%: on-host-programs

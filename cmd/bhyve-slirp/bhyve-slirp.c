@@ -50,7 +50,7 @@ const char program_name[] = "bhyve-slirp";
 /* A macro, so that the compiler sees the end. */
 #define fatal(...) (complain(__VA_ARGS__), exit(STATUS_ERROR))
 
-/* --- what libslirp asks for ---------------------------------------------------------- */
+/* --- what libslirp asks for ----------------------------------------------- */
 
 /* A guest that does not take its frames loses them, as on any network. */
 static ssize_t guest_send(const void *frame, size_t length, void *opaque)
@@ -121,7 +121,7 @@ static const SlirpCb callbacks = {
 	.timer_new_opaque = timer_new,
 };
 
-/* --- the loop ------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------- */
 
 static short to_poll(int events)
 {
@@ -206,7 +206,7 @@ static void serve(void)
 	}
 }
 
-/* --- the network ------------------------------------------------------------------------- */
+/* --- the network ---------------------------------------------------------- */
 
 static struct in_addr address(const char *text)
 {

@@ -74,7 +74,7 @@ int acpi_loader_table(struct acpi_loader *loader, uint32_t offset)
 	return 0;
 }
 
-/* --- the script ---------------------------------------------------------------------------- */
+/* --- the script ----------------------------------------------------------- */
 
 static void add_allocation(struct script *script, const char *file, uint32_t alignment,
 			   enum zone zone)
@@ -110,7 +110,7 @@ static void add_checksum(struct script *script, const char *file, uint32_t offse
 	entry->checksum.length = htole32(length);
 }
 
-/* --- the files ------------------------------------------------------------------------------ */
+/* --- the files ------------------------------------------------------------ */
 
 /* An address in memory becomes an offset into the file; one that is 0 stays. */
 static void relocate(uint8_t *field, uint8_t bytes, uint32_t base)

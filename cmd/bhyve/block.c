@@ -39,7 +39,7 @@ struct block {
 	struct io_uring ring;
 };
 
-/* --- requests ------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------- */
 
 /* The kernel takes all that has been prepared; what it cannot take now it takes later. */
 static void ring_submit(struct block *block)
@@ -101,7 +101,7 @@ void block_submit(struct block *block)
 	pthread_mutex_unlock(&block->lock);
 }
 
-/* --- their end ------------------------------------------------------------------------- */
+/* --- their end ------------------------------------------------------------ */
 
 static bool moves_data(const struct block_request *request)
 {
@@ -178,7 +178,7 @@ static int ring_start(struct block *block)
 	return 0;
 }
 
-/* --- opening ------------------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------- */
 
 static int image_open(const struct block_options *options)
 {

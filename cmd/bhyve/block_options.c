@@ -25,7 +25,8 @@ static const char *parse_sectors(struct block_options *options, const char *text
 		return "sectorsize= wants LOGICAL[/PHYSICAL] in bytes";
 	if (!is_sector_size(options->sector) || !is_sector_size(options->physical_sector) ||
 	    options->physical_sector < options->sector)
-		return "a sector has a power of two of bytes, 512 or more, and a physical one no less";
+		return "a sector has a power of two of bytes, 512 or more, and no more than a "
+		       "physical one";
 	return NULL;
 }
 
@@ -59,7 +60,8 @@ static const char *parse_word(struct block_options *options, const char *word)
 	else if (strncmp(word, "queues=", 7) == 0)
 		return parse_queues(options, word + 7);
 	else
-		return "of a disk there are: nocache, direct, sync, ro, sectorsize=, serial=, queues=";
+		return "of a disk there are: nocache, direct, sync, ro, sectorsize=, serial=, "
+		       "queues=";
 	return NULL;
 }
 

@@ -36,7 +36,7 @@ static uint64_t vars_gpa(void)
 	return END - rom.code_length - rom.vars_length;
 }
 
-/* --- the flash ------------------------------------------------------------------------- */
+/* --- the flash ------------------------------------------------------------ */
 
 static int vars_save(void *arg, size_t offset, size_t bytes)
 {
@@ -76,7 +76,7 @@ static struct mmio_range vars_range = {
 	.arg = &rom.flash,
 };
 
-/* --- files ------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------- */
 
 static int open_file(const char *path, int flags, size_t *length)
 {
@@ -105,7 +105,7 @@ static void open_vars(const char *path)
 		fatal("-l bootrom: %s: another bhyve has it", path);
 }
 
-/* --- the segment ---------------------------------------------------------------------------- */
+/* --- the segment ---------------------------------------------------------- */
 
 static void map_piece(uint64_t gpa, size_t offset, size_t length, int prot)
 {

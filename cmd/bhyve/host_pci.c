@@ -130,7 +130,7 @@ void host_pci_close(struct host_pci *host)
 	host->config = -1;
 }
 
-/* --- its registers ------------------------------------------------------------------- */
+/* --- its registers -------------------------------------------------------- */
 
 static uint32_t file_read(int file, unsigned offset, unsigned bytes)
 {

@@ -63,7 +63,7 @@ static struct vmctx *open_or_create(const struct options *options)
 
 	if (ctx)
 		return ctx;
-	if (errno == ENOENT && options->empty)
+	if (errno == ENOENT && (options->empty || options->bootrom))
 		return create_vm(options);
 	if (errno == ENOENT && access(CONTROL_DEVICE, F_OK) == 0)
 		fatal("%s: virtual machine cannot be booted: there is no such VM "

@@ -30,7 +30,7 @@ struct net {
 	unsigned mtu;
 };
 
-/* --- taps ------------------------------------------------------------------------------ */
+/* --- taps ----------------------------------------------------------------- */
 
 /* The interface is there already or, for root, comes into being. NULL or what failed. */
 static const char *tap_open(struct net *net, const struct net_options *options)
@@ -50,16 +50,16 @@ static const char *tap_open(struct net *net, const struct net_options *options)
 static void explain_tap(const char *who, const char *what, int error)
 {
 	if (error == EPERM)
-		complain(
-			"%s: %s: not yours: \"ip tuntap add mode tap user USER name %s\" makes it so",
-			who, what, what);
+		complain("%s: %s: not yours: \"ip tuntap add mode tap user USER name %s\" makes "
+			 "it so",
+			 who, what, what);
 	else if (error == EBUSY)
 		complain("%s: %s: another program has it", who, what);
 	else
 		complain("%s: %s: %s", who, what, strerror(error));
 }
 
-/* --- slirp ------------------------------------------------------------------------------ */
+/* --- slirp ---------------------------------------------------------------- */
 
 /* Beside this program, where it is installed. */
 static void helper_path(char *path, size_t size)
@@ -121,7 +121,7 @@ static bool slirp_open(struct net *net, const struct net_options *options)
 	return fcntl(net->fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-/* --- descriptors -------------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 /* A tap, or a socket that keeps messages apart. NULL or what is wrong. */
 static const char *descriptor_open(struct net *net, const struct net_options *options)
@@ -143,7 +143,7 @@ static const char *descriptor_open(struct net *net, const struct net_options *op
 	return NULL;
 }
 
-/* --- all ---------------------------------------------------------------------------------- */
+/* --- all ------------------------------------------------------------------ */
 
 static bool open_kind(struct net *net, const char *who, const struct net_options *options)
 {

@@ -15,7 +15,7 @@
 
 #define ROM_MAX (16u << 20)
 
-/* --- the option ------------------------------------------------------------------------- */
+/* --- the option ----------------------------------------------------------- */
 
 static int passthru_init(struct pci_function *function, const char *options)
 {
@@ -41,7 +41,7 @@ static int passthru_init(struct pci_function *function, const char *options)
 	return 0;
 }
 
-/* --- start --------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------- */
 
 static const char *assign_problem(int error)
 {
@@ -178,7 +178,7 @@ static void passthru_start(struct pci_function *function, struct vmctx *ctx)
 	passthru_update_intx(device);
 }
 
-/* --- BARs ------------------------------------------------------------------------------------ */
+/* --- BARs ----------------------------------------------------------------- */
 
 static void map_piece(struct passthru *device, const struct pci_bar *bar,
 		      struct passthru_piece *piece)

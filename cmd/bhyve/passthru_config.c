@@ -56,7 +56,7 @@
 #define DEVCAP_RESET	   0x10000000u
 #define DEVCTL_RESET	   0x8000u
 
-/* --- building --------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------- */
 
 static uint16_t read_host16(const struct passthru *device, unsigned offset)
 {
@@ -246,7 +246,7 @@ static void init_capabilities(struct passthru *device)
 	}
 }
 
-/* --- extended capabilities ------------------------------------------------------------------ */
+/* --- extended capabilities ------------------------------------------------ */
 
 /* How long one is that may be shown; 0: it is not. */
 static unsigned extended_length(const struct passthru *device, uint32_t header, unsigned at)
@@ -294,7 +294,7 @@ void passthru_config_init(struct passthru *device)
 	init_extended(device);
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 static uint8_t read_byte(const struct passthru *device, unsigned offset, uint32_t host,
 			 unsigned index)

@@ -99,7 +99,7 @@ void passthru_msix_reset(struct passthru *device)
 	pthread_mutex_unlock(&device->lock);
 }
 
-/* --- the table in memory ------------------------------------------------------------- */
+/* --- the table in memory -------------------------------------------------- */
 
 bool passthru_in_table(const struct passthru *device, unsigned bar, uint64_t offset)
 {

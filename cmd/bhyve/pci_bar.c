@@ -188,7 +188,7 @@ static bool is_enabled(const struct pci_bar *bar)
 	return command & PCI_COMMAND_MEMORY;
 }
 
-/* --- moving -------------------------------------------------------------------------- */
+/* --- moving --------------------------------------------------------------- */
 
 static void set_decoded(struct pci_bar *bar, bool decoded)
 {
@@ -235,7 +235,7 @@ void pci_bars_written(struct pci_function *function, unsigned offset, unsigned b
 		pci_bars_update(function);
 }
 
-/* --- accesses -------------------------------------------------------------------------- */
+/* --- accesses ------------------------------------------------------------- */
 
 /* The BAR that has all of an access, or NULL. With the lock. */
 static struct pci_bar *find_decoded_bar(bool io, uint64_t address, unsigned bytes)
@@ -299,7 +299,7 @@ static void port_window_write(void *arg, unsigned offset, unsigned bytes, uint32
 	decoded_bar_write(true, IO_WINDOW + offset, bytes, value);
 }
 
-/* --- at the start ------------------------------------------------------------------------ */
+/* --- at the start --------------------------------------------------------- */
 
 /* The largest first, so that all are aligned without gaps. */
 static int by_size(const void *a, const void *b)

@@ -12,7 +12,7 @@
 #define ISR_QUEUE  0x1u
 #define ISR_CONFIG 0x2u
 
-/* --- interrupts ------------------------------------------------------------------------ */
+/* --- interrupts ----------------------------------------------------------- */
 
 static void isr_set(struct virtio *virtio, uint8_t bit)
 {
@@ -75,7 +75,7 @@ void virtio_broken(struct virtio *virtio, unsigned queue)
 			 ISR_CONFIG);
 }
 
-/* --- queues ------------------------------------------------------------------------------ */
+/* --- queues --------------------------------------------------------------- */
 
 void virtio_queue_enable(struct virtio *virtio, unsigned index)
 {
@@ -104,7 +104,7 @@ void virtio_notify(struct virtio *virtio, unsigned index)
 	pthread_mutex_unlock(&virtio_queue->lock);
 }
 
-/* --- status -------------------------------------------------------------------------------- */
+/* --- status --------------------------------------------------------------- */
 
 /* First no queue gives any more requests, then none is in flight, then all is forgotten. */
 static void virtio_reset(struct virtio *virtio)

@@ -102,7 +102,7 @@ struct blk {
 	unsigned in_flight;
 };
 
-/* --- the end of a request -------------------------------------------------------------- */
+/* --- the end of a request ------------------------------------------------- */
 
 static void blk_leave_flight(struct blk *blk)
 {
@@ -140,7 +140,7 @@ static void blk_request_done(struct block_request *block, int error)
 	blk_leave_flight(blk);
 }
 
-/* --- its beginning --------------------------------------------------------------------- */
+/* --- its beginning -------------------------------------------------------- */
 
 /* Handed in: its end is told by blk_request_done(). */
 #define IN_FLIGHT (-1)
@@ -315,7 +315,7 @@ static void blk_features_set(struct virtio *virtio)
 	((struct blk *)virtio)->durable = !virtio_has(virtio, F_FLUSH);
 }
 
-/* --- configuration ------------------------------------------------------------------------ */
+/* --- configuration -------------------------------------------------------- */
 
 static uint32_t blk_config_read(struct virtio *virtio, unsigned offset, unsigned bytes)
 {

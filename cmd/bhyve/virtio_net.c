@@ -69,7 +69,7 @@ static void netdev_gone(struct netdev *netdev)
 	netdev_wake(netdev);
 }
 
-/* --- to the network ---------------------------------------------------------------------- */
+/* --- to the network ------------------------------------------------------- */
 
 /* True: the frame is done with, sent or lost. */
 static bool send_frame(struct netdev *netdev, const struct virtqueue_chain *chain)
@@ -138,7 +138,7 @@ static void transmit_again(struct netdev *netdev)
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* --- from the network -------------------------------------------------------------------- */
+/* --- from the network ----------------------------------------------------- */
 
 /* The frame's next piece into the next buffers: bytes, 0 where there are none, or -EINVAL. */
 static ssize_t put_piece(struct netdev *netdev, size_t offset, struct virtqueue_chain *chain)
@@ -253,7 +253,7 @@ static void receive(struct netdev *netdev)
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* --- the thread -------------------------------------------------------------------------- */
+/* --- the thread ----------------------------------------------------------- */
 
 static void link_down(struct netdev *netdev)
 {
@@ -308,7 +308,7 @@ static void *netdev_thread(void *arg)
 	return NULL;
 }
 
-/* --- the device --------------------------------------------------------------------------- */
+/* --- the device ----------------------------------------------------------- */
 
 static void netdev_notify(struct virtio *virtio, unsigned queue)
 {

@@ -44,7 +44,7 @@
 #define CAPABILITY_PLAIN  16
 #define CAPABILITY_EXTRA  20
 
-/* --- the device's own configuration ----------------------------------------------------- */
+/* --- the device's own configuration --------------------------------------- */
 
 static uint32_t device_config_read(struct virtio *virtio, unsigned offset, unsigned bytes)
 {
@@ -65,7 +65,7 @@ static void device_config_write(struct virtio *virtio, unsigned offset, unsigned
 		virtio->type->config_write(virtio, offset, bytes, value);
 }
 
-/* --- the common structure (4.1.4.3) -------------------------------------------------------- */
+/* --- the common structure (4.1.4.3) --------------------------------------- */
 
 enum common_register {
 	COMMON_DEVICE_FEATURE_SELECT = 0,
@@ -231,7 +231,7 @@ static void common_write(struct virtio *virtio, unsigned offset, uint32_t value)
 	}
 }
 
-/* --- the memory BAR ---------------------------------------------------------------------------- */
+/* --- the memory BAR ------------------------------------------------------- */
 
 static uint32_t memory_read(struct virtio *virtio, unsigned offset, unsigned bytes)
 {
@@ -262,7 +262,7 @@ static void memory_write(struct virtio *virtio, unsigned offset, unsigned bytes,
 	pthread_mutex_unlock(&virtio->lock);
 }
 
-/* --- the ports of older drivers (4.1.4.10) ------------------------------------------------------ */
+/* --- the ports of older drivers (4.1.4.10) -------------------------------- */
 
 enum port_register {
 	PORT_DEVICE_FEATURES = 0,
@@ -383,7 +383,7 @@ static void ports_write(struct virtio *virtio, unsigned offset, unsigned bytes, 
 	pthread_mutex_unlock(&virtio->lock);
 }
 
-/* --- all BARs ------------------------------------------------------------------------------------- */
+/* --- all BARs ------------------------------------------------------------- */
 
 uint64_t virtio_bar_read(struct pci_function *function, unsigned bar, uint64_t offset,
 			 unsigned bytes)
@@ -417,7 +417,7 @@ void virtio_bar_write(struct pci_function *function, unsigned bar, uint64_t offs
 	}
 }
 
-/* --- configuration space -------------------------------------------------------------------------- */
+/* --- configuration space -------------------------------------------------- */
 
 /*
  * The capability through which firmware reaches a BAR before it has an address (4.1.4.9):

@@ -204,7 +204,7 @@ void virtqueue_untake(struct virtqueue *queue)
 	queue->next_available--;
 }
 
-/* --- giving back ---------------------------------------------------------------------- */
+/* --- giving back ---------------------------------------------------------- */
 
 void virtqueue_put(struct virtqueue *queue, uint16_t head, uint32_t written)
 {
@@ -266,7 +266,7 @@ void virtqueue_disable_notify(struct virtqueue *queue)
 		store16(&queue->used->flags, USED_NO_NOTIFY);
 }
 
-/* --- bytes in buffers -------------------------------------------------------------------- */
+/* --- bytes in buffers ----------------------------------------------------- */
 
 unsigned virtqueue_slice(const struct iovec *iov, unsigned count, size_t offset, size_t bytes,
 			 struct iovec *part)

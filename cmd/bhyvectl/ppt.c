@@ -159,7 +159,7 @@ int list_pptdevs(struct session *session, const struct option *option, const cha
 	return 0;
 }
 
-/* --- reserving ----------------------------------------------------------------------- */
+/* --- reserving ------------------------------------------------------------ */
 
 static int parse_device(struct session *session, const char *text, char *device)
 {

@@ -168,7 +168,7 @@ void conf_parse(struct conf *conf, const char *text, size_t length,
 	}
 }
 
-/* --- the kernel's command line --------------------------------------------------------- */
+/* --- the kernel's command line -------------------------------------------- */
 
 bool conf_forbidden(const char *command_line)
 {

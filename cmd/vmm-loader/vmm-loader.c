@@ -90,7 +90,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 	return optind == argc;
 }
 
-/* --- the file ------------------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------- */
 
 static void on_problem(void *context, unsigned int line, const char *text)
 {
@@ -161,7 +161,7 @@ static bool is_load_forbidden(void)
 	return is_forbidden;
 }
 
-/* --- loading -------------------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------- */
 
 static int load_module(struct modprobe *modprobe)
 {

@@ -219,7 +219,7 @@ static const struct emulator_ops ops = {
 	.exchange = exchange_memory,
 };
 
-/* --- decoding ------------------------------------------------------------------------ */
+/* --- decoding ------------------------------------------------------------- */
 
 void vie_restart(struct vie *vie)
 {
@@ -282,7 +282,7 @@ static int fetch_instruction(struct vcpu *vcpu, struct vm_guest_paging *paging, 
 	return 0;
 }
 
-/* --- registers --------------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------ */
 
 static bool has_feature(unsigned int leaf, unsigned int subleaf, int output, unsigned int bit)
 {

@@ -236,7 +236,7 @@ void device_destroy_all(struct vm *vm)
 	device_destroy_units(vm, DEVICE_COUNT);
 }
 
-/* In reverse order of creation: what drives lines deasserts them in the controllers as they were. */
+/* In reverse order of creation: what drives lines deasserts them in controllers as they were. */
 void device_reset_all(struct vm *vm)
 {
 	for (size_t i = DEVICE_COUNT; i-- > 0;)

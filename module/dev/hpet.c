@@ -73,7 +73,7 @@ struct hpet {
 	struct hpet_timer timer[HPET_TIMERS];
 };
 
-/* --- counter and comparators; the lock is held --------------------------------------- */
+/* --- counter and comparators; the lock is held ---------------------------- */
 
 static bool hpet_is_enabled(const struct hpet *hpet)
 {
@@ -146,14 +146,14 @@ static void hpet_arm_timer(struct hpet_timer *timer, uint64_t now)
 	hpet_start_host_timer(timer, now);
 }
 
-/* --- interrupts; the lock is held --------------------------------------------------------- */
+/* --- interrupts; the lock is held ----------------------------------------- */
 
 static bool hpet_uses_legacy_irq(const struct hpet_timer *timer)
 {
 	return (timer->hpet->config & CONFIG_LEGACY) && timer->number < 2;
 }
 
-/* Legacy replacement: timer 0 drives IRQ 0 in place of the 8254, timer 1 IRQ 8 in place of the RTC. */
+/* Legacy replacement: timer 0 drives IRQ 0 as the 8254 would, timer 1 IRQ 8 as the RTC. */
 static int hpet_legacy_irq(const struct hpet_timer *timer)
 {
 	return timer->number == 0 ? 0 : 8;
@@ -263,7 +263,7 @@ static void hpet_timer_expired(struct os_timer *os_timer)
 	os_spin_unlock(&hpet->lock, flags);
 }
 
-/* --- registers; the lock is held --------------------------------------------------------- */
+/* --- registers; the lock is held ------------------------------------------ */
 
 /* The timer an offset belongs to, NULL if there is none. */
 static struct hpet_timer *hpet_find_timer(struct hpet *hpet, uint32_t offset)
@@ -474,7 +474,7 @@ uint32_t hpet_capabilities(struct vm *vm)
 	return CAPABILITIES;
 }
 
-/* --- life ------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int hpet_create(struct vm *vm)
 {

@@ -165,7 +165,7 @@ bool lapic_has_work(struct vcpu *vcpu);
 void lapic_accept(struct vcpu *vcpu, uint8_t vector);
 /* Acts on VCPU_REQ_TIMER; harmless if the timer has not expired. */
 void lapic_timer_event(struct vcpu *vcpu);
-/* The 8259's interrupt reaches this vCPU: LINT0, the I/O APIC's pin 0, or no APIC in the way. (any) */
+/* The 8259's interrupt reaches this vCPU: LINT0, the I/O APIC's pin 0, or no APIC. any */
 bool lapic_extint_allowed(struct vcpu *vcpu);
 
 /* --- virtual interrupt delivery (o) ------------------------------------------ */
@@ -184,7 +184,7 @@ uint8_t lapic_in_service(struct vcpu *vcpu);
 uint64_t lapic_level_vectors(struct vcpu *vcpu, unsigned int i);
 /* The guest has ended 'vector', which the processor has taken out of ISR. */
 void lapic_virtual_eoi(struct vcpu *vcpu, uint8_t vector);
-/* The guest's write to the register at 'offset' is in the page: act on it. As lapic_mmio_write(). */
+/* A guest's write to the register at 'offset' is in the page: act on it as lapic_mmio_write(). */
 int lapic_virtual_write(struct vcpu *vcpu, uint32_t offset);
 
 /* --- interrupts from elsewhere (any) ---------------------------------------- */

@@ -62,7 +62,8 @@ struct lapic {
 
 	struct vcpu *vcpu; /* (c) */
 	uint32_t id;	   /* (r) */
-	uint8_t *page; /* (c) TPR, IRR (r), ISR, TMR, ICR's high half; (o), while in the guest the processor's */
+	/* (c) TPR, IRR (r), ISR, TMR, ICR's high half; (o), while in the guest the processor's */
+	uint8_t *page;
 	bool shared;	    /* (o) virtual interrupt delivery: the processor changes IRR and ISR */
 	uint32_t requested; /* (o) which words of IRR may not be empty */
 

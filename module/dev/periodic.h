@@ -50,7 +50,7 @@ struct periodic {
 	bool stuck;	    /* the last try found the one before still pending */
 };
 
-/* At the shortest 20 us apart: a local APIC's, which ask for nothing while the vCPU does not run. */
+/* At least 20 us apart: a local APIC's, which asks for nothing while the vCPU does not run. */
 #define PERIODIC_MIN_NS 20000ull
 void periodic_start(struct periodic *schedule, uint64_t start_ns, uint64_t period, uint64_t hz);
 /* The same for a device whose host timer goes on by itself: at the shortest vm_timer_min_ns. */

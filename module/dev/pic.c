@@ -204,7 +204,7 @@ static bool pic_valid_irq(int irq)
 	return irq >= 0 && irq < PIC_IRQS && irq != CASCADE;
 }
 
-/* --- inputs and output ---------------------------------------------------------------- */
+/* --- inputs and output ---------------------------------------------------- */
 
 int pic_assert(struct vm *vm, int irq)
 {
@@ -325,7 +325,7 @@ int pic_intack(struct vm *vm)
 	return vector;
 }
 
-/* --- registers; the lock is held ------------------------------------------------------- */
+/* --- registers; the lock is held ------------------------------------------ */
 
 static void pic_write_icw1(struct chip *chip, uint8_t value)
 {

@@ -74,7 +74,7 @@ struct pit {
 	struct os_timer timer;		  /* started and stopped under lock; channel 0 */
 };
 
-/* --- a channel; the lock is held ----------------------------------------------------- */
+/* --- a channel; the lock is held ------------------------------------------ */
 
 static bool pit_is_periodic(const struct channel *channel)
 {
@@ -299,7 +299,7 @@ static void pit_set_gate(struct channel *channel, bool gate, uint64_t now)
 		pit_pause(channel, now);
 }
 
-/* --- channel 0's interrupt; the lock is held ----------------------------------------------- */
+/* --- channel 0's interrupt; the lock is held ------------------------------ */
 
 static bool pit_one_shot_done(const struct channel *channel)
 {
@@ -361,7 +361,7 @@ static void pit_timer_expired(struct os_timer *timer)
 	os_spin_unlock(&pit->lock, flags);
 }
 
-/* --- registers; the lock is held ------------------------------------------------------------ */
+/* --- registers; the lock is held ------------------------------------------ */
 
 static void pit_latch_count(struct channel *channel, uint64_t now)
 {
@@ -503,7 +503,7 @@ void pit_port_write(struct vm *vm, uint16_t port, uint8_t value)
 	os_spin_unlock(&pit->lock, flags);
 }
 
-/* --- life ------------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------- */
 
 static void pit_reset_channels(struct pit *pit)
 {

@@ -52,7 +52,7 @@ struct rtc {
 	struct os_timer timer;
 };
 
-/* --- the clock; the lock is held ------------------------------------------------------------ */
+/* --- the clock; the lock is held ------------------------------------------ */
 
 static bool rtc_should_run(const struct rtc *rtc)
 {
@@ -101,7 +101,7 @@ static void rtc_skip_ticks(struct rtc *rtc, uint64_t now)
 	rtc->periodic_at = periodic_deadline(&rtc->periodic, now);
 }
 
-/* --- flags and interrupt; the lock is held ------------------------------------------------------ */
+/* --- flags and interrupt; the lock is held -------------------------------- */
 
 static bool rtc_is_interrupting(const struct rtc *rtc)
 {
@@ -210,7 +210,7 @@ static void rtc_timer_expired(struct os_timer *timer)
 	os_spin_unlock(&rtc->lock, flags);
 }
 
-/* --- registers; the lock is held -------------------------------------------------------------- */
+/* --- registers; the lock is held ------------------------------------------ */
 
 static uint8_t rtc_read_byte(struct rtc *rtc, unsigned int index, uint64_t now)
 {
@@ -380,7 +380,7 @@ void rtc_set_irq_masked(struct vm *vm, bool masked)
 	os_spin_unlock(&rtc->lock, flags);
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 int rtc_create(struct vm *vm)
 {

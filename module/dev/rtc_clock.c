@@ -11,7 +11,7 @@
 #define CYCLE_YEARS   400
 #define CYCLE_SECONDS (146097ll * SECONDS_PER_DAY)
 
-/* --- dates ---------------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------- */
 
 struct date {
 	int year, month, day; /* month and day from 1 */
@@ -68,7 +68,7 @@ static void rtc_seconds_to_date(int64_t seconds, struct date *date)
 	date->seconds = rest % 60;
 }
 
-/* --- formats --------------------------------------------------------------------------- */
+/* --- formats -------------------------------------------------------------- */
 
 static uint8_t rtc_encode_byte(const struct rtc_clock *clock, int value)
 {
@@ -156,7 +156,7 @@ static bool rtc_load_date(const struct rtc_clock *clock, struct date *date)
 	       date->day != INVALID && date->day <= rtc_days_in_month(date->year, date->month);
 }
 
-/* --- counting, as the chip does ---------------------------------------------------------- */
+/* --- counting, as the chip does ------------------------------------------- */
 
 static uint8_t rtc_count_digits(const struct rtc_clock *clock, uint8_t byte)
 {
@@ -232,7 +232,7 @@ static void rtc_count_second(struct rtc_clock *clock)
 		rtc_count_day(clock);
 }
 
-/* --- alarm -------------------------------------------------------------------------------- */
+/* --- alarm ---------------------------------------------------------------- */
 
 static bool rtc_alarm_byte_matches(const struct rtc_clock *clock, unsigned int alarm,
 				   unsigned int time)
@@ -323,7 +323,7 @@ uint64_t rtc_clock_next_alarm(const struct rtc_clock *clock)
 	return match == INT64_MAX ? RTC_NO_ALARM : (uint64_t)(match - second);
 }
 
-/* --- any number of updates ------------------------------------------------------------------ */
+/* --- any number of updates ------------------------------------------------ */
 
 /* After the first step the register is in order, and seven more change nothing. */
 static void rtc_count_days_of_week(struct rtc_clock *clock, uint64_t days)
@@ -397,7 +397,7 @@ bool rtc_clock_advance(struct rtc_clock *clock, uint64_t updates)
 	return alarm;
 }
 
-/* --- setting and reading --------------------------------------------------------------- */
+/* --- setting and reading -------------------------------------------------- */
 
 void rtc_clock_set(struct rtc_clock *clock, int64_t seconds)
 {

@@ -7,7 +7,7 @@
 #include "vm/vcpu.h"
 #include "ppt/device.h"
 
-/* --- checks --------------------------------------------------------------------------- */
+/* --- checks --------------------------------------------------------------- */
 
 static int refuse_assignment(struct vm *vm, const struct ppt_device *device, int error,
 			     const char *why)
@@ -62,7 +62,7 @@ static int check_interrupts(struct vm *vm, struct ppt_device *device)
 		"without interrupt remapping it could forge interrupts of the host");
 }
 
-/* --- assigning ---------------------------------------------------------------------------- */
+/* --- assigning ------------------------------------------------------------ */
 
 /* A device without a reset is assigned with its last user's state. */
 static int reset_for(struct vm *vm, struct ppt_device *device)
@@ -134,7 +134,7 @@ int ppt_assign(struct vm *vm, const struct os_pci_address *address)
 	return 0;
 }
 
-/* --- unassigning -------------------------------------------------------------------------- */
+/* --- unassigning ---------------------------------------------------------- */
 
 int ppt_restart(struct ppt_device *device, bool mapped)
 {

@@ -67,7 +67,7 @@ int ppt_map_mmio(struct ppt_device *device, uint64_t gpa, uint64_t hpa, uint64_t
 int ppt_unmap_mmio(struct ppt_device *device, uint64_t gpa, uint64_t len);
 void ppt_unmap_all(struct ppt_device *device);
 
-/* --- interrupts: interrupt.c; vm->lock held ---------------------------------------------- */
+/* --- interrupts: interrupt.c; vm->lock held ------------------------------- */
 
 /* Free its interrupts: none is forwarded to the guest afterwards. */
 void ppt_interrupts_off(struct ppt_device *device);
@@ -75,7 +75,7 @@ int ppt_set_msi(struct ppt_device *device, uint64_t addr, uint64_t msg, int vect
 int ppt_set_msix(struct ppt_device *device, const struct vm_pptdev_msix *entry);
 int ppt_set_intx(struct ppt_device *device, int pin);
 
-/* --- assigning: assign.c; VM frozen --------------------------------------------------- */
+/* --- assigning: assign.c; VM frozen --------------------------------------- */
 
 int ppt_assign(struct vm *vm, const struct os_pci_address *address);
 int ppt_unassign(struct vm *vm, const struct os_pci_address *address);
@@ -86,7 +86,7 @@ void ppt_leave(struct vm *vm, struct ppt_device *device);
 /* Free its interrupts and reset it; also unmap its registers unless 'mapped'. */
 int ppt_restart(struct ppt_device *device, bool mapped);
 
-/* --- the list: list.c ------------------------------------------------------------------ */
+/* --- the list: list.c ----------------------------------------------------- */
 
 /*
  * Look up a device and record the VM as its owner, unless its group is assigned to

@@ -14,7 +14,7 @@
 #define MSI_ADDRESS_LOGICAL 0x4u
 #define MSIX_MASKED	    0x1u
 
-/* --- messages ------------------------------------------------------------------------ */
+/* --- messages ------------------------------------------------------------- */
 
 /* The physical CPU of a message's first destination; -1: there is none, or it never ran. */
 static int cpu_of_message(struct vm *vm, uint64_t addr)
@@ -71,7 +71,7 @@ static void set_message(struct ppt_vector *vector, uint64_t addr, uint64_t msg)
 	os_spin_unlock(&device->message_lock, flags);
 }
 
-/* --- vectors --------------------------------------------------------------------------- */
+/* --- vectors -------------------------------------------------------------- */
 
 static void vector_off(struct ppt_vector *vector)
 {
@@ -146,7 +146,7 @@ void ppt_interrupts_off(struct ppt_device *device)
 	device->interrupts = OS_PCI_NONE;
 }
 
-/* --- MSI ------------------------------------------------------------------------------- */
+/* --- MSI ------------------------------------------------------------------ */
 
 static int msi_begin(struct ppt_device *device, unsigned int vectors)
 {
@@ -183,7 +183,7 @@ int ppt_set_msi(struct ppt_device *device, uint64_t addr, uint64_t msg, int vect
 	return error;
 }
 
-/* --- MSI-X ------------------------------------------------------------------------------ */
+/* --- MSI-X ---------------------------------------------------------------- */
 
 int ppt_set_msix(struct ppt_device *device, const struct vm_pptdev_msix *entry)
 {
@@ -206,7 +206,7 @@ int ppt_set_msix(struct ppt_device *device, const struct vm_pptdev_msix *entry)
 	return vector_on(&device->vector[index], entry->addr, entry->msg);
 }
 
-/* --- the line --------------------------------------------------------------------------- */
+/* --- the line ------------------------------------------------------------- */
 
 /* Interrupt context, the line is masked. */
 static void line_arrived(void *arg)

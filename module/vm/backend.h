@@ -61,7 +61,7 @@ struct backend_apic {
 	void (*destroy)(struct vm *vm);
 	/*
 	 * 'vector' is the highest requested, -1 none (or none may go in). False: this vCPU's are
-	 * not delivered so now, and are injected one by one. Loaded, interrupts off, before an entry.
+	 * not delivered so now, and are injected singly. Loaded, interrupts off, before an entry.
 	 */
 	bool (*interrupt)(struct vcpu *vcpu, int vector);
 	/* The APIC has been enabled, disabled or put into another mode. Owner. */
@@ -153,7 +153,7 @@ struct vmm_backend {
 
 	/* --- required: events, memory, time ----------------------------------------- */
 
-	/* 'intinfo' (VM_INTINFO_*) is delivered by the next entry, which is certain. Interrupts off. */
+	/* The next entry, which is certain, delivers 'intinfo' (VM_INTINFO_*). Interrupts off. */
 	void (*inject)(struct vcpu *vcpu, uint64_t intinfo);
 	/*
 	 * Exit when the guest can take what WINDOW_* says; for interrupts, 'vector' gives the

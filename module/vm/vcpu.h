@@ -87,7 +87,7 @@ struct vcpu {
 	bool halted;		 /* (o) waits for an event in HLT */
 	bool wait_sipi;		 /* (a) no start-up IPI since RESET or INIT */
 	bool debug_reported;	 /* (a) userspace has had the exit of VM_SUSPEND_CPU */
-	bool spec_ctrl_differs; /* (o) while loaded: the guest's is not the host's; x86/cpu/context.h */
+	bool spec_ctrl_differs;	 /* (o) while loaded: from the host's; x86/cpu/context.h */
 
 	uint32_t requests; /* (a) VCPU_REQ_* */
 	uint32_t mode;	   /* (a) enum vcpu_mode; written by the owner */
@@ -139,7 +139,7 @@ struct vcpu {
 	uint32_t waiters;	 /* (a) threads in vcpu_lock() */
 	struct os_waitq waitq;	 /* owner in HLT, or waiting until nobody waits for the mutex */
 	struct os_thread thread; /* the owner while it runs the guest */
-	bool running; /* (a) a thread is in VM_RUN, locked or letting waiters pass; the owner writes */
+	bool running; /* (a) a thread is in VM_RUN, or lets waiters pass; the owner writes */
 };
 
 /* --- ownership: lock.c --------------------------------------------------------- */

@@ -151,7 +151,7 @@ static void access_msr(struct vcpu *vcpu, const struct step *step)
 	EXPECT(error == 0 || error == -EINVAL || (error == 1 && is_write(step)));
 }
 
-/* --- what a processor does that shares the APIC's page (SDM vol. 3, chapter 29) ---------- */
+/* --- what a processor does that shares the APIC's page (SDM vol. 3, chapter 29) --- */
 
 #define SHARER (CPUS - 1)
 #define ISR    0x100
@@ -275,7 +275,7 @@ static void change_mode(struct vcpu *vcpu, const struct step *step)
 	}
 }
 
-/* --- time and interrupts --------------------------------------------------------------- */
+/* --- time and interrupts -------------------------------------------------- */
 
 static void take_interrupt(struct vcpu *vcpu)
 {
@@ -455,7 +455,7 @@ static void reset(struct vcpu *vcpu, const struct step *step)
 	}
 }
 
-/* --- what must hold after every step -------------------------------------------------------- */
+/* --- what must hold after every step -------------------------------------- */
 
 static uint64_t read_ioapic(unsigned int reg)
 {
@@ -557,7 +557,7 @@ static void do_step(const struct step *step)
 	check_page();
 }
 
-/* --- where a guest that has booted would be; which parts, says the first byte ---------------- */
+/* --- where a guest that has booted would be; which parts, says the first byte --- */
 
 static void write_ports(const uint16_t (*writes)[2], unsigned int count)
 {

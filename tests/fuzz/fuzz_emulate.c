@@ -229,7 +229,7 @@ static void begin(void)
 	vcpu->gpr[GPR_RCX] = next8();
 }
 
-/* --- what must hold ------------------------------------------------------------------ */
+/* --- what must hold ------------------------------------------------------- */
 
 struct snapshot {
 	uint64_t gpr[GPR_COUNT];
@@ -313,7 +313,7 @@ static void check(enum exit_action action, const struct snapshot *snapshot)
 	vcpu->exception = 0;
 }
 
-/* --- steps -------------------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------- */
 
 static enum exit_action string_io(void)
 {

@@ -52,7 +52,7 @@ static void open_window(void)
 	asm volatile("sti; nop; nop; cli" : : : "memory");
 }
 
-/* --- registers ----------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------ */
 
 TEST(apic_base_msr_says_enabled_boot_processor)
 {
@@ -164,7 +164,7 @@ TEST(apic_eoi_reads_zero)
 	CHECK_EQ(apic_read(0xb0), 0);
 }
 
-/* --- modes --------------------------------------------------------------------------- */
+/* --- modes ---------------------------------------------------------------- */
 
 TEST(apic_software_disable_masks_the_lvt)
 {
@@ -227,7 +227,7 @@ TEST(apic_base_msr_reserved_bits_raise_gp)
 	CHECK_EQ(rdmsr(0x1b), APIC_BASE | 0x900);
 }
 
-/* --- interrupts to itself ------------------------------------------------------------------ */
+/* --- interrupts to itself ------------------------------------------------- */
 
 TEST(apic_self_ipi_arrives_once)
 {
@@ -320,7 +320,7 @@ TEST(apic_same_vector_twice_before_delivery_is_one)
 	CHECK_EQ(taken[0x41], 1);
 }
 
-/* --- priority ------------------------------------------------------------------------------- */
+/* --- priority ------------------------------------------------------------- */
 
 TEST(apic_higher_vector_first)
 {
@@ -439,7 +439,7 @@ TEST(apic_eoi_with_nothing_in_service_is_harmless)
 	CHECK_EQ(taken[0x41], 1);
 }
 
-/* --- errors ----------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------- */
 
 /* SDM vol. 3, 10.5.3: ESR shows what has happened once it has been written. */
 TEST(apic_illegal_vector_sent_is_an_error)

@@ -247,7 +247,7 @@ TEST(upper_half_of_dr7_raises_gp)
 	CHECK_EQ(trap.vector, VECTOR_GP);
 }
 
-/* --- single step in ring 3 --------------------------------------------------------------- */
+/* --- single step in ring 3 ------------------------------------------------ */
 
 static void user_cpuid(void *unused)
 {
@@ -275,7 +275,7 @@ TEST(steps_through_user_mode)
 	CHECK(user_steps >= 4);
 }
 
-/* --- state that exits preserve --------------------------------------------------------------- */
+/* --- state that exits preserve -------------------------------------------- */
 
 TEST(tsc_aux_is_what_rdtscp_and_rdpid_read)
 {
@@ -376,7 +376,7 @@ TEST(smsw_and_lmsw_are_the_low_half_of_cr0)
 	CHECK_EQ(read_cr0() & 9, 1);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 TEST(ends_with_3_triple_fault, ENDS_WITH(3))
 {

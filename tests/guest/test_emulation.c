@@ -234,7 +234,7 @@ TEST(emulated_instructions_compute_the_same)
 			run_both(&instructions[i]);
 }
 
-/* --- memory without a device ----------------------------------------------------------------- */
+/* --- memory without a device ---------------------------------------------- */
 
 #define NOWHERE 0xc8000000ul
 
@@ -257,7 +257,7 @@ TEST(emulated_accesses_of_the_program)
 	CHECK_EQ(flags & ALL, RFLAGS_CF | RFLAGS_AF); /* 5 - 1: a carry out of everything */
 }
 
-/* --- strings ----------------------------------------------------------------------------- */
+/* --- strings -------------------------------------------------------------- */
 
 static void stos_8(volatile void *to, uint64_t value, uint64_t count)
 {
@@ -367,7 +367,7 @@ TEST(string_port_of_the_program)
 	CHECK_EQ(words[3], 0);
 }
 
-/* --- exceptions ------------------------------------------------------------------------------ */
+/* --- exceptions ----------------------------------------------------------- */
 
 /* Beyond the 4 GiB that are mapped. */
 #define UNMAPPED 0x10000000000ull
@@ -465,7 +465,7 @@ TEST(emulated_single_step)
 	CHECK_EQ(read_dr6() & 0x4000, 0x4000);
 }
 
-/* --- vector registers ------------------------------------------------------------------------ */
+/* --- vector registers ----------------------------------------------------- */
 
 #define CR4_OSFXSR (1u << 9)
 

@@ -152,7 +152,7 @@ TEST(cr2_survives_exits)
 	CHECK_EQ(read_cr2(), 0x123456789abc);
 }
 
-/* --- debugging --------------------------------------------------------------------------- */
+/* --- debugging ------------------------------------------------------------ */
 
 static void note_and_disarm(struct frame *frame)
 {
@@ -237,7 +237,7 @@ TEST_STEP(cpuid, "cpuid")
 TEST_STEP(out_to_the_program, "outl %%eax, %%dx")
 TEST_STEP(in_from_the_kernel, "inb $0x21, %%al")
 
-/* --- interrupt shadow ------------------------------------------------------------------------ */
+/* --- interrupt shadow ----------------------------------------------------- */
 
 /*
  * An interrupt waits; STI (or MOV SS, with interrupts on) shields the one instruction
@@ -280,7 +280,7 @@ TEST(sti_shields_the_first_touch_of_memory)
 	CHECK_EQ(seen_rip, after);
 }
 
-/* --- CR8 ------------------------------------------------------------------------------------- */
+/* --- CR8 ------------------------------------------------------------------ */
 
 TEST(cr8_holds_interrupts_of_its_class_back)
 {
@@ -319,7 +319,7 @@ TEST(cr8_is_the_upper_half_of_the_tpr)
 	CHECK_EQ(apic_read(0x80), 0x35);
 }
 
-/* --- NMI ------------------------------------------------------------------------------------- */
+/* --- NMI ------------------------------------------------------------------ */
 
 static volatile unsigned int nmi_depth, nmi_nested;
 static volatile uint64_t nmi_rip[4];
@@ -395,7 +395,7 @@ TEST(any_iret_unblocks_nmi)
 	CHECK_EQ(nmi_nested, 2);
 }
 
-/* --- event deliveries that exit ---------------------------------------------------------- */
+/* --- event deliveries that exit ------------------------------------------- */
 
 /*
  * With the stack in memory that nothing has touched, pushing the frame faults in the

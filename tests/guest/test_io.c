@@ -29,7 +29,7 @@ static void map_page(unsigned int index, uint64_t entry)
 	write_cr3(read_cr3());
 }
 
-/* --- plain ports ------------------------------------------------------------------------ */
+/* --- plain ports ---------------------------------------------------------- */
 
 #define IN_TO_RAX(instruction, port, rax) \
 	asm volatile(instruction : "+a"(rax) : "d"((uint16_t)(port)) : "memory")
@@ -84,7 +84,7 @@ TEST(immediate_port_is_the_same_port)
 	CHECK_EQ(inb(MASK_PORT), 0x69);
 }
 
-/* --- strings ------------------------------------------------------------------------------ */
+/* --- strings -------------------------------------------------------------- */
 
 TEST(string_of_no_elements_does_nothing)
 {
@@ -278,7 +278,7 @@ TEST(string_output_takes_the_segment_of_its_prefix)
 	CHECK_EQ(inb(MASK_PORT), 0x13);
 }
 
-/* --- memory without a device ----------------------------------------------------------------- */
+/* --- memory without a device ---------------------------------------------- */
 
 TEST(memory_of_nobody_reads_ones_of_every_size)
 {
@@ -336,7 +336,7 @@ TEST(strings_from_and_to_memory_of_nobody)
 	CHECK_EQ((uint64_t)to, NOBODY + 32);
 }
 
-/* --- the HPET's registers -------------------------------------------------------------------- */
+/* --- the HPET's registers ------------------------------------------------- */
 
 TEST(hpet_period_is_the_upper_half_of_its_first_register)
 {
@@ -364,7 +364,7 @@ TEST(hpet_counts_only_when_enabled)
 	CHECK(*counter > first);
 }
 
-/* --- instructions that lie in two pages ------------------------------------------------------ */
+/* --- instructions that lie in two pages ----------------------------------- */
 
 /* They lie in pages that are not neighbours in memory, their middle at the boundary. */
 static struct cpuid run_across_pages(const uint8_t *code, unsigned int size, unsigned int first,

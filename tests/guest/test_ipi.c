@@ -93,7 +93,7 @@ static void start_receivers(unsigned int cpus, void (*fn)(void *))
 	}
 }
 
-/* --- destinations -------------------------------------------------------------------------- */
+/* --- destinations --------------------------------------------------------- */
 
 TEST(smp3_ipi_physical_reaches_the_one_named, CPUS(3))
 {
@@ -220,7 +220,7 @@ TEST(smp2_ipi_is_answered_many_times, CPUS(2))
 	}
 }
 
-/* --- NMI -------------------------------------------------------------------------------------- */
+/* --- NMI ------------------------------------------------------------------ */
 
 static void sleep_with_interrupts_off(void *unused)
 {
@@ -307,7 +307,7 @@ TEST(smp3_nmi_to_all_but_self, CPUS(3))
 	CHECK_EQ(nmis[0], 0);
 }
 
-/* --- start ----------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------- */
 
 TEST(smp2_sipi_names_the_code_segment, CPUS(2))
 {
@@ -425,7 +425,7 @@ TEST(smp2_only_processor_0_is_the_boot_processor, CPUS(2))
 	CHECK_EQ(rdmsr(0x1b), APIC_BASE | 0x900);
 }
 
-/* --- memory between processors --------------------------------------------------------------- */
+/* --- memory between processors -------------------------------------------- */
 
 static volatile uint64_t shared_count;
 

@@ -193,7 +193,7 @@ TEST(unreal_mode_survives_exits)
 	CHECK_EQ(mode_registers.ebx, 0x0badcafe);
 }
 
-/* --- interrupts ------------------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------- */
 
 static volatile uint64_t seen_cs;
 
@@ -254,7 +254,7 @@ TEST(int_n_in_real_mode_takes_its_vector)
 	CHECK_EQ(mode_registers.ebx, 0x99);
 }
 
-/* --- paging of 32-bit modes ------------------------------------------------------------------ */
+/* --- paging of 32-bit modes ----------------------------------------------- */
 
 /* mode_run fills the directory, so the snippet makes the entry: ESI its address. */
 SNIPPET(move_page_32, 32,
@@ -352,7 +352,7 @@ TEST(pae_pointers_in_use_may_be_loaded_again)
 	CHECK_EQ(mode_registers.eax, 0x24681357);
 }
 
-/* --- segments that are not flat -------------------------------------------------------------- */
+/* --- segments that are not flat ------------------------------------------- */
 
 extern uint64_t gdt_free[];
 

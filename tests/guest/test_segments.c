@@ -25,7 +25,7 @@
 
 extern uint64_t gdt_free[];
 
-/* --- what ring 3 may not do ---------------------------------------------------------- */
+/* --- what ring 3 may not do ----------------------------------------------- */
 
 static struct frame last;
 
@@ -140,7 +140,7 @@ TEST(cpuid_of_user_mode_is_answered)
 	CHECK_EQ(memcmp(&kernel, &user, sizeof(user)), 0);
 }
 
-/* --- ports ------------------------------------------------------------------------------ */
+/* --- ports ---------------------------------------------------------------- */
 
 struct port_read {
 	uint16_t port;
@@ -246,7 +246,7 @@ TEST(string_input_of_user_mode_by_the_bitmap)
 	CHECK_EQ(far.value, 0xff);
 }
 
-/* --- memory of a device ------------------------------------------------------------------- */
+/* --- memory of a device --------------------------------------------------- */
 
 static void user_read_hpet(void *result)
 {
@@ -271,7 +271,7 @@ TEST(user_mode_reads_a_device_where_its_page_allows)
 	CHECK_EQ(trap.cr2, 0xfed00004);
 }
 
-/* --- gates ------------------------------------------------------------------------------------ */
+/* --- gates ---------------------------------------------------------------- */
 
 static void user_int_80(void *unused)
 {
@@ -423,7 +423,7 @@ TEST(call_gate_takes_user_mode_to_ring_0_and_back)
 	CHECK_EQ(gate_cs, 0x08);
 }
 
-/* --- system calls ---------------------------------------------------------------------------- */
+/* --- system calls --------------------------------------------------------- */
 
 static volatile uint64_t syscall_rcx, syscall_r11, syscall_flags, syscall_cs, syscall_ss;
 
@@ -491,7 +491,7 @@ TEST(syscall_without_its_enable_raises_ud)
 	CHECK_EQ(*(uint16_t *)trap.rip, 0x050f);
 }
 
-/* --- tables and their registers -------------------------------------------------------------- */
+/* --- tables and their registers ------------------------------------------- */
 
 static void load_task_register(void *unused)
 {

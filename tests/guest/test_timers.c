@@ -92,7 +92,7 @@ static uint64_t frequency_of(uint64_t (*clock)(void))
 	return (end.clock - start.clock) * PM_HZ / ((end.pm - start.pm) & PM_MASK);
 }
 
-/* --- counters ----------------------------------------------------------------------------- */
+/* --- counters ------------------------------------------------------------- */
 
 TEST(clock_pm_timer_only_goes_forward)
 {
@@ -171,7 +171,7 @@ TEST(clock_apic_timer_divides)
 	CHECK_NEAR(frequency_of(read_apic_count), APIC_HZ / 16);
 }
 
-/* --- 8254 ------------------------------------------------------------------------------------ */
+/* --- 8254 ----------------------------------------------------------------- */
 
 /*
  * Channel 2's gate and output are at port 0x61. The gate opened between start and opened,
@@ -273,7 +273,7 @@ TEST(pit_read_back_tells_the_mode)
 	CHECK_EQ(inb(0x40) & 0x3f, 0x34);
 }
 
-/* --- interrupts ------------------------------------------------------------------------------ */
+/* --- interrupts ----------------------------------------------------------- */
 
 static volatile uint32_t last_pm;
 static volatile uint64_t passed; /* of the PM timer, from start_timing() to the last tick */
@@ -598,7 +598,7 @@ TEST(timer_hpet_legacy_replaces_the_pit)
 	check_period(PM_HZ, 250);
 }
 
-/* --- RTC ------------------------------------------------------------------------------------- */
+/* --- RTC ------------------------------------------------------------------ */
 
 static uint8_t rtc_read(uint8_t index)
 {

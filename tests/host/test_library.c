@@ -126,7 +126,7 @@ TEST(reset_leads_to_the_reset_vector)
 	machine_destroy(&machine);
 }
 
-/* --- VM_RUN ----------------------------------------------------------------------------- */
+/* --- VM_RUN --------------------------------------------------------------- */
 
 TEST(port_accesses_are_exits)
 {
@@ -195,7 +195,7 @@ TEST(a_new_rip_is_followed)
 	machine_destroy(&machine);
 }
 
-/* --- device memory accesses, by the library's emulator ------------------------------------ */
+/* --- device memory accesses, by the library's emulator -------------------- */
 
 static uint8_t device[16];
 
@@ -316,7 +316,7 @@ TEST(device_accesses_are_answered_by_reply)
 	machine_destroy(&machine);
 }
 
-/* --- memory ------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------- */
 
 TEST(device_memory_is_shared_with_the_guest)
 {
@@ -401,7 +401,7 @@ TEST(nested_page_table_is_shown)
 	machine_destroy(&machine);
 }
 
-/* --- the VM's life --------------------------------------------------------------------------- */
+/* --- the VM's life -------------------------------------------------------- */
 
 TEST(a_running_vm_is_not_reinitialized)
 {
@@ -469,7 +469,7 @@ TEST(exits_are_counted)
 	machine_destroy(&machine);
 }
 
-/* --- devices in the module ------------------------------------------------------------------- */
+/* --- devices in the module ------------------------------------------------ */
 
 TEST(device_registers_are_read_and_written)
 {

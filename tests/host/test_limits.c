@@ -47,7 +47,7 @@ static struct vmctx *vm_with_memory(const char *name, size_t size, int flags)
 	return vm_setup_memory(ctx, size, VM_MMAP_ALL) ? NULL : ctx;
 }
 
-/* --- memory ------------------------------------------------------------------------------ */
+/* --- memory --------------------------------------------------------------- */
 
 /* As much as the host has, but for some MiB. */
 static size_t nearly_all_memory(void)
@@ -195,7 +195,7 @@ TEST(limits_are_roots)
 	CHECK(read_number(SYSCTL("user_memory_max")) <= total - reserve * 3 / 4);
 }
 
-/* --- VMs --------------------------------------------------------------------------------- */
+/* --- VMs ------------------------------------------------------------------ */
 
 static int create_first(void)
 {
@@ -290,7 +290,7 @@ TEST(other_ids_of_a_user_namespace_are_its_creators)
 	CHECK(vm_destroy_name("limits") == 0);
 }
 
-/* --- processes that die -------------------------------------------------------------------- */
+/* --- processes that die --------------------------------------------------- */
 
 static void *spin_in_guest(void *vcpu)
 {
@@ -437,7 +437,7 @@ TEST(vm_stays_while_another_process_uses_it)
 	CHECK(vm_destroy_name("limits") == 0);
 }
 
-/* --- what is seen -------------------------------------------------------------------------- */
+/* --- what is seen --------------------------------------------------------- */
 
 /* 0: every entry of the nested page table is there, and has an address. */
 static int look_for_addresses(void)

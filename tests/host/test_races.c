@@ -158,7 +158,7 @@ static void *destroy_main(void *result)
 	return NULL;
 }
 
-/* --- a VMM process that does not accept the exit -------------------------------------------- */
+/* --- a VMM process that does not accept the exit -------------------------- */
 
 /* A page whose first touch waits until 'uffd' is closed. */
 static void *page_that_waits(int *uffd)
@@ -337,7 +337,7 @@ TEST(mappings_are_bounded)
 	machine_destroy(&machine);
 }
 
-/* --- everything at once ----------------------------------------------------------------- */
+/* --- everything at once --------------------------------------------------- */
 
 static volatile bool storm_over;
 static __thread sigjmp_buf storm_fault;
@@ -477,7 +477,7 @@ TEST(destroy_under_every_other_operation)
 	CHECK(left < count_of("STORM_VMS") * 4 / 2);
 }
 
-/* --- processors ------------------------------------------------------------------------- */
+/* --- processors ----------------------------------------------------------- */
 
 static volatile uint16_t *counter_of(const struct machine *machine)
 {
@@ -570,7 +570,7 @@ TEST(guest_goes_on_after_suspend)
 	vm_close(machine.ctx);
 }
 
-/* --- out of memory ------------------------------------------------------------------------ */
+/* --- out of memory -------------------------------------------------------- */
 
 #define SCARCE_LIMIT  "33554432"
 #define SCARCE_MEMORY (64 << 20)
@@ -634,7 +634,7 @@ TEST(vm_without_memory_beside_a_running_one)
 	vm_close(machine.ctx);
 }
 
-/* --- what the kernel shows of us ------------------------------------------------------------ */
+/* --- what the kernel shows of us ------------------------------------------ */
 
 /* One page has been touched: it has backing of its own size, or of 2 MiB. */
 TEST(sysctls_tell_what_is_held)
@@ -694,7 +694,7 @@ TEST(exits_are_traced)
 	machine_destroy(&machine);
 }
 
-/* --- host timers of devices ---------------------------------------------------------- */
+/* --- host timers of devices ----------------------------------------------- */
 
 /* Timers of the module's that are armed in this host. */
 static unsigned int armed_timers(void)

@@ -196,7 +196,7 @@ int native_run(const uint8_t *bytes, unsigned int length, struct native_state *s
 	return execute(native_trampoline, state);
 }
 
-/* --- 32- and 16-bit code --------------------------------------------------------------- */
+/* --- 32- and 16-bit code -------------------------------------------------- */
 
 /* Present, for applications; data, and what user_desc says besides. */
 #define ACCESS_DATA 0xf1u

@@ -96,7 +96,7 @@ static void disk_read(void *buffer, size_t bytes, off_t offset)
 	close(file);
 }
 
-/* --- transport ------------------------------------------------------------------------- */
+/* --- transport ------------------------------------------------------------ */
 
 TEST(identity_and_configuration)
 {
@@ -238,7 +238,7 @@ TEST(older_drivers_use_ports)
 	tear_down();
 }
 
-/* --- requests --------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 TEST(what_is_written_is_read_back_and_in_the_image)
 {
@@ -328,7 +328,7 @@ TEST(zeroes_are_written)
 	tear_down();
 }
 
-/* --- queues that a hostile driver makes ------------------------------------------------------ */
+/* --- queues that a hostile driver makes ----------------------------------- */
 
 /* Offers a chain: the device must say that it needs a reset, and work after one. */
 static void breaks(void)
@@ -438,7 +438,7 @@ TEST(event_index_says_when_to_interrupt)
 	tear_down();
 }
 
-/* --- images ---------------------------------------------------------------------------------- */
+/* --- images --------------------------------------------------------------- */
 
 TEST(options_that_are_refused)
 {

@@ -93,7 +93,7 @@ static enum exit_action guest_halts(struct vcpu *vcpu, unsigned int entry)
 	return EXIT_OUTER;
 }
 
-/* --- the run loop -------------------------------------------------------------------- */
+/* --- the run loop --------------------------------------------------------- */
 
 TEST(exit_reaches_the_program)
 {
@@ -205,7 +205,7 @@ TEST(suspend_keeps_the_first_reason)
 	tear_down();
 }
 
-/* --- several threads ------------------------------------------------------------------- */
+/* --- several threads ------------------------------------------------------ */
 
 struct runner {
 	pthread_t thread;
@@ -376,7 +376,7 @@ TEST(guests_tsc_survives_the_hosts_sleep)
 	tear_down();
 }
 
-/* --- running out of memory ---------------------------------------------------------------- */
+/* --- running out of memory ------------------------------------------------ */
 
 /* What it takes to make a VM with memory and a vCPU; the first error. */
 static int make_everything(struct vm **result)
@@ -472,7 +472,7 @@ TEST(fragmented_memory_is_small_pages)
 	tear_down();
 }
 
-/* --- processors ------------------------------------------------------------------------------ */
+/* --- processors ----------------------------------------------------------- */
 
 TEST(virtualization_is_on_while_there_are_vms)
 {

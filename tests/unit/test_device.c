@@ -229,7 +229,7 @@ TEST(stop_and_reset_silence_all_timers)
 	fake_vm_destroy(vm); /* aborts if one is left */
 }
 
-/* --- host timers and vCPUs in VM_RUN ------------------------------------------------- */
+/* --- host timers and vCPUs in VM_RUN -------------------------------------- */
 
 /* How often host timers have expired in that time; gives up at 'limit'. */
 static unsigned int wakes_in(uint64_t ns, unsigned int limit)

@@ -65,7 +65,7 @@ static void user_mode(void)
 	fake_vcpu(vcpu)->desc[VM_REG_GUEST_SS].access |= 3u << SEG_ACCESS_DPL_SHIFT;
 }
 
-/* --- devices in the kernel --------------------------------------------------------------- */
+/* --- devices in the kernel ------------------------------------------------ */
 
 TEST(local_apic)
 {
@@ -99,7 +99,7 @@ TEST(local_apic_update)
 	end();
 }
 
-/* --- devices in userspace --------------------------------------------------------------- */
+/* --- devices in userspace ------------------------------------------------- */
 
 TEST(program_read)
 {
@@ -251,7 +251,7 @@ TEST(given_up)
 	end();
 }
 
-/* --- repetition ------------------------------------------------------------------------------ */
+/* --- repetition ----------------------------------------------------------- */
 
 TEST(repeat_to_program)
 {

@@ -37,7 +37,7 @@ static void fill_random(void *to, size_t size)
 		((uint8_t *)to)[i] = (uint8_t)(random_bits() >> 24);
 }
 
-/* --- the processor's side ---------------------------------------------------------------- */
+/* --- the processor's side ------------------------------------------------- */
 
 /* Code with its operand at (%rdi), and a RET behind it. */
 static uint8_t *code_page;
@@ -63,7 +63,7 @@ static bool has_avx512(void)
 	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-/* --- the engine's side --------------------------------------------------------------------- */
+/* --- the engine's side ---------------------------------------------------- */
 
 static struct native_fpu *emulated;
 
@@ -194,7 +194,7 @@ static void check_both(struct native_fpu *native, const uint8_t *bytes, unsigned
 		    what);
 }
 
-/* --- AVX-512 --------------------------------------------------------------------------------- */
+/* --- AVX-512 -------------------------------------------------------------- */
 
 struct evex_case {
 	uint8_t map, prefix, opcode; /* prefix: 0 none, 1 66, 2 F3, 3 F2 */

@@ -169,7 +169,7 @@ static int emulate(const struct instruction *insn, struct native_state *state, u
 	return emulator.vector;
 }
 
-/* --- an encoding ------------------------------------------------------------------------ */
+/* --- an encoding ---------------------------------------------------------- */
 
 struct encoding {
 	uint8_t bytes[INSTRUCTION_MAX];
@@ -419,7 +419,7 @@ static bool make_encoding(struct encoding *encoding)
 	return is_wanted(&encoding->insn) && is_native(&encoding->insn);
 }
 
-/* --- operands that make sense -------------------------------------------------------------- */
+/* --- operands that make sense --------------------------------------------- */
 
 static void patch_displacement(struct encoding *encoding, unsigned int where, unsigned int size,
 			       uint64_t value)
@@ -645,7 +645,7 @@ static bool prepare(struct encoding *encoding, struct native_state *state)
 	return true;
 }
 
-/* --- what the manual leaves open ---------------------------------------------------------- */
+/* --- what the manual leaves open ------------------------------------------ */
 
 static unsigned int count_of(const struct instruction *insn, const struct native_state *state)
 {
@@ -727,7 +727,7 @@ static bool undefined_register(const struct instruction *insn, unsigned int reg,
 	       (after->rflags & REG_RFLAGS_ZF);
 }
 
-/* --- one case --------------------------------------------------------------------------------- */
+/* --- one case ------------------------------------------------------------- */
 
 static uint8_t area_before[NATIVE_DATA_SIZE], area_native[NATIVE_DATA_SIZE];
 static unsigned int seen[OP_COUNT], faults[32];

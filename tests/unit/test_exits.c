@@ -37,7 +37,7 @@ static void set_capability(enum vm_cap_type capability)
 	vcpu->capabilities |= 1u << capability;
 }
 
-/* --- finding the next instruction ---------------------------------------------------- */
+/* --- finding the next instruction ----------------------------------------- */
 
 TEST(reported_next_rip_is_believed)
 {
@@ -143,7 +143,7 @@ TEST(the_end_of_an_instruction)
 	end();
 }
 
-/* --- instructions ---------------------------------------------------------------------- */
+/* --- instructions --------------------------------------------------------- */
 
 TEST(cpuid_clears_the_upper_halves)
 {
@@ -392,7 +392,7 @@ TEST(triple_fault_suspends_the_vm)
 	end();
 }
 
-/* --- ports ------------------------------------------------------------------------------- */
+/* --- ports ---------------------------------------------------------------- */
 
 TEST(ports_of_ours_take_no_exit)
 {
@@ -521,7 +521,7 @@ TEST(repeating_no_times_does_nothing)
 	end();
 }
 
-/* --- memory -------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------- */
 
 TEST(first_touch_is_mapped_in_the_outer_loop)
 {

@@ -40,7 +40,7 @@ static bool vm_has_halted(void)
 	return __atomic_load_n(&vm->suspend, __ATOMIC_SEQ_CST) != VM_SUSPEND_NONE;
 }
 
-/* --- runners ------------------------------------------------------------------------- */
+/* --- runners -------------------------------------------------------------- */
 
 struct runner {
 	pthread_t thread;
@@ -77,7 +77,7 @@ static void wait_until_asleep(struct vcpu *vcpu)
 		usleep(100);
 }
 
-/* --- guests --------------------------------------------------------------------------- */
+/* --- guests --------------------------------------------------------------- */
 
 static enum exit_action halt_for_good(struct vcpu *vcpu)
 {
@@ -95,7 +95,7 @@ static enum exit_action guest_halts_once(struct vcpu *vcpu, unsigned int entry)
 	return vcpu_exit_userspace(vcpu, VM_EXITCODE_MTRAP);
 }
 
-/* --- a wake-up on its way ----------------------------------------------------------------- */
+/* --- a wake-up on its way ------------------------------------------------- */
 
 /*
  * vCPU 0 sleeps; what vCPU 1 has sent it is pending, but its thread has not run since. That
@@ -150,7 +150,7 @@ TEST(pending_startup_is_no_halt)
 	pending_request_keeps_alive(VCPU_REQ_SIPI, wait_for_startup);
 }
 
-/* --- what is a halt -------------------------------------------------------------------------- */
+/* --- what is a halt ------------------------------------------------------- */
 
 static void both_halt(void)
 {
@@ -230,7 +230,7 @@ TEST(held_vcpu_is_no_halt)
 	tear_down();
 }
 
-/* --- all orders ---------------------------------------------------------------------------------- */
+/* --- all orders ----------------------------------------------------------- */
 
 #define ROUNDS 20000
 

@@ -162,7 +162,7 @@ TEST(intel_systems_boot)
 	check_accesses(intel, ARRAY_SIZE(intel));
 }
 
-/* --- registers with rules of their own --------------------------------------------------- */
+/* --- registers with rules of their own ------------------------------------ */
 
 static uint64_t read_msr(uint32_t msr)
 {

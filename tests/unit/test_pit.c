@@ -311,7 +311,7 @@ TEST(mode_4_counts_on_until_the_second_byte)
 	tear_down();
 }
 
-/* "Read-Back Command": null count until the count is in the counter, in modes 1 and 5 the trigger. */
+/* "Read-Back Command": null count until the counter has it, in modes 1 and 5 by the trigger. */
 TEST(null_count_until_the_trigger)
 {
 	set_up();

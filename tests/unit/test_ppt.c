@@ -105,7 +105,7 @@ static void add_ram(uint64_t gpa, uint64_t len, int segid)
 	REQUIRE(command(VM_MMAP_MEMSEG, &map) == 0);
 }
 
-/* --- parameters ---------------------------------------------------------------------- */
+/* --- parameters ----------------------------------------------------------- */
 
 static int parse(const char *text, struct os_pci_address *address)
 {
@@ -175,7 +175,7 @@ TEST(what_cannot_be_reserved_is_named)
 	tear_down();
 }
 
-/* --- assigning ----------------------------------------------------------------------- */
+/* --- assigning ------------------------------------------------------------ */
 
 TEST(assigned_and_given_back)
 {
@@ -304,7 +304,7 @@ TEST(group_must_be_whole)
 	tear_down();
 }
 
-/* --- DMA ------------------------------------------------------------------------------- */
+/* --- DMA ------------------------------------------------------------------ */
 
 TEST(dma_reaches_the_guests_ram_and_nothing_else)
 {
@@ -393,7 +393,7 @@ TEST(without_room_for_the_map_nothing_is_left)
 	tear_down();
 }
 
-/* --- registers ------------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------ */
 
 static int map_bar(uint64_t gpa, uint64_t hpa, uint64_t len)
 {
@@ -495,7 +495,7 @@ TEST(no_memory_over_a_bar)
 	tear_down();
 }
 
-/* --- interrupts ---------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------- */
 
 static int take(void)
 {

@@ -425,7 +425,7 @@ TEST(flags_come_without_a_date)
 	tear_down();
 }
 
-/* The chip's own: written by software, never by the clock (82371AB data sheet, "Real Time Clock"). */
+/* The chip's own: written by software, never by the clock (82371AB, "Real Time Clock"). */
 TEST(century_and_weekday_are_softwares)
 {
 	set_up(1000000000); /* a Sunday in 2001 */

@@ -108,7 +108,7 @@ TEST(each_hold_is_reported_once)
 	tear_down();
 }
 
-/* --- starting ------------------------------------------------------------------------- */
+/* --- starting ------------------------------------------------------------- */
 
 /* By userspace, which sets its registers and runs it. */
 TEST(vm_run_starts_what_it_runs)
@@ -174,7 +174,7 @@ TEST(ipi_exit_fills_the_whole_set)
 	tear_down();
 }
 
-/* --- capabilities ------------------------------------------------------------------------ */
+/* --- capabilities --------------------------------------------------------- */
 
 static int get_capability(enum vm_cap_type type)
 {
@@ -222,7 +222,7 @@ TEST(reinit_resets_capabilities)
 	tear_down();
 }
 
-/* --- memory without permission -------------------------------------------------------------- */
+/* --- memory without permission -------------------------------------------- */
 
 static enum exit_action guest_writes_rom(struct vcpu *vcpu, unsigned int entry)
 {

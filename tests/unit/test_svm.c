@@ -57,7 +57,7 @@ TEST(msrpm_allows_directions_apart)
 	CHECK(!msrpm_allow(map, 0x2000, true, true));
 }
 
-/* --- probe ------------------------------------------------------------------------------ */
+/* --- probe ---------------------------------------------------------------- */
 
 static int probe(const char **why)
 {
@@ -104,7 +104,7 @@ TEST(disabled_features_are_not_used)
 	svm_stop();
 }
 
-/* --- physical CPUs -------------------------------------------------------------------------- */
+/* --- physical CPUs -------------------------------------------------------- */
 
 TEST(cpus_are_left_clean)
 {
@@ -136,7 +136,7 @@ TEST(init_fails_cleanly_without_memory)
 	}
 }
 
-/* --- ASIDs ------------------------------------------------------------------------------------- */
+/* --- ASIDs ---------------------------------------------------------------- */
 
 TEST(vcpus_of_one_cpu_have_different_asids)
 {
@@ -239,7 +239,7 @@ TEST(asids_are_void_after_svm_was_off)
 	svm_stop();
 }
 
-/* --- clean bits ------------------------------------------------------------------------------------ */
+/* --- clean bits ----------------------------------------------------------- */
 
 TEST(clean_bits_follow_changes)
 {
@@ -303,7 +303,7 @@ TEST(clean_bits_are_left_alone_without_the_feature)
 	svm_stop();
 }
 
-/* --- host state -------------------------------------------------------------------------------------------- */
+/* --- host state ----------------------------------------------------------- */
 
 TEST(an_ldt_that_comes_meanwhile_is_kept)
 {

@@ -295,7 +295,7 @@ TEST(instruction_length_is_found)
 	end();
 }
 
-/* --- other kinds of task -------------------------------------------------------------- */
+/* --- other kinds of task -------------------------------------------------- */
 
 TEST(sixteen_bits)
 {
@@ -390,7 +390,7 @@ TEST(address_space_changes_with_paging)
 	end();
 }
 
-/* --- what goes wrong before --------------------------------------------------------------- */
+/* --- what goes wrong before ----------------------------------------------- */
 
 TEST(busy_task)
 {
@@ -496,7 +496,7 @@ TEST(event_is_kept_when_its_task_fails)
 	end();
 }
 
-/* --- what goes wrong after ------------------------------------------------------------------ */
+/* --- what goes wrong after ------------------------------------------------ */
 
 static void check_new_task(int vector, int64_t error_code)
 {

@@ -382,7 +382,7 @@ TEST(device_memory_has_a_name)
 	vm_destroy(ctx);
 }
 
-/* --- vCPUs --------------------------------------------------------------------------- */
+/* --- vCPUs ---------------------------------------------------------------- */
 
 TEST(counters_come_in_pages)
 {
@@ -464,7 +464,7 @@ TEST(device_registers_are_of_four_sizes)
 	vm_destroy(ctx);
 }
 
-/* --- guest-linear addresses -------------------------------------------------------------- */
+/* --- guest-linear addresses ----------------------------------------------- */
 
 TEST(copies_follow_the_guests_pages)
 {

@@ -12,7 +12,7 @@
 #include "x86/cpu/legal.h"
 #include "vm/regs.h"
 
-/* --- what a guest is loaded with ---------------------------------------------------------- */
+/* --- what a guest is loaded with ------------------------------------------ */
 
 TEST_BOTH(msrs_of_system_calls_are_switched)
 {
@@ -80,7 +80,7 @@ TEST(debugctl_of_the_host_comes_back)
 	vmx_stop();
 }
 
-/* --- the host's fields ------------------------------------------------------------------------ */
+/* --- the host's fields ---------------------------------------------------- */
 
 static void check_host_fields(const struct os_host_segments *host)
 {
@@ -208,7 +208,7 @@ TEST(mitigations_are_the_switchs_to_do)
 	}
 }
 
-/* --- VMLAUNCH, VMRESUME -------------------------------------------------------------------------- */
+/* --- VMLAUNCH, VMRESUME --------------------------------------------------- */
 
 TEST_BOTH(a_loaded_vmcs_is_launched_once)
 {
@@ -250,7 +250,7 @@ TEST(an_entry_that_fails_launches_nothing)
 	vmx_stop();
 }
 
-/* --- fields in memory ------------------------------------------------------------------------------- */
+/* --- fields in memory ----------------------------------------------------- */
 
 TEST(the_first_entry_writes_every_field)
 {
@@ -377,7 +377,7 @@ TEST(a_load_is_one_pointer_load)
 	vmx_stop();
 }
 
-/* --- general registers, CR2, the shadow --------------------------------------------------------------- */
+/* --- general registers, CR2, the shadow ----------------------------------- */
 
 static void guest_moves(struct vcpu *vcpu)
 {
@@ -456,7 +456,7 @@ TEST(a_shadow_of_sti_ends_with_if)
 	vmx_stop();
 }
 
-/* --- control registers ------------------------------------------------------------------------------------ */
+/* --- control registers ---------------------------------------------------- */
 
 /* The guest has what is not masked; what is masked it reads from the shadow. */
 static void guest_toggles_all_it_owns(struct vcpu *vcpu)
@@ -657,7 +657,7 @@ TEST(init_keeps_what_it_must)
 	vmx_stop();
 }
 
-/* --- debug registers ------------------------------------------------------------------------------------------ */
+/* --- debug registers ------------------------------------------------------ */
 
 TEST_BOTH(debug_registers_are_the_guests_at_first_use)
 {
@@ -703,7 +703,7 @@ TEST(breakpoints_come_with_their_registers)
 	vmx_stop();
 }
 
-/* --- translations ---------------------------------------------------------------------------------------------- */
+/* --- translations --------------------------------------------------------- */
 
 TEST(asids_are_handed_out_in_order)
 {
@@ -876,7 +876,7 @@ TEST(without_vpids_entries_forget_by_themselves)
 	vmx_stop();
 }
 
-/* --- memory runs short -------------------------------------------------------------------------------------------- */
+/* --- memory runs short ---------------------------------------------------- */
 
 TEST_BOTH(vcpus_are_made_whole_or_not_at_all)
 {

@@ -40,7 +40,7 @@ static bool virtual_interrupt(struct vcpu *vcpu, int vector)
 	return taken;
 }
 
-/* --- interrupts ---------------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------- */
 
 TEST(requests_and_services_are_told)
 {
@@ -189,7 +189,7 @@ TEST(an_emulated_eoi_ends_the_service)
 	vmx_stop();
 }
 
-/* --- modes ------------------------------------------------------------------------------------ */
+/* --- modes ---------------------------------------------------------------- */
 
 static void check_mode(struct vcpu *vcpu, uint32_t mode, bool x2apic)
 {
@@ -266,7 +266,7 @@ TEST(without_the_option_modes_change_nothing)
 	vmx_stop();
 }
 
-/* --- the page in memory --------------------------------------------------------------------------- */
+/* --- the page in memory --------------------------------------------------- */
 
 static enum exit_action violate(struct vcpu *vcpu, uint64_t gpa, uint64_t qualification)
 {
@@ -347,7 +347,7 @@ TEST(nothing_is_fetched_from_the_page)
 	vmx_stop();
 }
 
-/* --- exits --------------------------------------------------------------------------------------------- */
+/* --- exits ---------------------------------------------------------------- */
 
 /* Flat protected mode with memory at 0 and code at 0x1000. */
 static void give_code(struct vcpu *vcpu, const char *code, size_t size)

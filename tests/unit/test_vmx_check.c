@@ -24,7 +24,7 @@ static void msr(uint32_t number, uint64_t value)
 	CHECK_EQ(vmx_backend.set_msr(vcpu, number, value), 0);
 }
 
-/* --- states ------------------------------------------------------------------------------ */
+/* --- states --------------------------------------------------------------- */
 
 /* Each row's line is to be in the log, however many there are. */
 static void reset(void)
@@ -80,7 +80,7 @@ static void pae_paging(uint64_t cr3)
 	reg(VM_REG_GUEST_CR0, REG_CR0_PG | REG_CR0_PE | REG_CR0_NE);
 }
 
-/* --- legal ones ----------------------------------------------------------------------------- */
+/* --- legal ones ----------------------------------------------------------- */
 
 static void user_mode(void)
 {
@@ -197,7 +197,7 @@ TEST_BOTH(legal_states_are_entered)
 	vmx_stop();
 }
 
-/* --- those that are not ----------------------------------------------------------------------- */
+/* --- those that are not --------------------------------------------------- */
 
 static void fixed_cr0(void)
 {
@@ -563,7 +563,7 @@ TEST(a_refusal_of_the_processors_is_explained)
 	vmx_stop();
 }
 
-/* --- PAE's page directory pointers --------------------------------------------------------------- */
+/* --- PAE's page directory pointers ---------------------------------------- */
 
 TEST_BOTH(pointers_are_read_where_userspace_sets_none)
 {

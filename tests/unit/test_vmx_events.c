@@ -12,7 +12,7 @@
 #define EXCEPTION(vector) INTINFO(VM_INTINFO_HWEXCEPTION, vector)
 #define WITH_CODE(code)	  (VM_INTINFO_DEL_ERRCODE | (uint64_t)(code) << 32)
 
-/* --- injection -------------------------------------------------------------------------- */
+/* --- injection ------------------------------------------------------------ */
 
 /* One entry with the event. */
 static void inject(struct vcpu *vcpu, uint64_t intinfo)
@@ -91,7 +91,7 @@ TEST(a_software_interrupt_returns_to_rip)
 	vmx_stop();
 }
 
-/* --- deliveries that an exit interrupted ---------------------------------------------------- */
+/* --- deliveries that an exit interrupted ---------------------------------- */
 
 TEST_BOTH(interrupted_deliveries_are_kept_unless_the_instruction_repeats_them)
 {
@@ -128,7 +128,7 @@ TEST_BOTH(interrupted_deliveries_are_kept_unless_the_instruction_repeats_them)
 	vmx_stop();
 }
 
-/* --- NMIs ------------------------------------------------------------------------------------- */
+/* --- NMIs ----------------------------------------------------------------- */
 
 TEST_BOTH(the_processor_blocks_nmis)
 {
@@ -223,7 +223,7 @@ TEST(a_machine_check_at_an_entry_is_the_hosts)
 	vmx_stop();
 }
 
-/* --- windows ------------------------------------------------------------------------------------ */
+/* --- windows -------------------------------------------------------------- */
 
 static uint64_t windows(void)
 {
@@ -335,7 +335,7 @@ TEST(without_a_tpr_shadow_cr8_is_watched)
 	vmx_stop();
 }
 
-/* --- #DB ------------------------------------------------------------------------------------------ */
+/* --- #DB ------------------------------------------------------------------ */
 
 /* The exit has changed neither DR6 nor DR7 (SDM vol. 3, 27.1). */
 TEST_BOTH(debug_exceptions_set_their_registers)
@@ -434,7 +434,7 @@ TEST_BOTH(a_trap_before_its_instruction_is_none)
 	vmx_stop();
 }
 
-/* --- capabilities ------------------------------------------------------------------------------------ */
+/* --- capabilities --------------------------------------------------------- */
 
 static bool traps(struct vcpu *vcpu)
 {

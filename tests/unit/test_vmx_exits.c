@@ -7,7 +7,7 @@
 #include "vm/regs.h"
 #include "x86/emulate/emulate_state.h"
 
-/* --- the table --------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------ */
 
 /* Reasons that are expected, by the names of their counters. */
 static const struct {
@@ -196,7 +196,7 @@ TEST(a_misconfiguration_says_where)
 	vmx_stop();
 }
 
-/* --- where the next instruction is ------------------------------------------------------------ */
+/* --- where the next instruction is ---------------------------------------- */
 
 TEST_BOTH(rip_wraps_where_it_has_32_bits)
 {
@@ -233,7 +233,7 @@ TEST(an_instruction_ends_the_shadow)
 	vmx_stop();
 }
 
-/* --- control registers --------------------------------------------------------------------------- */
+/* --- control registers ---------------------------------------------------- */
 
 static enum exit_action access_cr(struct vcpu *vcpu, uint64_t qualification)
 {
@@ -283,7 +283,7 @@ TEST(lmsw_and_clts)
 	vmx_stop();
 }
 
-/* --- I/O and memory ---------------------------------------------------------------------------------- */
+/* --- I/O and memory ------------------------------------------------------- */
 
 TEST_BOTH(ports_of_userspace)
 {
@@ -335,7 +335,7 @@ TEST_BOTH(a_nested_fault_says_what_was_wanted)
 	vmx_stop();
 }
 
-/* --- instructions that guests are not shown -------------------------------------------------------------- */
+/* --- instructions that guests are not shown ------------------------------- */
 
 TEST(other_hypervisors_instructions_are_undefined)
 {
@@ -375,7 +375,7 @@ TEST(exceptions_by_vector)
 	vmx_stop();
 }
 
-/* --- tasks -------------------------------------------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------- */
 
 TEST_BOTH(task_switches_say_what_for)
 {

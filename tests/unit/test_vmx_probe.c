@@ -10,7 +10,7 @@
 #include "x86/cpu/features.h"
 #include "vm/regs.h"
 
-/* --- probe ---------------------------------------------------------------------------- */
+/* --- probe ---------------------------------------------------------------- */
 
 static const char *why;
 static char facts[160];
@@ -175,7 +175,7 @@ TEST(every_missing_property_is_named)
 	}
 }
 
-/* --- options ---------------------------------------------------------------------------- */
+/* --- options -------------------------------------------------------------- */
 
 static const struct {
 	uint32_t option;
@@ -275,7 +275,7 @@ TEST(guests_see_what_controls_allow)
 	CHECK(vmx_backend.offers.feature(CPU_SSE2));
 }
 
-/* --- physical CPUs ------------------------------------------------------------------------ */
+/* --- physical CPUs -------------------------------------------------------- */
 
 TEST(cpus_are_left_clean)
 {
@@ -346,7 +346,7 @@ TEST(turning_on_forgets_translations)
 	vmx_backend.module.fini();
 }
 
-/* --- the MSR bitmap ------------------------------------------------------------------------- */
+/* --- the MSR bitmap ------------------------------------------------------- */
 
 TEST(msr_bitmap_places)
 {
@@ -431,7 +431,7 @@ TEST(msr_bitmap_bit_by_bit)
 	}
 }
 
-/* --- the nested table -------------------------------------------------------------------------- */
+/* --- the nested table ----------------------------------------------------- */
 
 TEST(nested_entries_say_what_may_be_done)
 {

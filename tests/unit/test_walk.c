@@ -289,7 +289,7 @@ TEST(reserved_at_each_level)
 	}
 }
 
-/* --- permissions: all combinations, against the manual's rules in other words -------- */
+/* --- permissions: all combinations, against the manual's rules in other words --- */
 
 struct rights {
 	bool user, writable, nx; /* of the translation as a whole */
@@ -395,7 +395,7 @@ TEST(protection_keys)
 	CHECK_WALK(LINEAR_64, WALK_WRITE, 0xfee00abc);
 }
 
-/* --- memory under the tables --------------------------------------------------------------- */
+/* --- memory under the tables ---------------------------------------------- */
 
 TEST(probe_leaves_no_trace)
 {

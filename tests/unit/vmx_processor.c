@@ -46,7 +46,7 @@ static void __attribute__((format(printf, 1, 2), noreturn)) misuse(const char *f
 	abort();
 }
 
-/* --- capabilities ------------------------------------------------------------------------ */
+/* --- capabilities --------------------------------------------------------- */
 
 /* As a Haswell has them: what must be 1 below, what may be 1 above. */
 static const struct {
@@ -145,7 +145,7 @@ void processor_forbid(uint32_t msr, uint32_t controls)
 				   false);
 }
 
-/* --- fields ---------------------------------------------------------------------------------- */
+/* --- fields --------------------------------------------------------------- */
 
 static bool may(uint32_t msr, uint32_t control)
 {
@@ -269,7 +269,7 @@ void forget_counts(void)
 	memset(writes, 0, sizeof(writes));
 }
 
-/* --- VMX operation --------------------------------------------------------------------------- */
+/* --- VMX operation -------------------------------------------------------- */
 
 bool vmx_is_on(void)
 {
@@ -399,7 +399,7 @@ void os_invvpid(uint64_t type, uint16_t vpid)
 	invalidate(&processor.vpid, type, vpid);
 }
 
-/* --- the host around it --------------------------------------------------------------------------- */
+/* --- the host around it --------------------------------------------------- */
 
 uint64_t os_read_cr2(void)
 {
@@ -450,7 +450,7 @@ bool os_uses_fred(void)
 	return processor.fred;
 }
 
-/* --- entries ------------------------------------------------------------------------------------------ */
+/* --- entries -------------------------------------------------------------- */
 
 /* A word of controls against its MSR, the "true" one if there are such (A.3 to A.5). */
 static void check_word(const struct region *region, uint32_t field, uint32_t msr)

@@ -47,7 +47,7 @@ void vmx_stop(void)
 	CHECK(!vmx_is_on());
 }
 
-/* --- the inner loop -------------------------------------------------------------------- */
+/* --- the inner loop ------------------------------------------------------- */
 
 void vmx_begin(struct vcpu *vcpu)
 {
@@ -86,7 +86,7 @@ enum exit_action vmx_turn(struct vcpu *vcpu)
 	return action;
 }
 
-/* --- registers -------------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------ */
 
 void vmx_put_reg(struct vcpu *vcpu, int reg, uint64_t value)
 {

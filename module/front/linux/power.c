@@ -65,7 +65,7 @@ void hotplug_exit(void)
 	cpuhp_remove_state(hotplug_state);
 }
 
-/* --- suspend, reboot, panic ---------------------------------------------------------- */
+/* --- suspend, reboot, panic ----------------------------------------------- */
 
 static int pm_event(struct notifier_block *block, unsigned long event, void *unused)
 {

@@ -16,7 +16,7 @@
 #include "front/linux/front.h"
 #include "ppt/ppt.h"
 
-/* --- facts about a device ------------------------------------------------------------- */
+/* --- facts about a device ------------------------------------------------- */
 
 static void describe_bars(struct pci_dev *pdev, struct os_pci_info *info)
 {
@@ -76,7 +76,7 @@ static void describe_device(struct pci_dev *pdev, struct os_pci_info *info)
 	describe_msix(pdev, info);
 }
 
-/* --- probe and remove; the device's lock is held ------------------------------------------ */
+/* --- probe and remove; the device's lock is held -------------------------- */
 
 /* No DMA, no interrupts: the state that a reset returns to. */
 static int quiesce_device(struct os_pci *pci)
@@ -142,7 +142,7 @@ static void ppt_remove_device(struct pci_dev *pdev)
 	kfree(pci);
 }
 
-/* --- files in sysfs ------------------------------------------------------------------------ */
+/* --- files in sysfs ------------------------------------------------------- */
 
 /* The device stays bound while the file is read. */
 static ssize_t ppt_owner_show(struct device *dev, struct device_attribute *attribute, char *buffer)

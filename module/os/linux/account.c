@@ -68,7 +68,7 @@ bool os_may_see_addresses(void)
 	return capable(CAP_SYS_ADMIN);
 }
 
-/* --- users ---------------------------------------------------------------------------- */
+/* --- users ---------------------------------------------------------------- */
 
 /*
  * Whoever creates a user namespace pays for all users in it, or each of the IDs mapped
@@ -112,7 +112,7 @@ static void guest_user_free_unused(struct guest_user *user)
 	os_free(user);
 }
 
-/* --- VMs ------------------------------------------------------------------------------ */
+/* --- VMs ------------------------------------------------------------------ */
 
 /* One VM more of the user: the lock is held. */
 static int charge_vm(struct os_account *account)
@@ -160,7 +160,7 @@ void os_account_close(struct os_account *account)
 	os_free(account);
 }
 
-/* --- memory --------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------- */
 
 /*
  * What the kernel could hand out without swapping, once 'kib' more are a guest's. A guest's

@@ -8,7 +8,7 @@
 #include "os/linux/compat.h"
 #include "os/linux/pci.h"
 
-/* --- reset ------------------------------------------------------------------------------ */
+/* --- reset ---------------------------------------------------------------- */
 
 /* How long the device's lock may stay contended. */
 #define RESET_TRIES	  50
@@ -50,7 +50,7 @@ void os_linux_pci_reset_locked(struct os_pci *pci)
 	pci_restore_reserved(pci);
 }
 
-/* --- interrupts ------------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------- */
 
 static irqreturn_t message_handler(int number, void *arg)
 {

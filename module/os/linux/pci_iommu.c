@@ -27,7 +27,7 @@ struct claimed_group {
 static DEFINE_MUTEX(lock);
 static LIST_HEAD(claimed_groups); /* lock */
 
-/* --- domains ------------------------------------------------------------------------------ */
+/* --- domains -------------------------------------------------------------- */
 
 struct os_iommu *os_iommu_create(struct os_pci *pci)
 {
@@ -61,7 +61,7 @@ void os_iommu_unmap(struct os_iommu *iommu, uint64_t gpa, uint64_t len)
 		iommu_unmap(iommu->domain, gpa, len);
 }
 
-/* --- groups ------------------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------- */
 
 static struct claimed_group *find_claimed(struct iommu_group *group)
 {
@@ -146,7 +146,7 @@ void os_iommu_detach(struct os_iommu *iommu, struct os_pci *pci)
 	iommu_group_put(group);
 }
 
-/* --- members of a group ----------------------------------------------------------------- */
+/* --- members of a group --------------------------------------------------- */
 
 struct peer_visit {
 	int (*look)(const struct os_pci_peer *peer, void *arg);

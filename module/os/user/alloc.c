@@ -120,7 +120,7 @@ void os_pages_free(void *pages, unsigned int order)
 	pages_free(pages, order);
 }
 
-/* --- accounts: all are one user's -------------------------------------------------------- */
+/* --- accounts: all are one user's ----------------------------------------- */
 
 struct os_account {
 	uint64_t ram; /* bytes charged; atomic */
@@ -181,7 +181,7 @@ void os_user_limits(uint64_t ram, unsigned int vm_count)
 	vms_limit = vm_count;
 }
 
-/* --- guest RAM ---------------------------------------------------------------------------- */
+/* --- guest RAM ------------------------------------------------------------ */
 
 void *os_ram_alloc(struct os_account *account, unsigned int order)
 {

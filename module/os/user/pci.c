@@ -102,7 +102,7 @@ int os_pci_each_peer(struct os_pci *pci, int (*look)(const struct os_pci_peer *p
 	return error;
 }
 
-/* --- interrupts ----------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------- */
 
 int os_pci_interrupts_begin(struct os_pci *pci, enum os_pci_interrupt kind, unsigned int wanted)
 {
@@ -164,7 +164,7 @@ bool os_user_pci_fire(struct os_pci *pci, unsigned int vector)
 	return true;
 }
 
-/* --- IOMMUs ----------------------------------------------------------------------------- */
+/* --- IOMMUs --------------------------------------------------------------- */
 
 #define RANGES 512
 

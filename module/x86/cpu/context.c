@@ -141,7 +141,7 @@ void context_reset(struct vcpu *vcpu, bool init)
 	context->spec_ctrl = 0;
 }
 
-/* --- extended state ------------------------------------------------------------------- */
+/* --- extended state ------------------------------------------------------- */
 
 /* XRSTOR and XSAVE run under the host's XCR0, which holds every component switched. */
 static void load_fpu(struct guest_context *context)
@@ -195,7 +195,7 @@ void context_set_xcr0(struct vcpu *vcpu, uint64_t value)
 		os_xsetbv(0, value);
 }
 
-/* --- debug registers -------------------------------------------------------------------- */
+/* --- debug registers ------------------------------------------------------ */
 
 void context_own_dr(struct vcpu *vcpu)
 {
@@ -252,7 +252,7 @@ void context_set_dr(struct vcpu *vcpu, unsigned int index, uint64_t value)
 		os_write_dr(index & 3, value);
 }
 
-/* --- MSRs -------------------------------------------------------------------------------- */
+/* --- MSRs ----------------------------------------------------------------- */
 
 static void load_tsc_aux(struct guest_context *context)
 {
@@ -315,7 +315,7 @@ static void load_predictors(struct vcpu *vcpu)
 	os_wrmsr(MSRN_PRED_CMD, MSRN_PRED_CMD_IBPB);
 }
 
-/* --- edges of the inner loop ---------------------------------------------------------------- */
+/* --- edges of the inner loop ---------------------------------------------- */
 
 void context_load(struct vcpu *vcpu)
 {
@@ -341,7 +341,7 @@ void context_put(struct vcpu *vcpu)
 	context->loaded = false;
 }
 
-/* --- in the XSAVE area --------------------------------------------------------------- */
+/* --- in the XSAVE area ---------------------------------------------------- */
 
 #define COMPONENT_PKRU 9
 

@@ -14,7 +14,7 @@
 #define PDPTE_RESERVED	0x1e6ull
 #define PDPTE_BASE(cr3) ((cr3)&0xffffffe0ull)
 
-/* --- state --------------------------------------------------------------------------- */
+/* --- state ---------------------------------------------------------------- */
 
 bool x86_in_long_mode(struct vcpu *vcpu)
 {
@@ -34,7 +34,7 @@ static int control_set(struct vcpu *vcpu, int reg, uint64_t value)
 	return backend->set_reg(vcpu, reg, value) ? -EINVAL : 0;
 }
 
-/* --- checks --------------------------------------------------------------------------- */
+/* --- checks --------------------------------------------------------------- */
 
 /* Turning paging on in long mode. */
 static bool may_enter_long_mode(struct vcpu *vcpu)
@@ -111,7 +111,7 @@ int x86_check_xcr0(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
-/* --- PAE paging ------------------------------------------------------------------------ */
+/* --- PAE paging ----------------------------------------------------------- */
 
 static bool uses_pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
@@ -164,7 +164,7 @@ int x86_reload_pdptes(struct vcpu *vcpu)
 	return pae ? load_pdptes(vcpu, vcpu_reg(vcpu, VM_REG_GUEST_CR3)) : 0;
 }
 
-/* --- writes ---------------------------------------------------------------------------- */
+/* --- writes --------------------------------------------------------------- */
 
 int x86_write_cr0(struct vcpu *vcpu, uint64_t value)
 {

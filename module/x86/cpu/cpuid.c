@@ -71,7 +71,7 @@ static uint32_t compacted_size(const struct cpuid_table *table, uint64_t xcr0)
 	return size;
 }
 
-/* --- what depends on the vCPU's state ------------------------------------------------ */
+/* --- what depends on the vCPU's state ------------------------------------- */
 
 static bool apic_enabled(struct vcpu *vcpu)
 {
@@ -131,7 +131,7 @@ static void fill_dynamic(struct vcpu *vcpu, uint32_t flags, uint32_t subleaf, ui
 		fill_ext1e(vcpu, regs);
 }
 
-/* --- lookup -------------------------------------------------------------------------- */
+/* --- lookup --------------------------------------------------------------- */
 
 /* 1 + index of a leaf's first entry, or 0. */
 static unsigned int first_entry(const struct cpuid_table *table, uint32_t leaf)

@@ -77,7 +77,7 @@ static struct cpuid_entry *find_entry(struct cpuid_table *table, uint32_t leaf, 
 	return NULL;
 }
 
-/* --- basic leaves -------------------------------------------------------------------- */
+/* --- basic leaves --------------------------------------------------------- */
 
 static void build_host(struct cpuid_table *table, uint32_t leaf)
 {
@@ -207,7 +207,7 @@ static void build_xsave(struct cpuid_table *table, uint32_t leaf)
 	find_entry(table, leaf, 0)->regs[CPUID_REG_ECX] = cpuid_xsave_size(table, xcr0);
 }
 
-/* --- hypervisor leaf ------------------------------------------------------------------ */
+/* --- hypervisor leaf ------------------------------------------------------ */
 
 static void build_hypervisor(struct cpuid_table *table, uint32_t leaf)
 {
@@ -217,7 +217,7 @@ static void build_hypervisor(struct cpuid_table *table, uint32_t leaf)
 	memcpy(&entry->regs[CPUID_REG_EBX], "bhyve bhyve ", 12);
 }
 
-/* --- extended leaves ------------------------------------------------------------------- */
+/* --- extended leaves ------------------------------------------------------ */
 
 static void build_ext0(struct cpuid_table *table, uint32_t leaf)
 {
@@ -282,7 +282,7 @@ static void build_ext1e(struct cpuid_table *table, uint32_t leaf)
 	entry->regs[CPUID_REG_EBX] = min_t(uint32_t, table->threads - 1, 0xff) << 8;
 }
 
-/* --- all together ------------------------------------------------------------------------ */
+/* --- all together --------------------------------------------------------- */
 
 static const struct leaf_builder {
 	uint32_t leaf;

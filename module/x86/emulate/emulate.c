@@ -114,7 +114,7 @@ void emulation_reset(struct vcpu *vcpu)
 	emulation->log_count = 0;
 }
 
-/* --- ends ----------------------------------------------------------------------------- */
+/* --- ends ----------------------------------------------------------------- */
 
 void emulate_single_step(struct vcpu *vcpu, uint64_t rflags)
 {
@@ -207,7 +207,7 @@ static bool next_iteration(struct vcpu *vcpu, unsigned int *iterations, enum exi
 	       !__atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED);
 }
 
-/* --- running ------------------------------------------------------------------------------ */
+/* --- running -------------------------------------------------------------- */
 
 static enum exit_action run_emulation(struct vcpu *vcpu);
 
@@ -329,7 +329,7 @@ static enum exit_action not_fetched(struct vcpu *vcpu, int error)
 	return give_up(vcpu);
 }
 
-/* --- exits ----------------------------------------------------------------------------------- */
+/* --- exits ---------------------------------------------------------------- */
 
 /* Instructions with two operands in memory: the fault may be about either. */
 static bool has_two_operands(uint8_t op)

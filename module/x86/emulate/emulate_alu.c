@@ -251,7 +251,7 @@ uint64_t alu_double_shift(enum instruction_op op, uint64_t a, uint64_t b, unsign
 	return low_bytes(result, size);
 }
 
-/* --- bits ------------------------------------------------------------------------------ */
+/* --- bits ----------------------------------------------------------------- */
 
 bool alu_bit_count(enum instruction_op op, uint64_t a, unsigned int size, uint64_t *result,
 		   uint64_t *rflags)
@@ -302,7 +302,7 @@ uint64_t alu_andn(uint64_t a, uint64_t b, unsigned int size, uint64_t *rflags)
 	return result;
 }
 
-/* --- products and quotients ------------------------------------------------------------- */
+/* --- products and quotients ----------------------------------------------- */
 
 /* CF and OF: the upper half says something. The rest is undefined. */
 static void product_flags(uint64_t *rflags, bool significant)
@@ -396,7 +396,7 @@ bool alu_divide(enum instruction_op op, uint64_t low, uint64_t high, uint64_t di
 	return divide_unsigned(low, high, divisor, size, quotient, remainder);
 }
 
-/* --- conditions ---------------------------------------------------------------------------- */
+/* --- conditions ----------------------------------------------------------- */
 
 /* APM vol. 3, table 1-2: pairs of conditions, the odd one of each the opposite. */
 bool alu_condition(uint8_t code, uint64_t rflags)

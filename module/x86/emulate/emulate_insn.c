@@ -291,7 +291,7 @@ static int do_divide(struct emulator *emulator)
 	return 0;
 }
 
-/* --- exchanges ------------------------------------------------------------------------- */
+/* --- exchanges ------------------------------------------------------------ */
 
 static int do_xchg(struct emulator *emulator)
 {
@@ -395,7 +395,7 @@ static int do_cmpxchg8b(struct emulator *emulator)
 	return 0;
 }
 
-/* --- bits --------------------------------------------------------------------------------- */
+/* --- bits ----------------------------------------------------------------- */
 
 /*
  * A bit number in a register is signed and reaches beyond the operand: it moves
@@ -454,7 +454,7 @@ static int do_bit(struct emulator *emulator)
 	return 0;
 }
 
-/* --- the table ----------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------ */
 
 /*
  * There is no cache to flush, but CLFLUSH and CLWB fault as a read of the byte would.

@@ -78,7 +78,7 @@ int emulate_store(struct emulator *emulator, unsigned int size, uint64_t value);
 int emulate_exchange(struct emulator *emulator, uint64_t linear, unsigned int size, uint64_t old,
 		     uint64_t new);
 
-/* --- arithmetic: emulate_alu.c ------------------------------------------------------- */
+/* --- arithmetic: emulate_alu.c -------------------------------------------- */
 
 /* ADD .. CMP and TEST: the result, and the flags in *rflags. */
 uint64_t alu_binary(enum instruction_op op, uint64_t a, uint64_t b, unsigned int size,
@@ -108,7 +108,7 @@ bool alu_divide(enum instruction_op op, uint64_t low, uint64_t high, uint64_t di
 /* The condition of Jcc, SETcc, CMOVcc: the low four bits of the opcode. */
 bool alu_condition(uint8_t code, uint64_t rflags);
 
-/* --- handlers in other files ----------------------------------------------------------- */
+/* --- handlers in other files ---------------------------------------------- */
 
 int emulate_string(struct emulator *emulator); /* emulate_string.c */
 int emulate_push(struct emulator *emulator);   /* emulate_stack.c */

@@ -127,7 +127,7 @@ static int device_piece(struct emulation *emulation, const struct piece *piece, 
 	return 0;
 }
 
-/* --- finding them ---------------------------------------------------------------------------- */
+/* --- finding them --------------------------------------------------------- */
 
 static int translate_piece(struct emulator *emulator, uint64_t linear, bool write,
 			   struct piece *piece)

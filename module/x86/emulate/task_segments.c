@@ -16,7 +16,7 @@
 	(SEG_ACCESS_WRITABLE | SEG_ACCESS_ACCESSED | SEG_ACCESS_S | SEG_ACCESS_PRESENT | \
 	 SEG_ACCESS_DPL)
 
-/* --- descriptors ------------------------------------------------------------------------ */
+/* --- descriptors ---------------------------------------------------------- */
 
 /* APM vol. 2, 4.7: the bits of a descriptor are scattered for old processors' sake. */
 struct seg_desc task_parse_descriptor(uint64_t raw)
@@ -96,7 +96,7 @@ bool task_within_limit(const struct seg_desc *desc, uint32_t offset, unsigned in
 	return last <= desc->limit;
 }
 
-/* --- loading ------------------------------------------------------------------------------ */
+/* --- loading -------------------------------------------------------------- */
 
 static int loader_fault(const struct task_loader *loader, uint8_t vector, uint16_t selector)
 {

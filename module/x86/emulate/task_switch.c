@@ -90,7 +90,7 @@ static int task_fault(const struct task_switch *task, uint8_t vector, uint16_t s
 	return -EFAULT;
 }
 
-/* --- before the commit ------------------------------------------------------------------- */
+/* --- before the commit ---------------------------------------------------- */
 
 /* An INT n must be allowed to use its gate. */
 static int check_gate(const struct task_switch *task)
@@ -225,7 +225,7 @@ static int prepare_task_switch(struct task_switch *task)
 	return error ? error : probe_writes(task);
 }
 
-/* --- the commit ----------------------------------------------------------------------------- */
+/* --- the commit ----------------------------------------------------------- */
 
 /* RIP is behind the instruction, or at the one that an event interrupted. */
 static void collect_old(const struct task_switch *task, uint32_t word[SAVED_REGISTERS])
@@ -329,7 +329,7 @@ static int commit_task_switch(struct task_switch *task)
 	return 0;
 }
 
-/* --- in the new task -------------------------------------------------------------------------- */
+/* --- in the new task ------------------------------------------------------ */
 
 /* A 16-bit TSS has no CR3: the address space stays. */
 static int load_address_space(const struct task_switch *task)

@@ -332,7 +332,7 @@ static inline int mark_entries(struct walker *walker)
 	return mark_entry(walker, walker->level, leaf);
 }
 
-/* --- the whole ------------------------------------------------------------------------ */
+/* --- the whole ------------------------------------------------------------ */
 
 static uint64_t leaf_address(const struct walker *walker)
 {
@@ -423,7 +423,7 @@ int walk_tables(const struct walk_state *state, walk_memory_fn memory, void *arg
 	return walk_until_stable(&walker, gpa, error_code);
 }
 
-/* --- of a vCPU -------------------------------------------------------------------------- */
+/* --- of a vCPU ------------------------------------------------------------ */
 
 static enum vm_paging_mode paging_mode(const struct guest_mode *mode)
 {
