@@ -33,11 +33,11 @@ static const char usage_text[] =
 	"its standard input. Each argument forwards a port of the host to the guest.\n";
 
 struct timer {
+	int64_t expires; /* milliseconds */
+	void *opaque;
+	SlirpTimerId id;
 	bool used;
 	bool armed;
-	int64_t expires; /* milliseconds */
-	SlirpTimerId id;
-	void *opaque;
 };
 
 static Slirp *slirp;

@@ -172,13 +172,10 @@ struct net *net_open(const char *who, const char *text)
 {
 	struct net_options options;
 	const char *why = net_options_parse(&options, text);
-	struct net *net = calloc(1, sizeof(*net));
+	struct net *net = why ? NULL : calloc(1, sizeof(*net));
 
-	if (!net)
-		why = strerror(ENOMEM);
-	if (why) {
-		complain("%s: %s", who, why);
-		free(net);
+	if (!net) {
+		complain("%s: %s", who, why ? why : strerror(ENOMEM));
 		free(options.text);
 		return NULL;
 	}

@@ -276,10 +276,12 @@ static void put_rest(struct encoding *encoding)
 /* An operand in memory, but for MASKMOVDQU, whose is elsewhere. */
 static unsigned int choose_mod(const struct encoding *encoding)
 {
-	const uint8_t *end = encoding->bytes + encoding->length;
+	unsigned int length = encoding->length;
+	const uint8_t *end = encoding->bytes + length;
+	bool is_maskmov = length >= 2 && end[-1] == 0xf7 &&
+			  (end[-2] == 0x0f || encoding->bytes[0] == 0xc5);
 
-	return end[-1] == 0xf7 && (end[-2] == 0x0f || encoding->bytes[0] == 0xc5) ? 3 :
-										    random_below(3);
+	return is_maskmov ? 3 : random_below(3);
 }
 
 static void put_operand_16(struct encoding *encoding)

@@ -61,6 +61,32 @@ TEST(lmsw_of_a_device)
 	end();
 }
 
+/* VMX reports the fault of the operand first: the whole instruction is ours then. */
+TEST(lmsw_by_the_fault_of_its_operand)
+{
+	begin();
+	CODE({ 0x0f, 0x01, 0x35, 0x00, 0x00, 0x00, 0xd0 }); /* lmsw DEVICE */
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
+	CHECK_MMIO(DEVICE, 2, false, 0);
+	CHECK_EQ(answer(REG_CR0_TS), EXIT_RESUME);
+	CHECK_DONE(7);
+	CHECK_EQ(*reg(VM_REG_GUEST_CR0), REG_CR0_PE | REG_CR0_ET | REG_CR0_TS);
+	end();
+}
+
+/* Put there after a user's access has faulted. */
+TEST(lmsw_is_not_for_users)
+{
+	begin();
+	CODE({ 0x0f, 0x01, 0x35, 0x00, 0x00, 0x00, 0xd0 });
+	fake_vcpu(vcpu)->desc[VM_REG_GUEST_SS].access |= 3u << 5;
+	CHECK_EQ(emulate_mmio(vcpu, DEVICE, VM_PROT_READ), EXIT_USERSPACE);
+	CHECK_EQ(answer(REG_CR0_TS), EXIT_RESUME);
+	CHECK_RAISED(VECTOR_GP);
+	CHECK_EQ(*reg(VM_REG_GUEST_CR0) & REG_CR0_TS, 0);
+	end();
+}
+
 /* Outside its segment. */
 TEST(lmsw_beyond_the_limit)
 {

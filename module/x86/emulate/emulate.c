@@ -12,6 +12,7 @@
 #include "x86/emulate/emulate_state.h"
 #include "x86/emulate/fetch.h"
 #include "x86/emulate/skip.h"
+#include "x86/paging/walk.h"
 
 /* Iterations of a repeated instruction in one go; then the guest makes another exit. */
 #define ITERATIONS 256
@@ -40,6 +41,26 @@ static void op_table(struct emulator *emulator, int reg, struct seg_desc *desc)
 	(void)backend->get_desc(emulation_of(emulator)->vcpu, reg, desc);
 }
 
+static int op_set_status_word(struct emulator *emulator, uint16_t value)
+{
+	if (x86_write_status_word(emulation_of(emulator)->vcpu, value))
+		return emulator_fault(emulator, VECTOR_GP, 0);
+	return 0;
+}
+
+/*
+ * After a nested fault of the operand, which VMX reports before the exit of LMSW: checked
+ * again, for another processor of the guest may have put the LMSW there since.
+ */
+static int op_set_status_word_if_allowed(struct emulator *emulator, uint16_t value)
+{
+	struct vm_guest_paging paging;
+
+	x86_paging(emulation_of(emulator)->vcpu, &paging);
+	return paging.cpl ? emulator_fault(emulator, VECTOR_GP, 0) :
+			    op_set_status_word(emulator, value);
+}
+
 static const struct emulator_ops memory_ops = {
 	.segment = op_segment,
 	.selector = op_selector,
@@ -55,6 +76,7 @@ static const struct emulator_ops memory_ops = {
 	.mask_write = emulation_mask_write,
 	.legacy_image = emulation_legacy_image,
 	.x87 = emulation_x87,
+	.set_status_word = op_set_status_word_if_allowed,
 };
 
 /* For an intercepted INS or OUTS: the processor has checked that the guest may. */
@@ -67,13 +89,6 @@ static const struct emulator_ops port_ops = {
 	.exchange = emulation_exchange,
 	.port = emulation_port,
 };
-
-static int op_set_status_word(struct emulator *emulator, uint16_t value)
-{
-	if (x86_write_status_word(emulation_of(emulator)->vcpu, value))
-		return emulator_fault(emulator, VECTOR_GP, 0);
-	return 0;
-}
 
 /* For an intercepted LMSW: the same. */
 static const struct emulator_ops status_word_ops = {
