@@ -72,16 +72,30 @@ static inline bool piece_is_single(const struct piece *piece)
 	return (uintptr_t)piece->hva % piece->size == 0;
 }
 
+/* The data of an operand lie at any address: only the guest's side is one access. */
+#define PIECE_LOAD(type, data)                                   \
+	({                                                       \
+		type piece_value;                                \
+		memcpy(&piece_value, data, sizeof(piece_value)); \
+		piece_value;                                     \
+	})
+
+#define PIECE_READ(type, data, hva)                                 \
+	do {                                                        \
+		type piece_value = READ_ONCE(*(const type *)(hva)); \
+		memcpy(data, &piece_value, sizeof(piece_value));    \
+	} while (0)
+
 static inline void piece_read_ram(const struct piece *piece, uint8_t *data)
 {
 	const void *hva = piece->hva;
 
 	if (piece->size == 8 && piece_is_single(piece))
-		*(uint64_t *)data = READ_ONCE(*(const uint64_t *)hva);
+		PIECE_READ(uint64_t, data, hva);
 	else if (piece->size == 4 && piece_is_single(piece))
-		*(uint32_t *)data = READ_ONCE(*(const uint32_t *)hva);
+		PIECE_READ(uint32_t, data, hva);
 	else if (piece->size == 2 && piece_is_single(piece))
-		*(uint16_t *)data = READ_ONCE(*(const uint16_t *)hva);
+		PIECE_READ(uint16_t, data, hva);
 	else
 		memcpy(data, hva, piece->size);
 }
@@ -91,11 +105,11 @@ static inline void piece_write_ram(const struct piece *piece, const uint8_t *dat
 	void *hva = piece->hva;
 
 	if (piece->size == 8 && piece_is_single(piece))
-		WRITE_ONCE(*(uint64_t *)hva, *(const uint64_t *)data);
+		WRITE_ONCE(*(uint64_t *)hva, PIECE_LOAD(uint64_t, data));
 	else if (piece->size == 4 && piece_is_single(piece))
-		WRITE_ONCE(*(uint32_t *)hva, *(const uint32_t *)data);
+		WRITE_ONCE(*(uint32_t *)hva, PIECE_LOAD(uint32_t, data));
 	else if (piece->size == 2 && piece_is_single(piece))
-		WRITE_ONCE(*(uint16_t *)hva, *(const uint16_t *)data);
+		WRITE_ONCE(*(uint16_t *)hva, PIECE_LOAD(uint16_t, data));
 	else
 		memcpy(hva, data, piece->size);
 }
@@ -115,11 +129,11 @@ static inline bool piece_exchange_16(void *where, const void *old, const void *n
 	return equal;
 }
 
-#define PIECE_EXCHANGE(type, where, old, new)                                                 \
-	({                                                                                    \
-		type expected = *(const type *)(old);                                         \
-		__atomic_compare_exchange_n((type *)(where), &expected, *(const type *)(new), \
-					    false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);       \
+#define PIECE_EXCHANGE(type, where, old, new)                                                  \
+	({                                                                                     \
+		type expected = PIECE_LOAD(type, old);                                         \
+		__atomic_compare_exchange_n((type *)(where), &expected, PIECE_LOAD(type, new), \
+					    false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);        \
 	})
 
 /*
