@@ -100,14 +100,14 @@ static size_t touch(char *memory, size_t size, size_t step)
 }
 
 /* Touch all of a VM's memory below 3 GiB and above 4 GiB until there is no more of it. */
-static bool touch_all(struct vmctx *ctx, size_t size)
+static bool touch_all(struct vmctx *ctx, size_t size, size_t step)
 {
 	size_t low = size < 3072 * MIB ? size : 3072 * MIB;
 
-	if (touch(vm_map_gpa(ctx, 0, low), low, 2 * MIB) < low)
+	if (touch(vm_map_gpa(ctx, 0, low), low, step) < low)
 		return false;
 	return size == low ||
-	       touch(vm_map_gpa(ctx, 4096 * MIB, size - low), size - low, 2 * MIB) == size - low;
+	       touch(vm_map_gpa(ctx, 4096 * MIB, size - low), size - low, step) == size - low;
 }
 
 /* 0: the host had what it keeps for itself when there was no more for the guest. */
@@ -119,7 +119,8 @@ static int touch_more_than_all_memory(void)
 
 	if (!ctx)
 		return -1;
-	errno = touch_all(ctx, size) ? ENOSPC : EDOM;
+	/* A fragmented host has no 2 MiB pages: most is untouched after the quick round. */
+	errno = touch_all(ctx, size, 2 * MIB) && touch_all(ctx, size, 4096) ? ENOSPC : EDOM;
 	return errno == EDOM && meminfo("MemAvailable") > reserve / 2 ? 0 : -1;
 }
 
@@ -379,7 +380,7 @@ static int succeed(void)
 /* exit() kills the threads that run the guest, which is no reason. */
 TEST(process_that_exits_leaves_its_vm)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 3; i++) {
 		finish(start_user(succeed), 0);
 		REQUIRE(vm_exists());
 		CHECK(module_holds().guest_memory > 0);
