@@ -8,6 +8,7 @@
 #define BHYVE_PASSTHRU_H
 
 #include "host_pci.h"
+#include "msix.h"
 #include "pci.h"
 
 #include <pthread.h>
@@ -22,12 +23,9 @@ enum passthru_kind {
 	CONFIG_HIDDEN,	  /* reads 0 */
 };
 
-#define MSIX_ENTRY_SIZE 16u
-
-struct msix_entry {
-	uint64_t address;
-	uint32_t data;
-	uint32_t control;
+/* A vector as the guest sees it. */
+struct passthru_vector {
+	struct msix_entry entry;
 	bool live; /* unmasked in the module */
 };
 
@@ -65,7 +63,7 @@ struct passthru {
 	bool intx_on;
 
 	pthread_mutex_t lock; /* innermost; for the rest */
-	struct msix_entry *table;
+	struct passthru_vector *table;
 	bool msix_enabled;
 	bool msix_on; /* enabled, and not masked as a whole */
 	volatile uint8_t *memory[HOST_PCI_BARS];

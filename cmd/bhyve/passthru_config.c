@@ -37,7 +37,6 @@
 
 #define MSIX_VECTORS(control) (((control)&0x7ffu) + 1)
 #define MSIX_WRITABLE	      0xc000u
-#define MSIX_ENABLE	      0x8000u
 #define MSIX_BAR	      0x7u
 
 /* PCI Express capability: offsets, and what is in them (3.0, 7.8). */
@@ -341,7 +340,8 @@ uint32_t passthru_config_read(struct pci_function *function, unsigned offset, un
 
 static bool msix_enabled(const struct passthru *device)
 {
-	return device->msix && (pci_get16(device->function, device->msix + 2) & MSIX_ENABLE);
+	return device->msix &&
+	       (pci_get16(device->function, device->msix + 2) & MSIX_CONTROL_ENABLE);
 }
 
 void passthru_update_intx(struct passthru *device)

@@ -9,15 +9,12 @@
 #define CAPABILITY_MSIX	  0x11
 #define CAPABILITY_LENGTH 12
 #define CONTROL_OFFSET	  2
-#define CONTROL_ENABLE	  0x8000u
-#define CONTROL_MASK	  0x4000u
-#define ENTRY_SIZE	  16u
-#define ENTRY_MASKED	  0x1u
 #define PENDING_OFFSET	  0x800u
 #define BAR_SIZE	  0x1000u
 #define INTA		  1
 
-_Static_assert(PCI_MSIX_VECTORS *ENTRY_SIZE <= PENDING_OFFSET, "the table ends before the bits");
+_Static_assert(PCI_MSIX_VECTORS *MSIX_ENTRY_SIZE <= PENDING_OFFSET,
+	       "the table ends before the bits");
 _Static_assert(PCI_MSIX_VECTORS <= 64, "the pending bits are one word");
 
 void pci_interrupt_init(struct pci_interrupt *interrupt, struct pci_function *function,
@@ -33,10 +30,11 @@ void pci_interrupt_init(struct pci_interrupt *interrupt, struct pci_function *fu
 	};
 	pthread_mutex_init(&interrupt->lock, NULL);
 	for (unsigned i = 0; i < vectors; i++)
-		interrupt->message[i].masked = true;
+		interrupt->message[i].entry.control = MSIX_ENTRY_MASKED;
 	pci_bar_add(function, bar, PCI_BAR_MEMORY32, false, BAR_SIZE);
 	pci_set16(function, at + CONTROL_OFFSET, (uint16_t)(vectors - 1));
-	function->writable[at + CONTROL_OFFSET + 1] = (CONTROL_ENABLE | CONTROL_MASK) >> 8;
+	function->writable[at + CONTROL_OFFSET + 1] = (MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK) >>
+						      8;
 	pci_set32(function, at + 4, bar);
 	pci_set32(function, at + 8, PENDING_OFFSET | bar);
 	function->writable[PCI_COMMAND + 1] |= PCI_COMMAND_INTX_DISABLE >> 8;
@@ -54,9 +52,9 @@ void pci_interrupt_start(struct pci_interrupt *interrupt, struct vmctx *ctx)
 
 static void message_send_or_hold(struct pci_interrupt *interrupt, struct pci_message *message)
 {
-	message->pending = interrupt->masked || message->masked;
+	message->pending = interrupt->masked || message->entry.control;
 	if (!message->pending)
-		(void)vm_lapic_msi(interrupt->ctx, message->address, message->data);
+		(void)vm_lapic_msi(interrupt->ctx, message->entry.address, message->entry.data);
 }
 
 static void message_send_pending(struct pci_interrupt *interrupt)
@@ -112,8 +110,8 @@ void pci_interrupt_config_written(struct pci_interrupt *interrupt)
 	uint16_t command = pci_get16(interrupt->function, PCI_COMMAND);
 
 	pthread_mutex_lock(&interrupt->lock);
-	interrupt->enabled = control & CONTROL_ENABLE;
-	interrupt->masked = control & CONTROL_MASK;
+	interrupt->enabled = control & MSIX_CONTROL_ENABLE;
+	interrupt->masked = control & MSIX_CONTROL_MASK;
 	interrupt->disabled = command & PCI_COMMAND_INTX_DISABLE;
 	message_send_pending(interrupt);
 	line_update(interrupt);
@@ -134,58 +132,31 @@ static uint64_t pending_bits(const struct pci_interrupt *interrupt)
 /* A word at a multiple of 4 in the BAR; what is neither table nor bits reads 0. */
 static uint32_t table_word(const struct pci_interrupt *interrupt, uint64_t offset)
 {
-	const struct pci_message *message;
-
 	if (offset == PENDING_OFFSET || offset == PENDING_OFFSET + 4)
 		return (uint32_t)(pending_bits(interrupt) >> (8 * (offset - PENDING_OFFSET)));
-	if (offset >= (uint64_t)interrupt->vectors * ENTRY_SIZE)
+	if (offset >= (uint64_t)interrupt->vectors * MSIX_ENTRY_SIZE)
 		return 0;
-	message = &interrupt->message[offset / ENTRY_SIZE];
-	switch (offset % ENTRY_SIZE) {
-	case 0:
-		return (uint32_t)message->address;
-	case 4:
-		return (uint32_t)(message->address >> 32);
-	case 8:
-		return message->data;
-	default:
-		return message->masked ? ENTRY_MASKED : 0;
-	}
+	return msix_entry_word(&interrupt->message[offset / MSIX_ENTRY_SIZE].entry,
+			       offset % MSIX_ENTRY_SIZE);
 }
 
 static void set_table_word(struct pci_interrupt *interrupt, uint64_t offset, uint32_t value)
 {
-	struct pci_message *message;
-
-	if (offset >= (uint64_t)interrupt->vectors * ENTRY_SIZE)
-		return;
-	message = &interrupt->message[offset / ENTRY_SIZE];
-	switch (offset % ENTRY_SIZE) {
-	case 0:
-		message->address = (message->address & ~(uint64_t)UINT32_MAX) | (value & ~3u);
-		break;
-	case 4:
-		message->address = (message->address & UINT32_MAX) | (uint64_t)value << 32;
-		break;
-	case 8:
-		message->data = value;
-		break;
-	default:
-		message->masked = value & ENTRY_MASKED;
-	}
+	if (offset < (uint64_t)interrupt->vectors * MSIX_ENTRY_SIZE)
+		msix_entry_set_word(&interrupt->message[offset / MSIX_ENTRY_SIZE].entry,
+				    offset % MSIX_ENTRY_SIZE, value);
 }
 
-/* Only whole words, one or two, are defined (6.8.2): others read ones and are lost. */
-static bool is_whole(uint64_t offset, unsigned bytes)
+static bool is_defined(uint64_t offset, unsigned bytes)
 {
-	return bytes >= 4 && offset % bytes == 0 && offset + bytes <= BAR_SIZE;
+	return msix_is_whole(offset, bytes) && offset + bytes <= BAR_SIZE;
 }
 
 uint64_t pci_interrupt_read(struct pci_interrupt *interrupt, uint64_t offset, unsigned bytes)
 {
 	uint64_t value;
 
-	if (!is_whole(offset, bytes))
+	if (!is_defined(offset, bytes))
 		return UINT64_MAX;
 	pthread_mutex_lock(&interrupt->lock);
 	value = table_word(interrupt, offset);
@@ -198,7 +169,7 @@ uint64_t pci_interrupt_read(struct pci_interrupt *interrupt, uint64_t offset, un
 void pci_interrupt_write(struct pci_interrupt *interrupt, uint64_t offset, unsigned bytes,
 			 uint64_t value)
 {
-	if (!is_whole(offset, bytes))
+	if (!is_defined(offset, bytes))
 		return;
 	pthread_mutex_lock(&interrupt->lock);
 	set_table_word(interrupt, offset, (uint32_t)value);

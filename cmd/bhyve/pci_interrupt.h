@@ -6,6 +6,7 @@
 #ifndef BHYVE_PCI_INTERRUPT_H
 #define BHYVE_PCI_INTERRUPT_H
 
+#include "msix.h"
 #include "pci.h"
 
 #include <pthread.h>
@@ -17,9 +18,7 @@
 #define PCI_NO_VECTOR	 0xffffu
 
 struct pci_message {
-	uint64_t address;
-	uint32_t data;
-	bool masked;
+	struct msix_entry entry;
 	bool pending;
 };
 
