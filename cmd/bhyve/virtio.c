@@ -157,13 +157,14 @@ void virtio_set_status(struct virtio *virtio, uint8_t status)
 
 void virtio_init(struct virtio *virtio, const struct virtio_type *type,
 		 struct pci_function *function, uint64_t features, unsigned queues,
-		 unsigned config_length)
+		 const void *config, unsigned config_length)
 {
 	virtio->type = type;
 	virtio->function = function;
 	virtio->features = features | VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_INDIRECT |
 			   VIRTIO_FEATURE_EVENT_INDEX;
 	virtio->queues = queues;
+	virtio->config = config;
 	virtio->config_length = config_length;
 	virtio->config_vector = PCI_NO_VECTOR;
 	pthread_mutex_init(&virtio->lock, NULL);

@@ -28,13 +28,6 @@ struct virtio_type {
 	uint16_t id;		 /* Virtio 1.2, 5 */
 	uint16_t transitional;	 /* its PCI device id for older drivers (4.1.2.1) */
 	uint8_t class, subclass; /* PCI's */
-	/*
-	 * The device's own configuration, within its length. With virtio->lock. What is
-	 * written is seldom anything: NULL then.
-	 */
-	uint32_t (*config_read)(struct virtio *virtio, unsigned offset, unsigned bytes);
-	void (*config_write)(struct virtio *virtio, unsigned offset, unsigned bytes,
-			     uint32_t value);
 	/* Features have been agreed on (virtio->driver_features). With virtio->lock. */
 	void (*features_set)(struct virtio *virtio);
 	/* The guest has put requests into a queue that is ready. With the queue's lock. */
@@ -53,12 +46,13 @@ struct virtio_queue {
 };
 
 struct virtio {
-	const struct virtio_type *type; /* constant, like the next six */
+	const struct virtio_type *type; /* constant, like the next seven */
 	struct pci_function *function;
 	struct vmctx *ctx; /* once started */
 	void *state;	   /* the device's own */
 	uint64_t features; /* that are offered */
 	unsigned queues;
+	const void *config; /* the device's own; drivers' writes are lost */
 	unsigned config_length;
 	struct pci_interrupt interrupt;
 	struct virtio_queue queue[VIRTIO_QUEUES_MAX];
@@ -79,12 +73,13 @@ struct virtio {
 };
 
 /*
- * Make a function a virtio device with that many queues of its own and configuration of that
- * length. In the driver's init; 'virtio' must stay, and be function->state.
+ * Make a function a virtio device with that many queues and that configuration of its own,
+ * which the device changes with virtio->lock. In the driver's init; 'virtio' must stay, and be
+ * function->state.
  */
 void virtio_init(struct virtio *virtio, const struct virtio_type *type,
 		 struct pci_function *function, uint64_t features, unsigned queues,
-		 unsigned config_length);
+		 const void *config, unsigned config_length);
 
 /* The entries of a virtio device's struct pci_driver. */
 void virtio_start(struct pci_function *function, struct vmctx *ctx);

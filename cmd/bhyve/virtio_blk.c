@@ -317,21 +317,11 @@ static void blk_features_set(struct virtio *virtio)
 
 /* --- configuration -------------------------------------------------------- */
 
-static uint32_t blk_config_read(struct virtio *virtio, unsigned offset, unsigned bytes)
-{
-	const struct blk *blk = (const struct blk *)virtio;
-	uint32_t value = 0;
-
-	memcpy(&value, (const uint8_t *)&blk->config + offset, bytes);
-	return value;
-}
-
 static const struct virtio_type blk_type = {
 	.id = 2,
 	.transitional = 0x1001,
 	.class = 0x01, /* mass storage, and no kind that there is a number for */
 	.subclass = 0x80,
-	.config_read = blk_config_read,
 	.features_set = blk_features_set,
 	.notify = blk_notify,
 	.drain = blk_drain,
@@ -402,7 +392,7 @@ static int blk_init(struct pci_function *function, const char *options)
 		if (blk_make_requests(blk, i))
 			return -ENOMEM;
 	virtio_init(&blk->virtio, &blk_type, function, blk_features(blk->block),
-		    block_queues(blk->block), sizeof(blk->config));
+		    block_queues(blk->block), &blk->config, sizeof(blk->config));
 	return 0;
 }
 

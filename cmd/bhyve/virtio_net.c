@@ -340,21 +340,11 @@ static void netdev_features_set(struct virtio *virtio)
 		net_set_offload(netdev->net, netdev->header, &offload);
 }
 
-static uint32_t netdev_config_read(struct virtio *virtio, unsigned offset, unsigned bytes)
-{
-	const struct netdev *netdev = (const struct netdev *)virtio;
-	uint32_t value = 0;
-
-	memcpy(&value, (const uint8_t *)&netdev->config + offset, bytes);
-	return value;
-}
-
 static const struct virtio_type netdev_type = {
 	.id = 1,
 	.transitional = 0x1000,
 	.class = 0x02, /* network controller: Ethernet */
 	.subclass = 0x00,
-	.config_read = netdev_config_read,
 	.features_set = netdev_features_set,
 	.notify = netdev_notify,
 };
@@ -402,7 +392,7 @@ static int netdev_init(struct pci_function *function, const char *options)
 	netdev->config.mtu = (uint16_t)net_mtu(netdev->net);
 	netdev->header = HEADER_SHORT;
 	virtio_init(&netdev->virtio, &netdev_type, function, netdev_features(netdev->net), QUEUES,
-		    sizeof(netdev->config));
+		    &netdev->config, sizeof(netdev->config));
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include "virtio_pci.h"
 #include "pci_capability.h"
 
+#include <string.h>
+
 #define VENDOR_VIRTIO  0x1af4
 #define DEVICE_VERSION 0 /* of a transitional device's PCI header */
 
@@ -46,23 +48,17 @@
 
 /* --- the device's own configuration --------------------------------------- */
 
-static uint32_t device_config_read(struct virtio *virtio, unsigned offset, unsigned bytes)
+/* Drivers may ask for more than there is: zeros. */
+static uint32_t device_config_read(const struct virtio *virtio, unsigned offset, unsigned bytes)
 {
 	uint32_t value = 0;
 
-	/* Byte by byte at its end, where drivers may ask for more than there is. */
-	if (offset + bytes <= virtio->config_length)
-		return virtio->type->config_read(virtio, offset, bytes);
-	for (unsigned i = 0; i < bytes && offset + i < virtio->config_length; i++)
-		value |= virtio->type->config_read(virtio, offset + i, 1) << (8 * i);
+	if (offset >= virtio->config_length)
+		return 0;
+	if (bytes > virtio->config_length - offset)
+		bytes = virtio->config_length - offset;
+	memcpy(&value, (const uint8_t *)virtio->config + offset, bytes);
 	return value;
-}
-
-static void device_config_write(struct virtio *virtio, unsigned offset, unsigned bytes,
-				uint32_t value)
-{
-	if (offset + bytes <= virtio->config_length && virtio->type->config_write)
-		virtio->type->config_write(virtio, offset, bytes, value);
 }
 
 /* --- the common structure (4.1.4.3) --------------------------------------- */
@@ -248,7 +244,7 @@ static uint32_t memory_read(struct virtio *virtio, unsigned offset, unsigned byt
 	return value;
 }
 
-static void memory_write(struct virtio *virtio, unsigned offset, unsigned bytes, uint32_t value)
+static void memory_write(struct virtio *virtio, unsigned offset, uint32_t value)
 {
 	if (offset >= MEMORY_NOTIFY) {
 		virtio_notify(virtio, (offset - MEMORY_NOTIFY) / NOTIFY_STRIDE);
@@ -257,8 +253,6 @@ static void memory_write(struct virtio *virtio, unsigned offset, unsigned bytes,
 	pthread_mutex_lock(&virtio->lock);
 	if (offset < MEMORY_COMMON + PAGE)
 		common_write(virtio, offset - MEMORY_COMMON, value);
-	else if (offset >= MEMORY_DEVICE && offset < MEMORY_DEVICE + PAGE)
-		device_config_write(virtio, offset - MEMORY_DEVICE, bytes, value);
 	pthread_mutex_unlock(&virtio->lock);
 }
 
@@ -367,7 +361,7 @@ static uint32_t ports_read(struct virtio *virtio, unsigned offset, unsigned byte
 	return value;
 }
 
-static void ports_write(struct virtio *virtio, unsigned offset, unsigned bytes, uint32_t value)
+static void ports_write(struct virtio *virtio, unsigned offset, uint32_t value)
 {
 	unsigned config = ports_config(virtio);
 
@@ -376,9 +370,7 @@ static void ports_write(struct virtio *virtio, unsigned offset, unsigned bytes, 
 		return;
 	}
 	pthread_mutex_lock(&virtio->lock);
-	if (offset >= config)
-		device_config_write(virtio, offset - config, bytes, value);
-	else
+	if (offset < config)
 		port_register_write(virtio, offset, value);
 	pthread_mutex_unlock(&virtio->lock);
 }
@@ -409,11 +401,11 @@ void virtio_bar_write(struct pci_function *function, unsigned bar, uint64_t offs
 	if (bar == BAR_MSIX) {
 		pci_interrupt_write(&virtio->interrupt, offset, bytes, value);
 	} else if (bar == BAR_PORTS) {
-		ports_write(virtio, (unsigned)offset, bytes, (uint32_t)value);
+		ports_write(virtio, (unsigned)offset, (uint32_t)value);
 	} else {
-		memory_write(virtio, (unsigned)offset, bytes < 8 ? bytes : 4, (uint32_t)value);
+		memory_write(virtio, (unsigned)offset, (uint32_t)value);
 		if (bytes == 8)
-			memory_write(virtio, (unsigned)offset + 4, 4, (uint32_t)(value >> 32));
+			memory_write(virtio, (unsigned)offset + 4, (uint32_t)(value >> 32));
 	}
 }
 
@@ -456,7 +448,7 @@ void virtio_pci_config_write(struct pci_function *function, unsigned offset, uns
 	pci_register_write(function, offset, bytes, value);
 	pci_interrupt_config_written(&virtio->interrupt);
 	if (access_window(virtio, offset, &at, &length))
-		memory_write(virtio, at, length, value);
+		memory_write(virtio, at, value);
 }
 
 static unsigned add_structure(struct virtio *virtio, uint8_t type, uint32_t offset, uint32_t size)
