@@ -12,22 +12,12 @@
 #define GPR(number)   SAVED(REGISTERS_GPR + 8 * (number))
 #define YMM(number)   SAVED(REGISTERS_YMM + 32 * (number))
 
-	.macro move_xmm to_memory
+	.macro move_vectors instruction, register, to_memory
 	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	.if \to_memory
-	movdqu	%xmm\n, YMM(\n)
+	\instruction	%\register\n, YMM(\n)
 	.else
-	movdqu	YMM(\n), %xmm\n
-	.endif
-	.endr
-	.endm
-
-	.macro move_ymm to_memory
-	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	.if \to_memory
-	vmovdqu	%ymm\n, YMM(\n)
-	.else
-	vmovdqu	YMM(\n), %ymm\n
+	\instruction	YMM(\n), %\register\n
 	.endif
 	.endr
 	.endm
@@ -54,9 +44,9 @@
 	.macro load_registers
 	cmpb	$0, SAVED(REGISTERS_AVX)
 	jne	1f
-	move_xmm 0
+	move_vectors movdqu, xmm, 0
 	jmp	2f
-1:	move_ymm 0
+1:	move_vectors vmovdqu, ymm, 0
 2:	mov	%rsp, SAVED(REGISTERS_RSP)
 	push	SAVED(REGISTERS_RFLAGS)
 	popfq
@@ -99,9 +89,9 @@
 	cld
 	cmpb	$0, SAVED(REGISTERS_AVX)
 	jne	1f
-	move_xmm 1
+	move_vectors movdqu, xmm, 1
 	jmp	2f
-1:	move_ymm 1
+1:	move_vectors vmovdqu, ymm, 1
 	vzeroupper
 2:
 	.endm

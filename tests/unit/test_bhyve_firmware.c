@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define CODE_BYTES 8192u
@@ -134,19 +133,17 @@ TEST(erasing_sets_a_block)
 	remove_files();
 }
 
+static void load_bootrom(const void *files)
+{
+	bootrom_init(fake_ctx, files);
+}
+
 /* The status that bhyve ends with for these files. */
 static int refusal(const char *files)
 {
-	int status;
-	pid_t child = fork();
+	char text[256];
 
-	if (child == 0) {
-		(void)!freopen("/dev/null", "w", stderr);
-		bootrom_init(fake_ctx, files);
-		_exit(0);
-	}
-	REQUIRE(waitpid(child, &status, 0) == child && WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return unit_exit_status(load_bootrom, files, STDERR_FILENO, text, sizeof(text));
 }
 
 TEST(files_that_are_refused)

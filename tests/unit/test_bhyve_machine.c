@@ -7,32 +7,20 @@
 #include "common/vm_name.h"
 
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define STARTED 99
 
+static void open_and_run(const void *options)
+{
+	machine_run(machine_open(options), options);
+	_exit(STARTED);
+}
+
 /* Opens the machine and starts it up to the first thread; returns how that ended. */
 static int start(const struct options *options, char *text, size_t size)
 {
-	ssize_t length;
-	int status;
-	int fds[2];
-	pid_t pid;
-
-	REQUIRE(pipe(fds) == 0);
-	pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], STDERR_FILENO);
-		machine_run(machine_open(options), options);
-		_exit(STARTED);
-	}
-	close(fds[1]);
-	length = read(fds[0], text, size - 1);
-	text[length > 0 ? length : 0] = '\0';
-	close(fds[0]);
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return unit_exit_status(open_and_run, options, STDERR_FILENO, text, size);
 }
 
 static const struct options one_cpu = {

@@ -6,7 +6,6 @@
 
 #include <getopt.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 16
@@ -25,28 +24,18 @@ static void parse(struct options *options, const char *line)
 	options_parse(options, argc, argv);
 }
 
+static void parse_and_go_on(const void *line)
+{
+	struct options options;
+
+	parse(&options, line);
+	_exit(99);
+}
+
 /* Runs it in a child; returns its exit status, and what it printed on 'fd'. */
 static int run(const char *line, int fd, char *text, size_t size)
 {
-	struct options options;
-	int status;
-	int fds[2];
-	ssize_t length;
-	pid_t pid;
-
-	REQUIRE(pipe(fds) == 0);
-	pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], fd);
-		parse(&options, line);
-		_exit(99);
-	}
-	close(fds[1]);
-	length = read(fds[0], text, size - 1);
-	text[length > 0 ? length : 0] = '\0';
-	close(fds[0]);
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return unit_exit_status(parse_and_go_on, line, fd, text, size);
 }
 
 TEST(defaults)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define DISK_BYTES (1u << 20)
@@ -473,19 +472,17 @@ TEST(options_that_are_refused)
 	free(options.path);
 }
 
+static void attach_disk(const void *options)
+{
+	attach(options);
+}
+
 /* The status that bhyve ends with where this device cannot be. */
 static int refusal(const char *options)
 {
-	int status;
-	pid_t child = fork();
+	char text[256];
 
-	if (child == 0) {
-		(void)!freopen("/dev/null", "w", stderr);
-		attach(options);
-		_exit(0);
-	}
-	REQUIRE(waitpid(child, &status, 0) == child && WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return unit_exit_status(attach_disk, options, STDERR_FILENO, text, sizeof(text));
 }
 
 TEST(images_that_are_refused)

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 16
@@ -20,32 +19,22 @@ static void reset(void)
 	device.maxcpus = 4;
 }
 
-/* Runs it in a child with its words; returns its exit status, and what it printed on 'fd'. */
-static int run(const char *line, int fd, char *text, size_t size)
+static void call_main(const void *line)
 {
 	char *argv[ARGUMENTS_MAX] = { (char *)"bhyvectl" };
 	char copy[256];
 	int argc = 1;
-	int fds[2];
-	int status;
-	ssize_t length;
-	pid_t pid;
 
-	REQUIRE(pipe(fds) == 0);
-	pid = fork();
-	if (pid == 0) {
-		dup2(fds[1], fd);
-		snprintf(copy, sizeof(copy), "%s", line);
-		for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
-			argv[argc++] = word;
-		_exit(bhyvectl_main(argc, argv));
-	}
-	close(fds[1]);
-	length = read(fds[0], text, size - 1);
-	text[length > 0 ? length : 0] = '\0';
-	close(fds[0]);
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	snprintf(copy, sizeof(copy), "%s", (const char *)line);
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	_exit(bhyvectl_main(argc, argv));
+}
+
+/* Runs it in a child with its words; returns its exit status, and what it printed on 'fd'. */
+static int run(const char *line, int fd, char *text, size_t size)
+{
+	return unit_exit_status(call_main, line, fd, text, size);
 }
 
 TEST(registers_are_printed)

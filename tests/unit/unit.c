@@ -76,6 +76,30 @@ void unit_check_str(const char *file, int line, const char *what, const char *ac
 			  actual ? actual : "(null)", expected);
 }
 
+int unit_exit_status(void (*work)(const void *), const void *argument, int fd, char *text,
+		     size_t size)
+{
+	ssize_t length;
+	int status;
+	int fds[2];
+	pid_t pid;
+
+	REQUIRE(pipe(fds) == 0);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		dup2(fds[1], fd);
+		work(argument);
+		_exit(0);
+	}
+	close(fds[1]);
+	length = read(fds[0], text, size - 1);
+	text[length > 0 ? length : 0] = '\0';
+	close(fds[0]);
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* Prints "SUBJECT.NAME" of tests/unit/test_SUBJECT.c. */
 static void print_name(const struct unit_test *test)
 {

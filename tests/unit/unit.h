@@ -100,4 +100,11 @@ void unit_check_mem(const char *file, int line, const char *what, const void *ac
 void unit_check_str(const char *file, int line, const char *what, const char *actual,
 		    const char *expected);
 
+/*
+ * Runs work(argument) in a child and returns its exit status: 0 if it returned, -1 if a
+ * signal ended it. 'text' gets the first that it wrote to 'fd', up to size - 1 bytes.
+ */
+int unit_exit_status(void (*work)(const void *), const void *argument, int fd, char *text,
+		     size_t size);
+
 #endif
