@@ -43,6 +43,8 @@ int count_of(const char *name)
 	return atoi(text);
 }
 
+const uint8_t machine_spin[3] = { 0xfb, 0xeb, 0xfe };
+
 struct machine machine_create(const char *name, size_t size, const void *code, size_t code_size)
 {
 	struct machine machine = { 0 };

@@ -10,6 +10,9 @@
 
 #define MACHINE_CODE 0x1000 /* where a machine's code is */
 
+/* STI; JMP to itself. With IF clear Bochs 2.7 exits for no host interrupt. */
+extern const uint8_t machine_spin[3];
+
 struct machine {
 	struct vmctx *ctx;
 	struct vcpu *vcpu;

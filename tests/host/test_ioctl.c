@@ -10,9 +10,6 @@
 
 #include "machine.h"
 
-/* IF set: Bochs 2.7 exits for no host interrupt while a guest entered with IF clear spins. */
-static const uint8_t spin[] = { 0xfb, 0xeb, 0xfe };
-
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 
 static uint64_t random_word(void)
@@ -155,7 +152,8 @@ static void throw_bytes(int fd, char *memory, int count)
 
 TEST(owner_with_random_bytes)
 {
-	struct machine machine = machine_create("fuzz", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("fuzz", 1 << 20, machine_spin, sizeof(machine_spin));
 
 	interrupt_often();
 	throw_bytes(vm_get_device_fd(machine.ctx), machine.memory, count_of("COUNT_IOCTLS"));
@@ -179,7 +177,8 @@ static void *thrower_main(void *argument)
 
 TEST(four_threads_with_random_bytes)
 {
-	struct machine machine = machine_create("fuzz", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("fuzz", 1 << 20, machine_spin, sizeof(machine_spin));
 	struct thrower throwers[4];
 
 	for (int i = 0; i < 4; i++) {
@@ -205,7 +204,8 @@ TEST(control_device_with_random_bytes)
 /* Mallory may not even open what is not hers. */
 TEST(stranger_gets_an_errno)
 {
-	struct machine machine = machine_create("fuzz", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("fuzz", 1 << 20, machine_spin, sizeof(machine_spin));
 
 	REQUIRE(setgid(65534) == 0);
 	REQUIRE(setuid(65534) == 0);

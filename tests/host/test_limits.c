@@ -22,9 +22,6 @@
 #define SYSCTL(name) "/proc/sys/hw/vmm/" name
 #define NODE	     "/dev/vmm/limits"
 
-/* STI; JMP to itself. With IF clear Bochs 2.7 exits for no host interrupt. */
-static const uint8_t spin[] = { 0xfb, 0xeb, 0xfe };
-
 static bool vm_exists(void)
 {
 	return access(NODE, F_OK) == 0;
@@ -309,7 +306,7 @@ static void run_vcpus(struct vmctx *ctx)
 	struct machine machine = { .ctx = ctx, .memory = vm_map_gpa(ctx, 0, 16 * MIB) };
 	pthread_t thread;
 
-	memcpy(machine.memory + MACHINE_CODE, spin, sizeof(spin));
+	memcpy(machine.memory + MACHINE_CODE, machine_spin, sizeof(machine_spin));
 	for (int i = 0; i < 2; i++) {
 		struct vcpu *vcpu = machine_vcpu(&machine, i, MACHINE_CODE);
 

@@ -18,9 +18,6 @@
 
 #define SEGMENT_SIZE 0x200000
 
-/* jmp to itself */
-/* IF set: Bochs 2.7 exits for no host interrupt while a guest entered with IF clear spins. */
-static const uint8_t spin[] = { 0xfb, 0xeb, 0xfe };
 /* Counts in the word at 0x2000: again: incw 0x2000; jmp again */
 static const uint8_t count_up[] = { 0xfb, 0xff, 0x06, 0x00, 0x20, 0xeb, 0xfa };
 
@@ -80,7 +77,8 @@ static bool stopped_by_destroy(const struct runner *runner)
 
 TEST(destroy_ends_a_spinning_guest)
 {
-	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("race", 1 << 20, machine_spin, sizeof(machine_spin));
 	struct runner runner = { .vcpu = machine.vcpu };
 
 	runner_start(&runner);
@@ -107,7 +105,8 @@ TEST(destroy_ends_a_halted_guest)
 
 TEST(second_runner_is_refused)
 {
-	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("race", 1 << 20, machine_spin, sizeof(machine_spin));
 	struct runner runner = { .vcpu = machine.vcpu };
 	struct vm_exit exit;
 	uint64_t rip = 0;
@@ -132,7 +131,8 @@ static void ignore_signal(int number)
 
 TEST(signal_ends_a_run)
 {
-	struct machine machine = machine_create("race", 1 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("race", 1 << 20, machine_spin, sizeof(machine_spin));
 	struct runner runner = { .vcpu = machine.vcpu };
 	struct sigaction action = { .sa_handler = ignore_signal };
 
@@ -317,7 +317,8 @@ static int map_errno(int fd, size_t size, int flags, uint64_t offset)
 
 TEST(mappings_are_bounded)
 {
-	struct machine machine = machine_create("race", 4 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("race", 4 << 20, machine_spin, sizeof(machine_spin));
 	int fd = vm_get_device_fd(machine.ctx);
 	uint64_t start = VM_MMAP_OFFSET(VM_SYSMEM, 0);
 	void *map;
@@ -427,7 +428,8 @@ static void storm_create(void)
 	int vms = count_of("STORM_VMS");
 
 	for (int i = 0; i < vms; i++) {
-		struct machine machine = machine_create("race", SEGMENT_SIZE, spin, sizeof(spin));
+		struct machine machine =
+			machine_create("race", SEGMENT_SIZE, machine_spin, sizeof(machine_spin));
 
 		void *seg = vm_create_devmem(machine.ctx, VM_BOOTROM, "seg", SEGMENT_SIZE);
 
@@ -640,7 +642,8 @@ TEST(vm_without_memory_beside_a_running_one)
 TEST(sysctls_tell_what_is_held)
 {
 	struct held before = module_holds();
-	struct machine machine = machine_create("race", 4 << 20, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("race", 4 << 20, machine_spin, sizeof(machine_spin));
 	struct held with_vm = module_holds();
 
 	CHECK_EQ(before.guest_memory, 0);
@@ -719,7 +722,8 @@ static void write_hpet(struct machine *machine, uint32_t offset, uint64_t value)
 /* Eight timers that ask for 20 million interrupts a second each: not from who does not run. */
 TEST(timers_of_a_vm_that_does_not_run_are_off)
 {
-	struct machine machine = machine_create("timers", SEGMENT_SIZE, spin, sizeof(spin));
+	struct machine machine =
+		machine_create("timers", SEGMENT_SIZE, machine_spin, sizeof(machine_spin));
 	struct runner runner = { .vcpu = machine.vcpu };
 	unsigned int running = 0;
 
