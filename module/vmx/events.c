@@ -5,6 +5,7 @@
  */
 #include "vmx/vcpu.h"
 
+#include "vmx/quirks.h"
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
 #include "vm/regs.h"
@@ -19,15 +20,24 @@ static void vmx_request_events(struct vcpu *vcpu)
 
 /* --- NMI blocking --- */
 
+void vmx_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
+{
+	vmx_vcpu(vcpu)->nmi_taken = blocked;
+	vmx_set_bits(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, BLOCKING_NMI, blocked);
+}
+
 /* The processor keeps track: virtual NMIs are in use always. */
 bool vmx_nmi_blocked(struct vcpu *vcpu)
 {
-	return vmx_get(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY) & BLOCKING_NMI;
-}
+	struct vmx_vcpu *vmx = vmx_vcpu(vcpu);
+	bool blocked = vmx_get(vmx, FIELD_INTERRUPTIBILITY) & BLOCKING_NMI;
 
-void vmx_set_nmi_blocked(struct vcpu *vcpu, bool blocked)
-{
-	vmx_set_bits(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, BLOCKING_NMI, blocked);
+	if (VMX_QUIRK_NMI_BLOCKING_STAYS && blocked && !vmx->nmi_taken) {
+		vmx_set_nmi_blocked(vcpu, false);
+		return false;
+	}
+	vmx->nmi_taken = blocked;
+	return blocked;
 }
 
 void vmx_nmi_still_blocked(struct vcpu *vcpu)
@@ -70,6 +80,8 @@ void vmx_inject(struct vcpu *vcpu, uint64_t intinfo)
 		info |= VM_INTINFO_DEL_ERRCODE;
 		os_vmwrite(VMCS_ENTRY_ERROR_CODE, intinfo >> 32 & ERROR_CODE_BITS);
 	}
+	if ((info & VM_INTINFO_TYPE) == VM_INTINFO_NMI)
+		vmx->nmi_taken = true;
 	if (unlikely(vmx_is_software_event(info & VM_INTINFO_TYPE))) {
 		os_vmwrite(VMCS_ENTRY_LENGTH, 1);
 		vcpu->rip--;
@@ -151,6 +163,7 @@ void vmx_events_reset(struct vcpu *vcpu)
 	vmx_set_window(vcpu, PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW, false);
 	vmx_set(vmx_vcpu(vcpu), FIELD_TPR_THRESHOLD, 0);
 	vmx_set(vmx_vcpu(vcpu), FIELD_INTERRUPTIBILITY, 0);
+	vmx_vcpu(vcpu)->nmi_taken = false;
 }
 
 /* --- debugging --- */

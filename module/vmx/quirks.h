@@ -23,4 +23,12 @@
  */
 #define VMX_QUIRK_IF_HOLDS_INTERRUPTS 1
 
+/*
+ * Bochs 2.7: an entry sets the blocking by NMI that the VMCS asks for, and does not end what
+ * the CPU's last guest has left: until the guest's next IRET it is there, and the exit saves it
+ * (SDM vol. 3, 27.3.4). Blocking that no NMI has brought, of ours or of a program's, is none.
+ * On hardware: a byte that is written when an NMI is injected.
+ */
+#define VMX_QUIRK_NMI_BLOCKING_STAYS 1
+
 #endif

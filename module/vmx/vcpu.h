@@ -121,6 +121,7 @@ struct vmx_vcpu {
 	uint64_t host_debugctl;
 	uint32_t switch_flags; /* (c) X86_SWITCH_*, VMX_SWITCH_* */
 
+	bool nmi_taken;	   /* an NMI may block others (VMX_QUIRK_NMI_BLOCKING_STAYS) */
 	bool check_state;  /* registers were set from outside: check them before entry */
 	bool pdptes_stale; /* and paging was changed without setting PDPTEs */
 	uint32_t steps;	   /* STEP_*: userspace wants an exit after each instruction */

@@ -147,6 +147,28 @@ TEST_BOTH(the_processor_blocks_nmis)
 	vmx_stop();
 }
 
+static void guest_leaves_blocking(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, BLOCKING_NMI);
+}
+
+/* VMX_QUIRK_NMI_BLOCKING_STAYS: what another guest has left on the CPU blocks nothing. */
+TEST_BOTH(blocking_without_an_nmi_is_none)
+{
+	struct vcpu *vcpu = vmx_start();
+
+	vmx_begin(vcpu);
+	processor.guest = guest_leaves_blocking;
+	vmx_entry(vcpu);
+	processor.guest = NULL;
+	CHECK(!vcpu_nmi_blocked(vcpu));
+	inject(vcpu, INTINFO(VM_INTINFO_NMI, 2));
+	CHECK(vcpu_nmi_blocked(vcpu));
+	vmx_end(vcpu);
+	vmx_stop();
+}
+
 TEST(an_nmi_that_did_not_get_in_blocks_none)
 {
 	struct vcpu *vcpu = vmx_start();
