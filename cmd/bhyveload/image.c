@@ -111,7 +111,7 @@ static const struct {
 static bool is_text(const uint8_t *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (bytes[i] >= 0x7f || (bytes[i] < ' ' && !strchr("\t\n\r\f\033", bytes[i])))
+		if (bytes[i] >= 0x7f || (bytes[i] < ' ' && !memchr("\t\n\r\f\033", bytes[i], 5)))
 			return false;
 	return true;
 }

@@ -11,6 +11,7 @@
 #include "load.h"
 
 #define SECTOR_BYTES	   512ULL
+#define PARAGRAPH_BYTES	   16u
 #define HEADER_OFFSET	   0x1f1ULL /* of struct setup_header, in the file and in boot_params */
 #define HEADER_LENGTH_BASE 0x202ULL /* what the jump's displacement counts from */
 #define HEADER_END_MIN	   0x23cULL /* what protocol 2.06 has */
@@ -194,6 +195,23 @@ static int check_alignment(const struct image *kernel, const struct setup_header
 	return 0;
 }
 
+/*
+ * syssize counts paragraphs, and those who write it round up: the last one may be there in
+ * part only (memtest86+, iPXE).
+ */
+static int check_code_size(const struct image *kernel, struct bzimage *bz, struct failure *failure)
+{
+	uint64_t said = bz->header.syssize * (uint64_t)PARAGRAPH_BYTES;
+	uint64_t there = kernel->size > bz->code_offset ? kernel->size - bz->code_offset : 0;
+
+	if (said == 0 || said >= there + PARAGRAPH_BYTES)
+		return fail(failure, "%s: truncated: %llu bytes of code, but a file of %llu",
+			    kernel->name, (unsigned long long)said,
+			    (unsigned long long)kernel->size);
+	bz->code_size = said < there ? said : there;
+	return 0;
+}
+
 static int check_header(const struct image *kernel, struct bzimage *bz, struct failure *failure)
 {
 	struct setup_header *header = &bz->header;
@@ -208,14 +226,9 @@ static int check_header(const struct image *kernel, struct bzimage *bz, struct f
 		return -1;
 
 	bz->code_offset = (1 + (header->setup_sects ? header->setup_sects : 4)) * SECTOR_BYTES;
-	bz->code_size = header->syssize * 16ULL;
-	if (bz->code_size == 0 || bz->code_offset > kernel->size ||
-	    bz->code_size > kernel->size - bz->code_offset)
-		return fail(failure, "%s: truncated: %llu bytes of code, but a file of %llu",
-			    kernel->name, (unsigned long long)bz->code_size,
-			    (unsigned long long)kernel->size);
-
-	bz->run_size = bz->code_size;
+	if (check_code_size(kernel, bz, failure))
+		return -1;
+	bz->run_size = header->syssize * (uint64_t)PARAGRAPH_BYTES;
 	if (header->version >= PROTOCOL_INIT_SIZE && header->init_size > bz->run_size)
 		bz->run_size = header->init_size;
 	bz->entry64 = header->version >= PROTOCOL_XLOADFLAGS && header->xloadflags & XLF_KERNEL_64;

@@ -30,6 +30,7 @@ TEST(looks_are_told_apart)
 	check_look("#!/bin/sh\n", 10, "a script");
 	check_look("MZ\x90", 3, "an EFI program or DOS executable");
 	check_look("hello, world\n", 13, "text");
+	check_look("\0\0\0\0\0\0\0\0", 8, "data of no known kind");
 	check_look("\x01", 1, "data of no known kind");
 	check_look(boot_sector, sizeof(boot_sector), "a disk image or boot sector");
 	check_look("\x7f"

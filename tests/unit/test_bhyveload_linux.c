@@ -347,6 +347,26 @@ TEST(every_truncation_is_noticed)
 	test_memory_free(&memory);
 }
 
+/* syssize counts 16 bytes at a time. */
+TEST(the_last_paragraph_may_be_there_in_part)
+{
+	struct test_memory memory;
+
+	start(&memory, SIZE);
+	for (size_t missing = 0; missing <= 16; missing++) {
+		size_t size = sizeof(file) - missing;
+		uint8_t *part = malloc(size);
+
+		test_memory_reset(&memory);
+		REQUIRE(part);
+		memcpy(part, file, size);
+		image_from_bytes(&memory.request.kernel, "part", part, size);
+		CHECK_EQ_AT(test_load(&memory), missing < 16 ? 0 : -1, "%zu missing", missing);
+		free(part);
+	}
+	test_memory_free(&memory);
+}
+
 TEST(zero_setup_sectors_mean_four)
 {
 	struct test_memory memory;
