@@ -74,9 +74,13 @@ is commands.not-loaded "$? $(cut -d'(' -f1 "$scratch/err")" \
 	"4 bhyve: blank: virtual machine cannot be booted: nothing has been loaded into it "
 bhyvectl --vm=blank --destroy
 # It executes whatever is there, until SIGTERM powers it off.
-timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
-is commands.empty-is-run "$? $(cat "$scratch/err")" "1 "
-bhyvectl --vm=blank --destroy
+if [ -n "$IF_HOLDS_CPU" ]; then
+	echo "skip commands.empty-is-run: $IF_HOLDS_CPU"
+else
+	timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
+	is commands.empty-is-run "$? $(cat "$scratch/err")" "1 "
+	bhyvectl --vm=blank --destroy
+fi
 
 # Values out of range are named, with what is allowed.
 refuses bhyve-no-such-cpu "-p 0:1000: bhyve may run on the CPUs" bhyve --empty -p 0:1000 vm
