@@ -108,10 +108,16 @@ static const struct {
 	{ 2, "#!", "a script" },
 };
 
+static bool is_text_byte(uint8_t byte)
+{
+	return (byte >= ' ' && byte < 0x7f) || byte == '\t' || byte == '\n' || byte == '\r' ||
+	       byte == '\f' || byte == '\033';
+}
+
 static bool is_text(const uint8_t *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (bytes[i] >= 0x7f || (bytes[i] < ' ' && !memchr("\t\n\r\f\033", bytes[i], 5)))
+		if (!is_text_byte(bytes[i]))
 			return false;
 	return true;
 }

@@ -76,10 +76,26 @@ void unit_check_str(const char *file, int line, const char *what, const char *ac
 			  actual ? actual : "(null)", expected);
 }
 
+/* All that comes until nobody can write any more; what does not fit is dropped. */
+static void read_to_the_end(int fd, char *text, size_t size)
+{
+	char dropped[512];
+	size_t length = 0;
+	ssize_t more;
+
+	do {
+		size_t room = size - 1 - length;
+
+		more = room ? read(fd, text + length, room) : read(fd, dropped, sizeof(dropped));
+		if (room && more > 0)
+			length += (size_t)more;
+	} while (more > 0);
+	text[length] = '\0';
+}
+
 int unit_exit_status(void (*work)(const void *), const void *argument, int fd, char *text,
 		     size_t size)
 {
-	ssize_t length;
 	int status;
 	int fds[2];
 	pid_t pid;
@@ -89,12 +105,12 @@ int unit_exit_status(void (*work)(const void *), const void *argument, int fd, c
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
 		dup2(fds[1], fd);
+		close(fds[1]);
 		work(argument);
 		_exit(0);
 	}
 	close(fds[1]);
-	length = read(fds[0], text, size - 1);
-	text[length > 0 ? length : 0] = '\0';
+	read_to_the_end(fds[0], text, size);
 	close(fds[0]);
 	REQUIRE(waitpid(pid, &status, 0) == pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
