@@ -63,6 +63,34 @@ TEST_STEP(an_apic_read, "movl 0x20(%%rsi), %%eax")
 TEST_STEP(an_in_of_the_program, "inl %%dx, %%eax")
 TEST_STEP(wbinvd, "wbinvd")
 
+/*
+ * SDM vol. 3, 6.8.3 and 17.3.1.4; APM vol. 2, 8.5: none between MOV to SS and what follows it,
+ * whether that exits or not. steps[] holds what is behind both and one more.
+ */
+#define TEST_STEP_BEHIND_SS(name, text)                                                \
+	TEST(steps_over_mov_ss_and_##name)                                             \
+	{                                                                              \
+		uint64_t first, second;                                                \
+		uint32_t a = 0, c = 0, d = FAR_PORT;                                   \
+                                                                                       \
+		set_handler(VECTOR_DB, note_step);                                     \
+		asm volatile("movw %%ss, %%bx; pushfq; orq $0x100, (%%rsp); popfq\n"   \
+			     "movw %%bx, %%ss\n" text "\n"                             \
+			     "1: nop\n 2: nop; leaq 1b(%%rip), %0; leaq 2b(%%rip), %1" \
+			     : "=&r"(first), "=&r"(second), "+a"(a), "+c"(c), "+d"(d)  \
+			     :                                                         \
+			     : "rbx", "memory", "cc");                                 \
+		CHECK_EQ(step_count, 2);                                               \
+		CHECK_EQ(steps[0], first);                                             \
+		CHECK_EQ(steps[1], second);                                            \
+	}
+TEST_STEP_BEHIND_SS(nop, "nop")
+TEST_STEP_BEHIND_SS(cpuid, "cpuid")
+TEST_STEP_BEHIND_SS(an_in, "inl %%dx, %%eax")
+
+/* SDM vol. 2, HLT: a debug exception ends it, and the trap of TF is one (17.3.1.4). */
+TEST_STEP(hlt, "hlt")
+
 /* Single-step traps after each element of a string instruction. */
 static unsigned int string_steps;
 static uint64_t string_rcx[8];
@@ -327,6 +355,49 @@ TEST(breakpoint_on_a_string_input_comes_behind_its_iteration)
 	CHECK_EQ(hit_rcx[0], 2);
 	CHECK_EQ((uint64_t)to, (uint64_t)buffer + 4);
 }
+
+/*
+ * SDM vol. 3, 17.3.1.1: a software interrupt that the handler of a breakpoint has let pass by
+ * RF is taken, and the breakpoint is not hit again, though delivery faults in the nested table.
+ */
+#define UNTOUCHED(n) (0x2a00000ul + (n)*0x200000ul)
+static uint64_t stacks_used;
+
+static uint64_t interrupt_at_a_breakpoint(unsigned int vector)
+{
+	uint64_t at;
+
+	set_handler(VECTOR_DB, set_rf);
+	set_handler(vector, note_step);
+	tss_load();
+	tss.ist[2] = UNTOUCHED(stacks_used++) + 0x1000;
+	idt[2 * vector] |= 3ul << 32;
+	if (vector == 3)
+		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7; nop; 1: int3; nop"
+			     : "=&r"(at)
+			     : "r"(0x408ul)
+			     : "memory");
+	else
+		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7\n"
+			     "nop; 1: int $0x80; nop"
+			     : "=&r"(at)
+			     : "r"(0x408ul)
+			     : "memory");
+	write_dr7(0x400);
+	return at;
+}
+
+#define TEST_INTERRUPT(name, vector)                                    \
+	TEST(breakpoint_on_##name##_whose_delivery_exits_is_taken_once) \
+	{                                                               \
+		uint64_t at = interrupt_at_a_breakpoint(vector);        \
+                                                                        \
+		CHECK_EQ(taken[VECTOR_DB], 1);                          \
+		CHECK_EQ(taken[vector], 1);                             \
+		CHECK_EQ(last.rip, at);                                 \
+	}
+TEST_INTERRUPT(int_n, 0x80)
+TEST_INTERRUPT(int3, 3)
 
 TEST(dr6_keeps_what_is_written_and_its_fixed_ones)
 {
