@@ -14,12 +14,13 @@
 #include "vm/regs.h"
 #include "vm/timer.h"
 #include "vm/vcpu.h"
+#include "x86/cpu/breakpoints.h"
 #include "x86/cpu/context.h"
 #include "x86/emulate/emulate.h"
 #include "x86/exits/exits.h"
 
 /* What the inner loop can act on; anything else is for the outer one. */
-#define VCPU_REQ_INNER (VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH)
+#define VCPU_REQ_INNER (VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH | VCPU_REQ_BREAKPOINT)
 
 /* CS after a start-up IPI: a real-mode code segment (SDM vol. 3, 8.4.3; APM vol. 2, 14.1.3). */
 #define SIPI_CS_ACCESS                                                                \
@@ -134,7 +135,9 @@ static enum exit_action vcpu_serve_inner_requests(struct vcpu *vcpu)
 
 	if (bits & ~VCPU_REQ_INNER)
 		return EXIT_OUTER;
-	vcpu_requests_clear(vcpu, bits);
+	vcpu_requests_clear(vcpu, bits & ~VCPU_REQ_BREAKPOINT);
+	if (bits & VCPU_REQ_BREAKPOINT)
+		breakpoints_after_exit(vcpu);
 	if (bits == VCPU_REQ_EXCEPTION)
 		return event_inject_exception(vcpu);
 	if (bits & VCPU_REQ_FLUSH)

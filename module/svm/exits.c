@@ -143,6 +143,15 @@ static noinline enum exit_action svm_exit_string_io(struct vcpu *vcpu, uint64_t 
 	return x86_exit_string_io(vcpu, &io);
 }
 
+bool svm_last_port(struct vcpu *vcpu, uint16_t *port, unsigned int *size)
+{
+	const struct vmcb_control *control = svm_control(vcpu);
+
+	*port = (uint16_t)(control->exitinfo1 >> IOIO_PORT_SHIFT);
+	*size = control->exitinfo1 >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK;
+	return control->exitcode == VMEXIT_IOIO && !(control->exitinfo1 & IOIO_STRING);
+}
+
 static enum exit_action svm_exit_io(struct vcpu *vcpu)
 {
 	const struct vmcb_control *control = svm_control(vcpu);

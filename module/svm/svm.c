@@ -210,6 +210,7 @@ const struct vmm_backend svm_backend = {
 	.load = svm_load,
 	.enter = svm_enter,
 	.exit = svm_exit,
+	.last_port = svm_last_port,
 	.get_reg = svm_get_reg,
 	.set_reg = svm_set_reg,
 	.get_desc = svm_get_desc,

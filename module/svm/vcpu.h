@@ -132,6 +132,7 @@ enum exit_action svm_exit_db(struct vcpu *vcpu);
 
 void svm_exits_register(void);		      /* once, at init */
 enum exit_action svm_exit(struct vcpu *vcpu); /* as in struct vmm_backend */
+bool svm_last_port(struct vcpu *vcpu, uint16_t *port, unsigned int *size); /* the same */
 
 /* --- state.c; as in struct vmm_backend --- */
 

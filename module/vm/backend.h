@@ -172,6 +172,11 @@ struct vmm_backend {
 	struct backend_apic apic;
 	struct backend_offers offers;
 	struct backend_shortcuts shortcuts;
+	/*
+	 * The last exit was for an IN or OUT (not INS, OUTS) of '*size' bytes at '*port'; false:
+	 * for anything else. NULL: false. Loaded, interrupts off, before the next entry.
+	 */
+	bool (*last_port)(struct vcpu *vcpu, uint16_t *port, unsigned int *size);
 };
 
 /* The one in use; set at module load, constant afterwards. */

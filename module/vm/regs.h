@@ -99,16 +99,18 @@
 #define REG_RFLAGS_ID	      (1ull << 21)
 
 /* DR6 and DR7 (APM vol. 2, 13.1.1) */
-#define REG_DR6_BD	       (1ull << 13)
-#define REG_DR6_BS	       (1ull << 14)
-#define REG_DR6_BT	       (1ull << 15)
-#define REG_DR6_RTM	       (1ull << 16) /* active low */
-#define REG_DR6_RESET	       0xffff0ff0ull
-#define REG_DR7_LOCAL_ENABLES  0x55ull
-#define REG_DR7_GLOBAL_ENABLES 0xaaull
-#define REG_DR7_ENABLES	       0xffull
-#define REG_DR7_GD	       (1ull << 13)
-#define REG_DR7_RESET	       0x400ull
+#define REG_DR6_BD		  (1ull << 13)
+#define REG_DR6_BS		  (1ull << 14)
+#define REG_DR6_BT		  (1ull << 15)
+#define REG_DR6_RTM		  (1ull << 16) /* active low */
+#define REG_DR6_RESET		  0xffff0ff0ull
+#define REG_DR7_LOCAL_ENABLES	  0x55ull
+#define REG_DR7_GLOBAL_ENABLES	  0xaaull
+#define REG_DR7_ENABLES		  0xffull
+#define REG_DR7_CONDITION(dr7, i) ((unsigned int)((dr7) >> (16 + 4 * (i))) & 3) /* R/W */
+#define REG_DR7_LENGTH(dr7, i)	  ((unsigned int)((dr7) >> (18 + 4 * (i))) & 3)
+#define REG_DR7_GD		  (1ull << 13)
+#define REG_DR7_RESET		  0x400ull
 
 /* Exception vectors (APM vol. 2, 8.1) */
 #define VECTOR_DE  0

@@ -44,16 +44,17 @@ enum gpr {
  * word once per entry, acts on the bits and clears them. The bits marked (level)
  * stay set for as long as their cause holds.
  */
-#define VCPU_REQ_EVENT	   0x01u  /* an event may be there to inject */
-#define VCPU_REQ_EXCEPTION 0x100u /* vcpu->exception is that event, and nothing else has changed */
-#define VCPU_REQ_TIMER	   0x02u  /* the local APIC's timer has expired */
-#define VCPU_REQ_INIT	   0x04u  /* an INIT */
-#define VCPU_REQ_SIPI	   0x08u  /* a start-up IPI */
-#define VCPU_REQ_FLUSH	   0x10u  /* forget cached nested translations */
-#define VCPU_REQ_YIELD	   0x20u  /* (level) another thread waits in vcpu_lock() */
-#define VCPU_REQ_SUSPEND   0x40u  /* (level) the VM is suspended: vm->suspend says how */
-#define VCPU_REQ_DEBUG	   0x80u  /* (level) VM_SUSPEND_CPU holds this vCPU */
-#define VCPU_REQ_EVENTS	   (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
+#define VCPU_REQ_EVENT	    0x01u  /* an event may be there to inject */
+#define VCPU_REQ_EXCEPTION  0x100u /* vcpu->exception is that event, and nothing else has changed */
+#define VCPU_REQ_TIMER	    0x02u  /* the local APIC's timer has expired */
+#define VCPU_REQ_INIT	    0x04u  /* an INIT */
+#define VCPU_REQ_SIPI	    0x08u  /* a start-up IPI */
+#define VCPU_REQ_FLUSH	    0x10u  /* forget cached nested translations */
+#define VCPU_REQ_YIELD	    0x20u  /* (level) another thread waits in vcpu_lock() */
+#define VCPU_REQ_SUSPEND    0x40u  /* (level) the VM is suspended: vm->suspend says how */
+#define VCPU_REQ_DEBUG	    0x80u  /* (level) VM_SUSPEND_CPU holds this vCPU */
+#define VCPU_REQ_BREAKPOINT 0x200u /* (level) as vcpu->breakpoints: look at each entry */
+#define VCPU_REQ_EVENTS	    (VCPU_REQ_EVENT | VCPU_REQ_EXCEPTION)
 
 /* Where the owner is, for the sender of a request. */
 enum vcpu_mode {
@@ -61,6 +62,9 @@ enum vcpu_mode {
 	VCPU_IN_GUEST, /* needs a kick to notice */
 	VCPU_SLEEPING, /* halted: needs a wake-up */
 };
+
+/* vcpu->io_mode: reply mode, and no breakpoints. */
+#define VCPU_IO_PLAIN 1
 
 /* Machine check banks: they never report an error. */
 #define VCPU_MC_BANKS 4
@@ -113,8 +117,16 @@ struct vcpu {
 	int error;	       /* (o) negative errno that VM_RUN fails with, else 0 */
 	uint64_t resume_rip;   /* (o) RIP the next VM_RUN starts at */
 
+	/* What accesses to devices depend on, to be tested as one: VCPU_IO_PLAIN is the usual. */
+	union {
+		struct {
+			bool reply_mode;  /* (o) run by VM_RUN_REPLY, not by VM_RUN */
+			bool breakpoints; /* (o) DR7 may enable some; x86/cpu/breakpoints.h */
+		};
+		uint16_t io_mode; /* (o) */
+	};
+
 	/* An access to a device of userspace. */
-	bool reply_mode;	     /* (o) run by VM_RUN_REPLY, not by VM_RUN */
 	bool access_pending;	     /* (o) userspace is to finish 'access' */
 	bool emulation_pending;	     /* (o) and 'emulation' goes on with the answer */
 	struct vcpu_access access;   /* (o) */

@@ -182,6 +182,18 @@ static noinline enum exit_action vmx_exit_string_io(struct vcpu *vcpu, uint64_t 
 	return x86_exit_string_io(vcpu, &io);
 }
 
+bool vmx_last_port(struct vcpu *vcpu, uint16_t *port, unsigned int *size)
+{
+	uint64_t info;
+
+	if (vmx_vcpu(vcpu)->reason != VMX_EXIT_IO)
+		return false;
+	info = vmx_exit_qualification();
+	*port = IO_QUALIFICATION_PORT(info);
+	*size = IO_QUALIFICATION_SIZE(info);
+	return !(info & IO_QUALIFICATION_STRING);
+}
+
 static enum exit_action vmx_exit_io(struct vcpu *vcpu)
 {
 	uint64_t info = vmx_exit_qualification();

@@ -282,6 +282,7 @@ enum exit_action vmx_exit_virtual_eoi(struct vcpu *vcpu);
 /* Name the counters. Once, before any vCPU. */
 void vmx_exits_register(void);
 enum exit_action vmx_exit(struct vcpu *vcpu);
+bool vmx_last_port(struct vcpu *vcpu, uint16_t *port, unsigned int *size);
 
 /* --- state.c; the first six as in struct vmm_backend --- */
 

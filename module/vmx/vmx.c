@@ -190,6 +190,7 @@ const struct vmm_backend vmx_backend = {
 	.load = vmx_load,
 	.enter = vmx_enter,
 	.exit = vmx_exit,
+	.last_port = vmx_last_port,
 	.get_reg = vmx_get_reg,
 	.set_reg = vmx_set_reg,
 	.get_desc = vmx_get_desc,

@@ -63,6 +63,34 @@ TEST_STEP(an_apic_read, "movl 0x20(%%rsi), %%eax")
 TEST_STEP(an_in_of_the_program, "inl %%dx, %%eax")
 TEST_STEP(wbinvd, "wbinvd")
 
+/*
+ * SDM vol. 3, 6.8.3 and 17.3.1.4; APM vol. 2, 8.5: none between MOV to SS and what follows it,
+ * whether that exits or not. steps[] holds what is behind both and one more.
+ */
+#define TEST_STEP_BEHIND_SS(name, text)                                                \
+	TEST(steps_over_mov_ss_and_##name)                                             \
+	{                                                                              \
+		uint64_t first, second;                                                \
+		uint32_t a = 0, c = 0, d = FAR_PORT;                                   \
+                                                                                       \
+		set_handler(VECTOR_DB, note_step);                                     \
+		asm volatile("movw %%ss, %%bx; pushfq; orq $0x100, (%%rsp); popfq\n"   \
+			     "movw %%bx, %%ss\n" text "\n"                             \
+			     "1: nop\n 2: nop; leaq 1b(%%rip), %0; leaq 2b(%%rip), %1" \
+			     : "=&r"(first), "=&r"(second), "+a"(a), "+c"(c), "+d"(d)  \
+			     :                                                         \
+			     : "rbx", "memory", "cc");                                 \
+		CHECK_EQ(step_count, 2);                                               \
+		CHECK_EQ(steps[0], first);                                             \
+		CHECK_EQ(steps[1], second);                                            \
+	}
+TEST_STEP_BEHIND_SS(nop, "nop")
+TEST_STEP_BEHIND_SS(cpuid, "cpuid")
+TEST_STEP_BEHIND_SS(an_in, "inl %%dx, %%eax")
+
+/* SDM vol. 2, HLT: a debug exception ends it, and the trap of TF is one (17.3.1.4). */
+TEST_STEP(hlt, "hlt")
+
 /* Single-step traps after each element of a string instruction. */
 static unsigned int string_steps;
 static uint64_t string_rcx[8];
@@ -206,6 +234,170 @@ TEST(a_read_watchpoint_is_taken_by_reads_and_writes)
 	write_dr7(0x400);
 	CHECK_EQ(read_dr6() & 0xf, 8);
 }
+
+/* --- breakpoints on what is done in the guest's place ---------------------- */
+
+/*
+ * SDM vol. 3, 17.2.4 and 17.2.5; APM vol. 2, 13.1.1: a data or I/O breakpoint is a trap, taken
+ * behind the instruction, or behind an iteration of a repeated one, whose bit is in DR6.
+ */
+#define EACH_WRITE(bytes)  (0x402ul | (bytes) << 18 | 1ul << 16)
+#define EACH_ACCESS(bytes) (0x402ul | (bytes) << 18 | 3ul << 16)
+#define EACH_PORT(bytes)   (0x402ul | (bytes) << 18 | 2ul << 16)
+#define BYTES_1		   0ul
+#define BYTES_2		   1ul
+#define BYTES_4		   3ul
+
+static uint8_t buffer[8] __attribute__((aligned(8)));
+
+static void break_at(uint64_t address, uint64_t dr7)
+{
+	set_handler(VECTOR_DB, note_frame);
+	write_cr4(read_cr4() | 8); /* DE */
+	write_dr6(0xffff0ff0);
+	write_dr0(address);
+	write_dr7(dr7);
+}
+
+static void check_broken_at(uint64_t rip)
+{
+	write_dr7(0x400);
+	CHECK_EQ(taken[VECTOR_DB], 1);
+	CHECK_EQ(last.rip, rip);
+	CHECK_EQ(read_dr6() & 0x600f, 1);
+}
+
+/* One instruction with a breakpoint armed; the address behind it. */
+#define BEHIND(text)                                                      \
+	({                                                                \
+		uint64_t behind, di = (uint64_t)to, si = (uint64_t)from;  \
+		uint32_t a = 0;                                           \
+		asm volatile(text "\n1: nop; leaq 1b(%%rip), %0"          \
+			     : "=&r"(behind), "+D"(di), "+S"(si), "+a"(a) \
+			     : "d"(port)                                  \
+			     : "rcx", "memory", "cc");                    \
+		behind;                                                   \
+	})
+
+#define TEST_BREAK(name, at, dr7, text, to_, from_, port_)         \
+	TEST(breakpoint_on_##name)                                 \
+	{                                                          \
+		void *to = (void *)(to_), *from = (void *)(from_); \
+		uint32_t port = port_;                             \
+                                                                   \
+		break_at((uint64_t)(at), dr7);                     \
+		check_broken_at(BEHIND(text));                     \
+	}
+TEST_BREAK(the_destination_of_ins, buffer, EACH_WRITE(BYTES_1), "insb", buffer, 0, 0x21)
+TEST_BREAK(the_destination_of_ins_of_the_program, buffer, EACH_WRITE(BYTES_1), "insb", buffer, 0,
+	   FAR_PORT)
+TEST_BREAK(the_source_of_outs, buffer, EACH_ACCESS(BYTES_1), "outsb", 0, buffer, FAR_PORT)
+TEST_BREAK(the_port_of_ins, 0x21, EACH_PORT(BYTES_1), "insb", buffer, 0, 0x21)
+TEST_BREAK(the_destination_of_movs_from_a_device, buffer, EACH_WRITE(BYTES_4), "movsl", buffer,
+	   HPET, 0)
+TEST_BREAK(the_source_of_movs_to_a_device, buffer, EACH_ACCESS(BYTES_4), "movsl", HPET + 0x108,
+	   buffer, 0)
+TEST_BREAK(a_device_register_written, HPET + 0x108, EACH_WRITE(BYTES_4), "movl %%eax, (%%rdi)",
+	   HPET + 0x108, 0, 0)
+TEST_BREAK(a_device_register_read, HPET + 4, EACH_ACCESS(BYTES_4), "movl (%%rdi), %%eax", HPET + 4,
+	   0, 0)
+TEST_BREAK(a_device_register_updated, HPET + 0x108, EACH_WRITE(BYTES_4), "orl %%eax, (%%rdi)",
+	   HPET + 0x108, 0, 0)
+TEST_BREAK(a_port_read, 0x21, EACH_PORT(BYTES_1), "inb %%dx, %%al", 0, 0, 0x21)
+TEST_BREAK(a_port_written, 0x80, EACH_PORT(BYTES_1), "outb %%al, %%dx", 0, 0, 0x80)
+TEST_BREAK(a_port_read_of_the_program, FAR_PORT, EACH_PORT(BYTES_4), "inl %%dx, %%eax", 0, 0,
+	   FAR_PORT)
+TEST_BREAK(a_port_written_of_the_program, FAR_PORT, EACH_PORT(BYTES_4), "outl %%eax, %%dx", 0, 0,
+	   FAR_PORT)
+/* What the breakpoint covers begins at a multiple of its length. */
+TEST_BREAK(the_second_of_two_ports, 0x21, EACH_PORT(BYTES_2), "inb %%dx, %%al", 0, 0, 0x20)
+
+TEST(breakpoint_on_a_device_register_is_for_what_dr7_says)
+{
+	break_at(HPET + 0x108, EACH_WRITE(BYTES_4));
+	(void)*(volatile uint32_t *)(HPET + 0x108);
+	*(volatile uint32_t *)(HPET + 0x104) = 0;
+	*(volatile uint32_t *)(HPET + 0x10c) = 0;
+	(void)inb(0x21);
+	write_dr7(0x400);
+	*(volatile uint32_t *)(HPET + 0x108) = 0;
+	CHECK_EQ(taken[VECTOR_DB], 0);
+}
+
+TEST(breakpoint_on_a_port_needs_debugging_extensions)
+{
+	break_at(0x21, EACH_PORT(BYTES_1));
+	write_cr4(read_cr4() & ~8ul);
+	(void)inb(0x21);
+	(void)inb(0x21);
+	write_dr7(0x400);
+	CHECK_EQ(taken[VECTOR_DB], 0);
+}
+
+static unsigned int each_hit;
+static uint64_t hit_rcx[4];
+
+static void note_hit(struct frame *frame)
+{
+	hit_rcx[each_hit++ & 3] = frame->rcx;
+}
+
+TEST(breakpoint_on_a_string_input_comes_behind_its_iteration)
+{
+	void *to = buffer;
+	uint64_t count = 4;
+
+	break_at((uint64_t)buffer + 1, EACH_WRITE(BYTES_1));
+	set_handler(VECTOR_DB, note_hit);
+	asm volatile("rep insb; nop" : "+D"(to), "+c"(count) : "d"(0x21) : "memory");
+	write_dr7(0x400);
+	CHECK_EQ(each_hit, 1);
+	CHECK_EQ(hit_rcx[0], 2);
+	CHECK_EQ((uint64_t)to, (uint64_t)buffer + 4);
+}
+
+/*
+ * SDM vol. 3, 17.3.1.1: a software interrupt that the handler of a breakpoint has let pass by
+ * RF is taken, and the breakpoint is not hit again, though delivery faults in the nested table.
+ */
+#define UNTOUCHED(n) (0x2a00000ul + (n)*0x200000ul)
+static uint64_t stacks_used;
+
+static uint64_t interrupt_at_a_breakpoint(unsigned int vector)
+{
+	uint64_t at;
+
+	set_handler(VECTOR_DB, set_rf);
+	set_handler(vector, note_step);
+	tss_load();
+	tss.ist[2] = UNTOUCHED(stacks_used++) + 0x1000;
+	idt[2 * vector] |= 3ul << 32;
+	if (vector == 3)
+		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7; nop; 1: int3; nop"
+			     : "=&r"(at)
+			     : "r"(0x408ul)
+			     : "memory");
+	else
+		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7\n"
+			     "nop; 1: int $0x80; nop"
+			     : "=&r"(at)
+			     : "r"(0x408ul)
+			     : "memory");
+	write_dr7(0x400);
+	return at;
+}
+
+#define TEST_INTERRUPT(name, vector)                                    \
+	TEST(breakpoint_on_##name##_whose_delivery_exits_is_taken_once) \
+	{                                                               \
+		uint64_t at = interrupt_at_a_breakpoint(vector);        \
+                                                                        \
+		CHECK_EQ(taken[VECTOR_DB], 1);                          \
+		CHECK_EQ(taken[vector], 1);                             \
+		CHECK_EQ(last.rip, at);                                 \
+	}
+TEST_INTERRUPT(int_n, 0x80)
+TEST_INTERRUPT(int3, 3)
 
 TEST(dr6_keeps_what_is_written_and_its_fixed_ones)
 {

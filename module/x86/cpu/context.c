@@ -7,6 +7,7 @@
  * promises to tell the guest's own XRSTOR from ours (SDM vol. 1, 13.5.4, does).
  */
 #include "x86/cpu/context.h"
+#include "x86/cpu/breakpoints.h"
 #include "x86/cpu/cpuid.h"
 #include "x86/cpu/fpu.h"
 
@@ -133,6 +134,7 @@ void context_reset(struct vcpu *vcpu, bool init)
 	struct guest_context *context = vcpu->context;
 
 	memset(context->dr, 0, sizeof(context->dr));
+	breakpoints_look(vcpu, false);
 	if (init)
 		return;
 	reset_fpu(context);
@@ -212,13 +214,17 @@ void context_own_dr(struct vcpu *vcpu)
 	for (unsigned int i = 0; i < 4; i++)
 		os_write_dr(i, context->dr[i]);
 	context->dr_loaded = true;
+	breakpoints_look(vcpu, true);
 }
 
-static void disown_dr(struct guest_context *context)
+static void disown_dr(struct vcpu *vcpu)
 {
+	struct guest_context *context = vcpu->context;
+
 	for (unsigned int i = 0; i < 4; i++)
 		context->dr[i] = os_read_dr(i);
 	context->dr_loaded = false;
+	breakpoints_look(vcpu, breakpoints_enabled(vcpu));
 	if (!(context->host_dr7 & REG_DR7_ENABLES))
 		return;
 	for (unsigned int i = 0; i < 4; i++)
@@ -226,10 +232,12 @@ static void disown_dr(struct guest_context *context)
 }
 
 /* An exit leaves DR7 disabled and DR6 the guest's (APM vol. 2, 15.6; SDM vol. 3, 28.5.1). */
-static void put_debug(struct guest_context *context)
+static void put_debug(struct vcpu *vcpu)
 {
+	const struct guest_context *context = vcpu->context;
+
 	if (context->dr_loaded)
-		disown_dr(context);
+		disown_dr(vcpu);
 	if (os_read_dr(6) != REG_DR6_RESET)
 		os_write_dr(6, REG_DR6_RESET);
 	if (context->host_dr7 & REG_DR7_ENABLES)
@@ -336,7 +344,7 @@ void context_put(struct vcpu *vcpu)
 	struct guest_context *context = vcpu->context;
 
 	put_tsc_aux(context);
-	put_debug(context);
+	put_debug(vcpu);
 	put_fpu(context);
 	context->loaded = false;
 }

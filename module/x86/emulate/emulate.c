@@ -5,6 +5,7 @@
  */
 #include "vm/vcpu.h"
 #include "dev/device.h"
+#include "x86/cpu/breakpoints.h"
 #include "x86/cpu/control.h"
 #include "x86/cpu/cpuid.h"
 #include "x86/emulate/emulate.h"
@@ -61,41 +62,35 @@ static int op_set_status_word_if_allowed(struct emulator *emulator, uint16_t val
 			    op_set_status_word(emulator, value);
 }
 
-static const struct emulator_ops memory_ops = {
-	.segment = op_segment,
-	.selector = op_selector,
-	.system_register = op_system_register,
-	.table = op_table,
-	.read = emulation_read,
-	.write = emulation_write,
-	.probe = emulation_probe,
-	.exchange = emulation_exchange,
-	.vector_read = emulation_vector_read,
-	.vector_write = emulation_vector_write,
-	.mask_read = emulation_mask_read,
-	.mask_write = emulation_mask_write,
-	.legacy_image = emulation_legacy_image,
-	.x87 = emulation_x87,
-	.set_status_word = op_set_status_word_if_allowed,
-};
+/* The operations on memory, which may look at breakpoints (emulate_watch.c), or need not. */
+#define PLAIN_ACCESS \
+	.read = emulation_read, .write = emulation_write, .exchange = emulation_exchange
+#define WATCHED_ACCESS .read = watched_read, .write = watched_write, .exchange = watched_exchange
+
+#define MEMORY_OPS                                                                             \
+	.segment = op_segment, .selector = op_selector, .system_register = op_system_register, \
+	.table = op_table, .probe = emulation_probe, .vector_read = emulation_vector_read,     \
+	.vector_write = emulation_vector_write, .mask_read = emulation_mask_read,              \
+	.mask_write = emulation_mask_write, .legacy_image = emulation_legacy_image,            \
+	.x87 = emulation_x87, .set_status_word = op_set_status_word_if_allowed
 
 /* For an intercepted INS or OUTS: the processor has checked that the guest may. */
-static const struct emulator_ops port_ops = {
-	.segment = op_segment,
-	.selector = op_selector,
-	.read = emulation_read,
-	.write = emulation_write,
-	.probe = emulation_probe,
-	.exchange = emulation_exchange,
-	.port = emulation_port,
+#define PORT_OPS .segment = op_segment, .selector = op_selector, .probe = emulation_probe
+
+static const struct emulator_ops memory_ops[2] = { { MEMORY_OPS, PLAIN_ACCESS },
+						   { MEMORY_OPS, WATCHED_ACCESS } };
+static const struct emulator_ops port_ops[2] = {
+	{ PORT_OPS, PLAIN_ACCESS, .port = emulation_port },
+	{ PORT_OPS, WATCHED_ACCESS, .port = watched_port },
 };
 
 /* For an intercepted LMSW: the same. */
-static const struct emulator_ops status_word_ops = {
-	.segment = op_segment,
-	.selector = op_selector,
-	.read = emulation_read,
-	.set_status_word = op_set_status_word,
+#define STATUS_WORD_OPS \
+	.segment = op_segment, .selector = op_selector, .set_status_word = op_set_status_word
+
+static const struct emulator_ops status_word_ops[2] = {
+	{ STATUS_WORD_OPS, .read = emulation_read },
+	{ STATUS_WORD_OPS, .read = watched_read },
 };
 
 /* --- life --------------------------------------------------------------------------- */
@@ -183,13 +178,26 @@ static enum exit_action raise_fault(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-/* The instruction, or an iteration of it, may have become an exit to userspace. */
-static enum exit_action leave_or(struct vcpu *vcpu, enum exit_action action)
+static noinline enum exit_action leave(struct vcpu *vcpu, enum exit_action action)
 {
-	if (likely(!vcpu->emulation->leave))
+	unsigned int why = vcpu->emulation->leave;
+
+	vcpu->emulation->leave = 0;
+	if (why & LEAVE_BREAKPOINT)
+		breakpoints_raise(vcpu, why & LEAVE_BREAKPOINT);
+	if (!(why & LEAVE_USERSPACE))
 		return action;
 	vcpu->resume_rip = vcpu->rip;
 	return EXIT_USERSPACE;
+}
+
+/*
+ * The instruction, or an iteration of it, may have become an exit to userspace, or have
+ * hit a breakpoint, whose #DB is a trap.
+ */
+static enum exit_action leave_or(struct vcpu *vcpu, enum exit_action action)
+{
+	return likely(!vcpu->emulation->leave) ? action : leave(vcpu, action);
 }
 
 static enum exit_action finish_instruction(struct vcpu *vcpu)
@@ -330,7 +338,7 @@ static inline void prepare_emulator(struct vcpu *vcpu, const struct emulator_ops
 	emulation->walk_ready = false;
 	/* For an exit to userspace on the way (vcpu_exit_userspace). */
 	vcpu->next_rip = rip_behind(vcpu);
-	emulation->leave = false;
+	emulation->leave = 0;
 	emulation->log_count = 0;
 }
 
@@ -430,13 +438,14 @@ static inline bool try_simple_mov(struct vcpu *vcpu, enum exit_action *action)
 	}
 	if (!write)
 		emulate_set_reg(emulator, insn->reg, insn->operand_size, value);
-	emulation->leave = result == DEVICE_EXIT;
+	emulation->leave = result == DEVICE_EXIT ? LEAVE_USERSPACE : 0;
 	emulator->rip = vcpu->next_rip;
 	*action = finish_instruction(vcpu);
 	return true;
 }
 
-enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
+static inline enum exit_action emulate_fault_at(struct vcpu *vcpu, uint64_t gpa, int prot,
+						const struct emulator_ops *ops, bool watched)
 {
 	struct emulation *emulation = vcpu->emulation;
 	enum exit_action action;
@@ -448,8 +457,18 @@ enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
 	if (unlikely(error))
 		return not_fetched(vcpu, error);
 	emulation->gpa_is_operand = !has_two_operands(emulation->emulator.insn->op);
-	prepare_emulator(vcpu, &memory_ops);
-	return try_simple_mov(vcpu, &action) ? action : run_emulation(vcpu);
+	prepare_emulator(vcpu, ops);
+	return !watched && try_simple_mov(vcpu, &action) ? action : run_emulation(vcpu);
+}
+
+enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot)
+{
+	return emulate_fault_at(vcpu, gpa, prot, &memory_ops[0], false);
+}
+
+enum exit_action emulate_mmio_watched(struct vcpu *vcpu, uint64_t gpa, int prot)
+{
+	return emulate_fault_at(vcpu, gpa, prot, &memory_ops[1], true);
 }
 
 enum exit_action emulate_lmsw(struct vcpu *vcpu)
@@ -463,7 +482,7 @@ enum exit_action emulate_lmsw(struct vcpu *vcpu)
 	if (emulation->emulator.insn->op != OP_LMSW)
 		return give_up(vcpu);
 	emulation->gpa_is_operand = false;
-	prepare_emulator(vcpu, &status_word_ops);
+	prepare_emulator(vcpu, &status_word_ops[vcpu->breakpoints]);
 	return run_emulation(vcpu);
 }
 
@@ -476,7 +495,8 @@ static bool is_intercepted(const struct vcpu *vcpu, const struct x86_io *io)
 	       (uint16_t)vcpu->gpr[GPR_RDX] == io->port;
 }
 
-enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
+static inline enum exit_action emulate_string_with(struct vcpu *vcpu, const struct x86_io *io,
+						   const struct emulator_ops *ops)
 {
 	struct emulation *emulation = vcpu->emulation;
 	int error = x86_fetch_in_place(vcpu, &emulation->emulator.insn, &emulation->mode);
@@ -487,8 +507,18 @@ enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
 	if (!is_intercepted(vcpu, io))
 		return give_up(vcpu);
 	emulation->gpa_is_operand = false;
-	prepare_emulator(vcpu, &port_ops);
+	prepare_emulator(vcpu, ops);
 	return run_emulation(vcpu);
+}
+
+enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io)
+{
+	return emulate_string_with(vcpu, io, &port_ops[0]);
+}
+
+enum exit_action emulate_string_io_watched(struct vcpu *vcpu, const struct x86_io *io)
+{
+	return emulate_string_with(vcpu, io, &port_ops[1]);
 }
 
 enum exit_action emulate_resume(struct vcpu *vcpu)

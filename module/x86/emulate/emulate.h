@@ -41,11 +41,16 @@ void emulation_reset(struct vcpu *vcpu);
  */
 enum exit_action emulate_mmio(struct vcpu *vcpu, uint64_t gpa, int prot);
 
+/* The same where the guest's breakpoints have to be looked at (vcpu->breakpoints). */
+enum exit_action emulate_mmio_watched(struct vcpu *vcpu, uint64_t gpa, int prot);
+
 /*
  * Emulate the INS or OUTS at RIP, after an intercept of it ('io' says of what). Owner;
  * inner or outer loop.
  */
 enum exit_action emulate_string_io(struct vcpu *vcpu, const struct x86_io *io);
+/* The same where the guest's breakpoints have to be looked at. */
+enum exit_action emulate_string_io_watched(struct vcpu *vcpu, const struct x86_io *io);
 
 /*
  * Emulate the LMSW at RIP, whose operand is in memory, after an intercept of it that does not

@@ -84,7 +84,7 @@ static int access_device(struct emulation *emulation, struct vcpu_access *access
 		return wait_for(emulation, WAIT_USERSPACE);
 	}
 	if (result == DEVICE_EXIT)
-		emulation->leave = true;
+		emulation->leave |= LEAVE_USERSPACE;
 	add_to_log(emulation, access);
 	return 0;
 }

@@ -26,6 +26,10 @@ enum emulation_wait {
 	WAIT_OUTER,	/* only possible in the outer loop */
 };
 
+/* A device access became an exit to userspace; breakpoints were hit (as in DR6). */
+#define LEAVE_USERSPACE	 0x10u
+#define LEAVE_BREAKPOINT 0x0fu
+
 /* vcpu->emulation. All owned by the vCPU's owner. */
 struct emulation {
 	struct emulator emulator; /* first: the engine's callbacks get this */
@@ -40,7 +44,7 @@ struct emulation {
 	int prot;	     /* VM_PROT_* */
 	bool gpa_is_operand; /* the operand, all of which is in one page, is at 'gpa' */
 
-	bool leave; /* a device access became an exit to userspace */
+	uint8_t leave; /* LEAVE_*: what is due when the instruction or iteration is done */
 	enum emulation_wait wait;
 	struct vcpu_access access; /* for WAIT_USERSPACE */
 
@@ -85,6 +89,15 @@ int emulation_exchange(struct emulator *emulator, uint64_t linear, const void *o
 		       unsigned int size);
 int emulation_port(struct emulator *emulator, uint16_t port, bool write, uint32_t *value,
 		   unsigned int size);
+
+/* emulate_watch.c: the same, noting in 'leave' which of the guest's breakpoints they hit. */
+int watched_read(struct emulator *emulator, uint64_t linear, void *data, unsigned int size,
+		 enum emulate_access access);
+int watched_write(struct emulator *emulator, uint64_t linear, const void *data, unsigned int size);
+int watched_exchange(struct emulator *emulator, uint64_t linear, const void *old, const void *new,
+		     unsigned int size);
+int watched_port(struct emulator *emulator, uint16_t port, bool write, uint32_t *value,
+		 unsigned int size);
 
 /* emulate_fpu.c: as in struct emulator_ops. */
 int emulation_mask_read(struct emulator *emulator, unsigned int reg, uint64_t *value);

@@ -329,7 +329,9 @@ static noinline enum exit_action exit_string(struct vcpu *vcpu, struct x86_io io
 
 enum exit_action x86_exit_string_io(struct vcpu *vcpu, const struct x86_io *io)
 {
-	return vcpu->reply_mode ? emulate_string_io(vcpu, io) : exit_string(vcpu, *io);
+	if (likely(vcpu->io_mode == VCPU_IO_PLAIN))
+		return emulate_string_io(vcpu, io);
+	return vcpu->reply_mode ? emulate_string_io_watched(vcpu, io) : exit_string(vcpu, *io);
 }
 
 enum exit_action x86_finish_access(struct vcpu *vcpu)
@@ -358,18 +360,34 @@ static enum exit_action exit_forbidden(struct vcpu *vcpu, uint64_t gpa, int prot
  * emulated for it: the delivery fails, and fails again on to a double and a triple
  * fault, as with a stack that is not there.
  */
-static enum exit_action exit_device(struct vcpu *vcpu, uint64_t gpa, int prot)
+static inline enum exit_action exit_device_with(struct vcpu *vcpu, uint64_t gpa, int prot,
+						enum exit_action (*emulate)(struct vcpu *vcpu,
+									    uint64_t gpa, int prot))
+{
+	if (likely(!vcpu->exitintinfo))
+		return emulate(vcpu, gpa, prot);
+	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);
+	return x86_raise_gp(vcpu);
+}
+
+/* Under VM_RUN, or with breakpoints to be looked at. Out of line. */
+static noinline enum exit_action exit_device_slow(struct vcpu *vcpu, uint64_t gpa, int prot)
 {
 	const struct memmap_entry *entry = NULL;
 
-	if (unlikely(!vcpu->reply_mode))
+	if (!vcpu->reply_mode)
 		entry = memory_lookup(vcpu->vm, gpa);
-	if (unlikely(entry))
+	if (entry)
 		return exit_forbidden(vcpu, gpa, prot & ~entry->prot);
-	if (likely(!vcpu->exitintinfo))
-		return emulate_mmio(vcpu, gpa, prot);
-	vcpu_stat_inc(vcpu, STAT_EMULATION_FAILED);
-	return x86_raise_gp(vcpu);
+	return exit_device_with(vcpu, gpa, prot,
+				vcpu->breakpoints ? emulate_mmio_watched : emulate_mmio);
+}
+
+static enum exit_action exit_device(struct vcpu *vcpu, uint64_t gpa, int prot)
+{
+	if (unlikely(vcpu->io_mode != VCPU_IO_PLAIN))
+		return exit_device_slow(vcpu, gpa, prot);
+	return exit_device_with(vcpu, gpa, prot, emulate_mmio);
 }
 
 static enum exit_action nested_fault_result(struct vcpu *vcpu, uint64_t gpa, int prot, int error)
