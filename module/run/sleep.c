@@ -25,7 +25,7 @@ static bool vcpu_sleeps_held(const struct vcpu *vcpu)
 /* Requests that end a sleep: none that the vCPU would not act on in its state. */
 static uint32_t vcpu_wake_mask(const struct vcpu *vcpu)
 {
-	uint32_t mask = ~0u;
+	uint32_t mask = ~VCPU_REQ_BREAKPOINT; /* of no interest but to an entry */
 
 	if (vcpu_sleeps_for_sipi(vcpu))
 		mask &= ~(VCPU_REQ_EVENTS | VCPU_REQ_TIMER | VCPU_REQ_FLUSH);

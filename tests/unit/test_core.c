@@ -7,6 +7,8 @@
 
 #include "api/ioctl.h"
 #include "fake_backend.h"
+#include "vm/regs.h"
+#include "x86/cpu/breakpoints.h"
 
 #define MIB 0x100000ull
 
@@ -93,6 +95,13 @@ static enum exit_action guest_halts(struct vcpu *vcpu, unsigned int entry)
 	return EXIT_OUTER;
 }
 
+static enum exit_action guest_halts_with_breakpoints(struct vcpu *vcpu, unsigned int entry)
+{
+	CHECK_EQ(backend->set_reg(vcpu, VM_REG_GUEST_DR7, REG_DR7_RESET | 1), 0);
+	breakpoints_look(vcpu, true);
+	return guest_halts(vcpu, entry);
+}
+
 /* --- the run loop --------------------------------------------------------- */
 
 TEST(exit_reaches_the_program)
@@ -163,6 +172,22 @@ TEST(all_halted_for_good_is_halt)
 	CHECK_EQ(do_run(&exit), 0);
 	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
 	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_HALT);
+	tear_down();
+}
+
+/* It sleeps, and the VM halts: VCPU_REQ_BREAKPOINT stays, and wakes nobody. */
+TEST(breakpoints_keep_no_vcpu_awake)
+{
+	struct vm_activate_cpu activate = { .vcpuid = 0 };
+	struct vm_exit exit;
+
+	set_up();
+	CHECK_EQ(do_ioctl(VM_ACTIVATE_CPU, &activate), 0);
+	fake_vcpu(cpu)->guest = guest_halts_with_breakpoints;
+	CHECK_EQ(do_run(&exit), 0);
+	CHECK_EQ(exit.exitcode, VM_EXITCODE_SUSPENDED);
+	CHECK_EQ(exit.u.suspended.how, VM_SUSPEND_HALT);
+	CHECK_EQ(fake_vcpu(cpu)->entries, 1);
 	tear_down();
 }
 
