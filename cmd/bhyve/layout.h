@@ -15,7 +15,7 @@
 #define SMBIOS_LIMIT   0xf2000u
 #define DSDT_INFO_BASE 0xf2000u /* what dsdt.asl reads about this machine */
 #define ACPI_BASE      0xf2400u
-#define ACPI_LIMIT     0x100000u
+#define ACPI_LIMIT     0xff000u /* bhyveload's BIOS stubs follow (cmd/bhyveload/bios.h) */
 
 /* Between low memory's end and the interrupt controllers: PCI devices' memory. */
 #define PCI_WINDOW_LIMIT 0xe0000000u

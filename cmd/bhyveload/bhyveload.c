@@ -14,6 +14,7 @@
 #include "common/arguments.h"
 #include "common/complain.h"
 #include "common/vm_name.h"
+#include "bios.h"
 #include "load.h"
 #include "target.h"
 
@@ -201,7 +202,8 @@ static int fill_vm(struct target *target, const struct load_request *request,
 	static struct guest guest;
 	struct boot_state state;
 
-	if (target_guest(target, &guest) || format->load(request, &guest, &state)) {
+	if (target_guest(target, &guest) || bios_put(&guest) ||
+	    format->load(request, &guest, &state)) {
 		*failure = guest.failure;
 		return -1;
 	}

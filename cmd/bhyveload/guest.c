@@ -175,6 +175,7 @@ unsigned int guest_memory_map(const struct guest *guest,
 					       MEMORY_RESERVED };
 	areas[count++] =
 		(struct memory_area){ HIGH_RAM_START, guest->lowmem - HIGH_RAM_START, MEMORY_RAM };
+	areas[count++] = (struct memory_area){ ECAM_START, ECAM_LENGTH, MEMORY_RESERVED };
 	if (guest->highmem)
 		areas[count++] = (struct memory_area){ ABOVE_4G, guest->highmem, MEMORY_RAM };
 	return count;

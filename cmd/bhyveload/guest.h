@@ -25,6 +25,13 @@
 #define HIGH_RAM_START 0x100000ULL
 #define ABOVE_4G       0x100000000ULL
 
+/*
+ * The configuration space of PCI bus 0, where bhyve has it (cmd/bhyve/layout.h). Kernels use
+ * the MCFG table only if the memory map reserves what it names.
+ */
+#define ECAM_START  0xe0000000ULL
+#define ECAM_LENGTH 0x100000ULL
+
 /* The tables that every kernel gets need as much. */
 #define LEAST_MEMORY (2 * MIB)
 
@@ -88,7 +95,7 @@ int guest_put_image(struct guest *guest, const struct image *image, uint64_t min
 /* The types are the same in E820, Multiboot and PVH maps. */
 #define MEMORY_RAM	  1
 #define MEMORY_RESERVED	  2
-#define MOST_MEMORY_AREAS 5
+#define MOST_MEMORY_AREAS 6
 
 struct memory_area {
 	uint64_t start;

@@ -132,7 +132,7 @@ TEST(multiboot_memory_map_is_given)
 	start_multiboot(&memory, 3);
 	REQUIRE(test_load(&memory) == 0);
 	info = state_get(&memory.state, VM_REG_GUEST_RBX);
-	CHECK_EQ(test_memory_u32(&memory, info + 44), 4 * 24);
+	CHECK_EQ(test_memory_u32(&memory, info + 44), 5 * 24);
 	map = test_memory_u32(&memory, info + 48);
 	CHECK_EQ(test_memory_u32(&memory, map), 20);
 	CHECK_EQ(test_memory_u64(&memory, map + 4), 0);
@@ -323,7 +323,7 @@ TEST(pvh_information_is_given)
 	CHECK_STR(text_at(&memory, test_memory_u64(&memory, list + 32 + 16)), "arguments");
 
 	map = test_memory_u64(&memory, info + 40);
-	CHECK_EQ(test_memory_u32(&memory, info + 48), 4);
+	CHECK_EQ(test_memory_u32(&memory, info + 48), 5);
 	CHECK_EQ(test_memory_u64(&memory, map + 3 * 24), 0x100000);
 	CHECK_EQ(test_memory_u64(&memory, map + 3 * 24 + 8), SIZE - 0x100000);
 	CHECK_EQ(test_memory_u32(&memory, map + 3 * 24 + 16), 1);

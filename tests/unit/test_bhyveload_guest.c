@@ -153,7 +153,7 @@ TEST(memory_map_below_4g)
 	struct test_memory memory;
 
 	test_memory_init(&memory, SIZE);
-	REQUIRE(guest_memory_map(&memory.guest, areas) == 4);
+	REQUIRE(guest_memory_map(&memory.guest, areas) == 5);
 	CHECK_EQ(areas[0].start, 0);
 	CHECK_EQ(areas[0].length, 0x9fc00);
 	CHECK_EQ(areas[0].type, 1);
@@ -166,6 +166,9 @@ TEST(memory_map_below_4g)
 	CHECK_EQ(areas[3].start, 0x100000);
 	CHECK_EQ(areas[3].length, SIZE - 0x100000);
 	CHECK_EQ(areas[3].type, 1);
+	CHECK_EQ(areas[4].start, 0xe0000000);
+	CHECK_EQ(areas[4].length, 0x100000);
+	CHECK_EQ(areas[4].type, 2);
 	test_memory_free(&memory);
 }
 
@@ -176,11 +179,11 @@ TEST(memory_map_above_4g)
 	const struct memory_ops ops = { 0 };
 
 	REQUIRE(guest_init(&guest, &ops, 3 * GIB, 5 * GIB) == 0);
-	REQUIRE(guest_memory_map(&guest, areas) == 5);
+	REQUIRE(guest_memory_map(&guest, areas) == 6);
 	CHECK_EQ(areas[3].length, 3 * GIB - 0x100000);
-	CHECK_EQ(areas[4].start, 4 * GIB);
-	CHECK_EQ(areas[4].length, 5 * GIB);
-	CHECK_EQ(areas[4].type, 1);
+	CHECK_EQ(areas[5].start, 4 * GIB);
+	CHECK_EQ(areas[5].length, 5 * GIB);
+	CHECK_EQ(areas[5].type, 1);
 }
 
 TEST(too_many_ranges_fail)

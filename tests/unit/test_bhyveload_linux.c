@@ -115,7 +115,7 @@ TEST(e820_map_is_filled)
 
 	start(&memory, SIZE);
 	REQUIRE(test_load(&memory) == 0);
-	CHECK_EQ(*(uint8_t *)test_memory_at(&memory, params(&memory) + 0x1e8, 1), 4);
+	CHECK_EQ(*(uint8_t *)test_memory_at(&memory, params(&memory) + 0x1e8, 1), 5);
 	table = params(&memory) + 0x2d0;
 	CHECK_EQ(test_memory_u64(&memory, table), 0);
 	CHECK_EQ(test_memory_u64(&memory, table + 8), 0x9fc00);
