@@ -61,7 +61,7 @@ $(O)/lib/libvmmapi.so: $(LIB_OBJS)
 $(O)/bin/bhyve $(O)/bin/bhyveload $(O)/bin/vmm-loader: LINK_MODE := -static-pie
 
 # Libraries of Debian's that a command has beside ours.
-BHYVE_LIBS := -luring
+BHYVE_LIBS := -luring -lbsd
 $(O)/bin/bhyve: COMMAND_LIBS := $(BHYVE_LIBS)
 $(O)/bin/bhyve-slirp: COMMAND_LIBS := -lslirp
 

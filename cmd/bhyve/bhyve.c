@@ -13,6 +13,7 @@
 #include "signals.h"
 #include "terminal.h"
 
+#include <bsd/unistd.h>
 #include <string.h>
 
 /* How long to wait at the end for a reader of the guest's console. */
@@ -24,12 +25,16 @@ int main(int argc, char **argv)
 	struct vmctx *ctx;
 	int error;
 
+	/* Before anything else looks at argv: what follows has a copy of it. */
+	setproctitle_init(argc, argv, environ);
 	signals_block();
 	options_parse(&options, argc, argv);
 	error = event_init();
 	if (error)
 		fatal("event loop: %s", strerror(-error));
 
+	/* Managers find the process by it: "bhyve: NAME". */
+	setproctitle("%s", options.name);
 	ctx = machine_open(&options);
 	machine_add_devices(ctx, &options);
 	signals_init(ctx);

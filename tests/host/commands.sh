@@ -28,6 +28,10 @@ refuses() {
 	fi
 }
 
+bhyve_title() {
+	tr -d '\0' <"/proc/$(pidof bhyve)/cmdline"
+}
+
 echo "just some text, and no kernel at all" >"$scratch/text"
 : >"$scratch/empty"
 head -c 3000 /guest/vmlinuz >"$scratch/cut"
@@ -77,8 +81,14 @@ bhyvectl --vm=blank --destroy
 if [ -n "$IF_HOLDS_CPU" ]; then
 	echo "skip commands.empty-is-run: $IF_HOLDS_CPU"
 else
-	timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err"
+	timeout 5 bhyve -m 64M --empty blank >"$scratch/out" 2>"$scratch/err" &
+	until bhyve_title | grep -q "^bhyve: " || ! kill -0 $!; do
+		sleep 0.1
+	done 2>/dev/null
+	title=$(bhyve_title)
+	wait $!
 	is commands.empty-is-run "$? $(cat "$scratch/err")" "1 "
+	is commands.process-title "$title" "bhyve: blank"
 	bhyvectl --vm=blank --destroy
 fi
 
