@@ -356,49 +356,6 @@ TEST(breakpoint_on_a_string_input_comes_behind_its_iteration)
 	CHECK_EQ((uint64_t)to, (uint64_t)buffer + 4);
 }
 
-/*
- * SDM vol. 3, 17.3.1.1: a software interrupt that the handler of a breakpoint has let pass by
- * RF is taken, and the breakpoint is not hit again, though delivery faults in the nested table.
- */
-#define UNTOUCHED(n) (0x2a00000ul + (n)*0x200000ul)
-static uint64_t stacks_used;
-
-static uint64_t interrupt_at_a_breakpoint(unsigned int vector)
-{
-	uint64_t at;
-
-	set_handler(VECTOR_DB, set_rf);
-	set_handler(vector, note_step);
-	tss_load();
-	tss.ist[2] = UNTOUCHED(stacks_used++) + 0x1000;
-	idt[2 * vector] |= 3ul << 32;
-	if (vector == 3)
-		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7; nop; 1: int3; nop"
-			     : "=&r"(at)
-			     : "r"(0x408ul)
-			     : "memory");
-	else
-		asm volatile("leaq 1f(%%rip), %0; mov %0, %%dr1; mov %1, %%dr7\n"
-			     "nop; 1: int $0x80; nop"
-			     : "=&r"(at)
-			     : "r"(0x408ul)
-			     : "memory");
-	write_dr7(0x400);
-	return at;
-}
-
-#define TEST_INTERRUPT(name, vector)                                    \
-	TEST(breakpoint_on_##name##_whose_delivery_exits_is_taken_once) \
-	{                                                               \
-		uint64_t at = interrupt_at_a_breakpoint(vector);        \
-                                                                        \
-		CHECK_EQ(taken[VECTOR_DB], 1);                          \
-		CHECK_EQ(taken[vector], 1);                             \
-		CHECK_EQ(last.rip, at);                                 \
-	}
-TEST_INTERRUPT(int_n, 0x80)
-TEST_INTERRUPT(int3, 3)
-
 TEST(dr6_keeps_what_is_written_and_its_fixed_ones)
 {
 	write_dr6(0);

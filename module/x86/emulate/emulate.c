@@ -178,7 +178,7 @@ static enum exit_action raise_fault(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-static noinline enum exit_action leave(struct vcpu *vcpu, enum exit_action action)
+static noinline enum exit_action emulate_leave(struct vcpu *vcpu, enum exit_action action)
 {
 	unsigned int why = vcpu->emulation->leave;
 
@@ -197,7 +197,7 @@ static noinline enum exit_action leave(struct vcpu *vcpu, enum exit_action actio
  */
 static enum exit_action leave_or(struct vcpu *vcpu, enum exit_action action)
 {
-	return likely(!vcpu->emulation->leave) ? action : leave(vcpu, action);
+	return likely(!vcpu->emulation->leave) ? action : emulate_leave(vcpu, action);
 }
 
 static enum exit_action finish_instruction(struct vcpu *vcpu)
