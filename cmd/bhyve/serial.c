@@ -248,3 +248,8 @@ uint16_t serial_base(unsigned number)
 {
 	return (uint16_t)ports[number].range.base;
 }
+
+unsigned serial_irq(unsigned number)
+{
+	return (unsigned)ports[number].irq;
+}

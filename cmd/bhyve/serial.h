@@ -18,7 +18,8 @@
  */
 void serial_init(struct vmctx *ctx, unsigned number, const char *backend);
 
-/* The first of the port's eight I/O ports. */
+/* The first of the port's eight I/O ports, and its ISA interrupt. */
 uint16_t serial_base(unsigned number);
+unsigned serial_irq(unsigned number);
 
 #endif

@@ -5,6 +5,8 @@
 #include "smbios.h"
 #include "unit.h"
 
+#include <stdlib.h>
+
 static uint64_t get(const uint8_t *at, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -99,9 +101,9 @@ TEST(rsdt_and_xsdt_name_the_same_tables)
 	uint8_t *rsdt = fake.memory + get(rsdp + 16, 4);
 	uint8_t *xsdt = fake.memory + get(rsdp + 24, 8);
 
-	CHECK_EQ(get(rsdt + 4, 4), 36 + 4 * 4);
-	CHECK_EQ(get(xsdt + 4, 4), 36 + 4 * 8);
-	for (unsigned i = 0; i < 4; i++)
+	CHECK_EQ(get(rsdt + 4, 4), 36 + 6 * 4);
+	CHECK_EQ(get(xsdt + 4, 4), 36 + 6 * 8);
+	for (unsigned i = 0; i < 6; i++)
 		CHECK_EQ(get(rsdt + 36 + 4 * i, 4), get(xsdt + 36 + 8 * i, 8));
 }
 
@@ -112,6 +114,8 @@ TEST(all_tables_check_out)
 	check_table(find_table("APIC"), "APIC");
 	check_table(find_table("HPET"), "HPET");
 	check_table(find_table("MCFG"), "MCFG");
+	check_table(find_table("SSDT"), "SSDT");
+	check_table(find_table("SPCR"), "SPCR");
 	check_table(fake.memory + get(find_table("FACP") + 40, 4), "DSDT");
 }
 
@@ -152,6 +156,20 @@ TEST(fadt_registers)
 	CHECK_EQ(get(fadt + 172 + 4, 8), 0x404);
 	CHECK_EQ(get(fadt + 208 + 4, 8), 0x408);
 	CHECK_EQ(get(fadt + 140, 8), get(fadt + 40, 4));
+	/* General-purpose events 0 to 15, in bytes. */
+	CHECK_EQ(get(fadt + 80, 4), 0x40c);
+	CHECK_EQ(fadt[92], 4);
+	CHECK_EQ(get(fadt + 220, 4), 0x01002001);
+	CHECK_EQ(get(fadt + 224, 8), 0x40c);
+}
+
+/* ACPI 6.3: tables 5-33 (FADT 6.3) and 5-43 (MADT 5). */
+TEST(fadt_and_madt_are_of_one_revision)
+{
+	build(&two_cpus);
+	CHECK_EQ(find_table("FACP")[8], 6);
+	CHECK_EQ(find_table("FACP")[131], 3);
+	CHECK_EQ(find_table("APIC")[8], 5);
 }
 
 TEST(facs_is_aligned)
@@ -239,6 +257,68 @@ TEST(madt_by_topology)
 	CHECK_EQ(count_entries(madt, 10), 1);
 }
 
+/* Scope (\\_SB) around it, whose length reaches the table's end. */
+static uint8_t *find_devices(unsigned count)
+{
+	uint8_t *ssdt = find_table("SSDT");
+	uint32_t length = (ssdt[37] & 0xf) | (uint32_t)get(ssdt + 38, 3) << 4;
+
+	CHECK_EQ(ssdt[8], 2);
+	CHECK_EQ(ssdt[36], 0x10);
+	CHECK_EQ(ssdt[37] >> 6, 3);
+	CHECK_EQ(37 + length, get(ssdt + 4, 4));
+	CHECK_MEM(ssdt + 41, "\\_SB_", 5);
+	CHECK_EQ(get(ssdt + 4, 4), 46 + 32 * count);
+	return ssdt + 46;
+}
+
+TEST(each_processor_is_a_device)
+{
+	struct acpi_machine machine = two_cpus;
+	uint8_t *device;
+
+	machine.cpus = 300;
+	build(&machine);
+	device = find_devices(300);
+	for (unsigned i = 0; i < 300; i++, device += 32) {
+		char name[5];
+
+		snprintf(name, sizeof(name), "C%03X", i);
+		CHECK_MEM(device, "\x5b\x82\x1e", 3);
+		CHECK_MEM(device + 3, name, 4);
+		CHECK_MEM(device + 7,
+			  "\x08_HID\x0d"
+			  "ACPI0007\0\x08_UID\x0c",
+			  21);
+		CHECK_EQ(get(device + 28, 4), i);
+	}
+}
+
+TEST(spcr_names_the_first_serial_port)
+{
+	struct acpi_machine machine = two_cpus;
+	uint8_t *spcr;
+
+	build(&machine);
+	spcr = find_table("SPCR");
+	CHECK_EQ(get(spcr + 4, 4), 80);
+	CHECK_EQ(get(spcr + 36, 1), 0);
+	CHECK_EQ(get(spcr + 40, 4), 0x01000801);
+	CHECK_EQ(get(spcr + 44, 8), 0x3f8);
+	CHECK_EQ(get(spcr + 52, 2), 0x0403);
+	CHECK_EQ(get(spcr + 54, 4), 4);
+	CHECK_EQ(get(spcr + 64, 4), 0xffffffff);
+	machine.com1 = false;
+	machine.com2 = true;
+	build(&machine);
+	spcr = find_table("SPCR");
+	CHECK_EQ(get(spcr + 44, 8), 0x2f8);
+	CHECK_EQ(get(spcr + 54, 4), 3);
+	machine.com2 = false;
+	build(&machine);
+	CHECK(find_table("SPCR") == NULL);
+}
+
 TEST(too_many_do_not_fit)
 {
 	struct acpi_machine machine = two_cpus;
@@ -277,6 +357,44 @@ TEST(intx_pins_are_above_isa)
 			CHECK(acpi_intx_pin(slot, pin) >= 16);
 			CHECK(acpi_intx_pin(slot, pin) <= 23);
 		}
+}
+
+/* --- ACPICA's opinion ---------------------------------------------------------------- */
+
+static void write_table(const char *folder, const char *signature, const uint8_t *table)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.dat", folder, signature);
+	file = fopen(path, "w");
+	REQUIRE(file && table);
+	CHECK_EQ(fwrite(table, 1, get(table + 4, 4), file), get(table + 4, 4));
+	fclose(file);
+}
+
+/* iasl takes them apart, and compiles the result without a warning or a remark. */
+TEST(acpica_has_no_complaint)
+{
+	static const char *const names[] = { "FACP", "APIC", "HPET", "MCFG", "SSDT", "SPCR" };
+	char folder[] = "/tmp/tables.XXXXXX";
+	char command[512];
+
+	build(&two_cpus);
+	REQUIRE(mkdtemp(folder));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		write_table(folder, names[i], find_table(names[i]));
+	write_table(folder, "DSDT", fake.memory + get(find_table("FACP") + 40, 4));
+	write_table(folder, "FACS", fake.memory + get(find_table("FACP") + 36, 4));
+	snprintf(
+		command, sizeof(command),
+		"cd %s && { iasl -d *.dat && for table in *.dsl; do iasl $table; done; } >said 2>&1 && "
+		"[ $(grep -c 'successful. 0 Errors, 0 Warnings, 0 Remarks' said) -eq 8 ] && "
+		"! grep -iE 'invalid|unknown|incorrect|mismatch' said",
+		folder);
+	CHECK_EQ(system(command), 0);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	CHECK_EQ(system(command), 0);
 }
 
 /* --- SMBIOS ------------------------------------------------------------------------- */
