@@ -7,6 +7,7 @@
 #include "diag.h"
 #include "fwcfg.h"
 #include "i8042.h"
+#include "mtrr.h"
 #include "pci.h"
 #include "pm.h"
 #include "reset.h"
@@ -221,6 +222,9 @@ static struct vcpu *make_vcpu(struct vmctx *ctx, const struct options *options, 
 		fatal("vCPU %u: %s", id, strerror(errno));
 	if (vm_set_x2apic_state(vcpu, state))
 		fatal("vCPU %u: its local APIC: %s", id, strerror(errno));
+	/* Firmware sets them itself. */
+	if (!options->bootrom && !options->empty && mtrr_set(ctx, vcpu))
+		fatal("vCPU %u: its MTRRs: %s", id, strerror(errno));
 	if (options->exit_on_pause)
 		set_capability(vcpu, VM_CAP_PAUSE_EXIT, "-P");
 	if (vm_activate_cpu(vcpu))

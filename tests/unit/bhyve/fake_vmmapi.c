@@ -167,6 +167,16 @@ int vm_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
 	return 0;
 }
 
+int vm_set_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	if (msr >= sizeof(fake.mtrr) / sizeof(fake.mtrr[0]) ||
+	    (fake.mtrr_bits && msr < 0x210 && value >> fake.mtrr_bits))
+		return fail(EINVAL);
+	fake.mtrr[msr] = value;
+	return 0;
+}
+
 int vm_set_register(struct vcpu *vcpu, int reg, uint64_t value)
 {
 	(void)vcpu;
