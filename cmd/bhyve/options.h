@@ -5,7 +5,7 @@
 
 #include "run.h"
 #include "serial.h"
-#include "smbios.h"
+#include "uuid.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -40,11 +40,13 @@ static bool has_mp_table(const struct options *options)
 
 void tables_build(struct vmctx *ctx, const struct options *options, const uint8_t *uuid)
 {
-	struct vm_cpu_topology topology = options_topology(options);
-	int error = smbios_build(ctx, uuid);
+	struct smbios_machine machine = { .topology = options_topology(options) };
+	int error;
 
+	memcpy(machine.uuid, uuid, sizeof(machine.uuid));
+	error = smbios_build(ctx, &machine);
 	if (!error && has_mp_table(options))
-		error = mptable_build(ctx, options->cpus, &topology);
+		error = mptable_build(ctx, options->cpus, &machine.topology);
 	/* Small machines for tests have no RAM where the tables go. */
 	if (error && options->acpi)
 		fatal("-A: the tables need 1M of memory");

@@ -105,7 +105,7 @@ size_t vm_get_lowmem_size(struct vmctx *ctx)
 size_t vm_get_highmem_size(struct vmctx *ctx)
 {
 	(void)ctx;
-	return 0;
+	return fake.high_memory;
 }
 
 vm_paddr_t vm_get_highmem_base(struct vmctx *ctx)
