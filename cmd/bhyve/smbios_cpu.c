@@ -119,7 +119,7 @@ static void add_caches(struct smbios_table *table, unsigned socket, uint16_t han
 {
 	uint32_t leaf = cache_leaf();
 
-	memset(handles, NO_HANDLE, LEVELS * sizeof(handles[0]));
+	memset(handles, 0xff, LEVELS * sizeof(handles[0])); /* NO_HANDLE */
 	for (unsigned i = 0; i < CACHES_PER_SOCKET; i++) {
 		uint16_t handle = (uint16_t)(CACHE_HANDLE + socket * CACHES_PER_SOCKET + i);
 		struct cache cache = read_cache(leaf, i);
