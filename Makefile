@@ -73,6 +73,7 @@ help:
 #: make check-amd-bochs, check-intel   both on an emulated host with other features
 #: make check-passthrough  guests with devices of an emulated host, behind VT-d and AMD-Vi
 #: make check-machine guests with bhyve's own disk and network, booted by firmware
+#: make check-memtest  one pass of memtest86+ with 2 CPUs, by hand: not part of `make check`
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-config loader.conf, what is installed where, the initramfs, DKMS
 #: make check-style  formatting and static analysis

@@ -261,6 +261,12 @@ on-host-programs: programs modules $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/hos
 run-machine: programs $(O)/module/$(RUN_KERNEL)/vmm.ko
 	@tests/layer machine tests/machine/run
 
+# By hand only: minutes, in which memtest86+ mostly waits.
+.PHONY: check-memtest
+check-memtest: programs $(O)/module/$(RUN_KERNEL)/vmm.ko | setup-check
+	@tests/layer memtest tests/machine/run memtest
+	@tests/summary memtest
+
 run-lab: | setup-lab
 	@tests/layer lab tests/lab/run $(HOST)
 run-guest run-host: run-%: on-host-programs

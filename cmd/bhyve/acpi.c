@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The fixed ACPI tables (ACPI 6.4, chapter 5) and the compiled DSDT.
+ * The ACPI tables of revision 6.3, and the compiled DSDT.
  */
 #include "acpi.h"
+#include "acpi_aml.h"
 #include "acpi_loader.h"
+#include "acpi_tables.h"
 #include "layout.h"
 #include "pm.h"
 #include "reset.h"
+#include "serial.h"
 #include "common/checksum.h"
 
 #include <errno.h>
@@ -16,248 +19,6 @@
 /* What iasl makes of dsdt.asl. */
 extern unsigned char dsdt_aml_code[];
 #include "dsdt.hex"
-
-#define PACKED __attribute__((packed))
-
-struct header {
-	char signature[4];
-	uint32_t length;
-	uint8_t revision;
-	uint8_t checksum;
-	char oem_id[6];
-	char oem_table_id[8];
-	uint32_t oem_revision;
-	char creator_id[4];
-	uint32_t creator_revision;
-} PACKED;
-_Static_assert(sizeof(struct header) == 36, "ACPI table header");
-
-/* A generic address. */
-struct gas {
-	uint8_t space;
-	uint8_t bits;
-	uint8_t bit_offset;
-	uint8_t access_size;
-	uint64_t address;
-} PACKED;
-_Static_assert(sizeof(struct gas) == 12, "ACPI generic address");
-
-#define SPACE_MEMORY 0
-#define SPACE_IO     1
-#define ACCESS_BYTE  1
-#define ACCESS_WORD  2
-#define ACCESS_DWORD 3
-
-struct rsdp {
-	char signature[8];
-	uint8_t checksum;
-	char oem_id[6];
-	uint8_t revision;
-	uint32_t rsdt;
-	uint32_t length;
-	uint64_t xsdt;
-	uint8_t extended_checksum;
-	uint8_t reserved[3];
-} PACKED;
-_Static_assert(sizeof(struct rsdp) == 36, "ACPI RSDP");
-#define RSDP_V1_LENGTH 20
-
-struct fadt {
-	struct header header;
-	uint32_t firmware_control;
-	uint32_t dsdt;
-	uint8_t reserved0;
-	uint8_t preferred_profile;
-	uint16_t sci_interrupt;
-	uint32_t smi_command;
-	uint8_t acpi_enable;
-	uint8_t acpi_disable;
-	uint8_t s4bios_request;
-	uint8_t pstate_control;
-	uint32_t pm1a_event;
-	uint32_t pm1b_event;
-	uint32_t pm1a_control;
-	uint32_t pm1b_control;
-	uint32_t pm2_control;
-	uint32_t pm_timer;
-	uint32_t gpe0;
-	uint32_t gpe1;
-	uint8_t pm1_event_length;
-	uint8_t pm1_control_length;
-	uint8_t pm2_control_length;
-	uint8_t pm_timer_length;
-	uint8_t gpe0_length;
-	uint8_t gpe1_length;
-	uint8_t gpe1_base;
-	uint8_t cstate_control;
-	uint16_t c2_latency;
-	uint16_t c3_latency;
-	uint16_t flush_size;
-	uint16_t flush_stride;
-	uint8_t duty_offset;
-	uint8_t duty_width;
-	uint8_t day_alarm;
-	uint8_t month_alarm;
-	uint8_t century;
-	uint16_t boot_flags;
-	uint8_t reserved1;
-	uint32_t flags;
-	struct gas reset_register;
-	uint8_t reset_value;
-	uint16_t arm_boot_flags;
-	uint8_t minor_revision;
-	uint64_t x_firmware_control;
-	uint64_t x_dsdt;
-	struct gas x_pm1a_event;
-	struct gas x_pm1b_event;
-	struct gas x_pm1a_control;
-	struct gas x_pm1b_control;
-	struct gas x_pm2_control;
-	struct gas x_pm_timer;
-	struct gas x_gpe0;
-	struct gas x_gpe1;
-	struct gas sleep_control;
-	struct gas sleep_status;
-	char hypervisor[8];
-} PACKED;
-_Static_assert(offsetof(struct fadt, pm1a_event) == 56, "FADT PM1a_EVT_BLK");
-_Static_assert(offsetof(struct fadt, century) == 108, "FADT CENTURY");
-_Static_assert(offsetof(struct fadt, flags) == 112, "FADT Flags");
-_Static_assert(offsetof(struct fadt, x_dsdt) == 140, "FADT X_DSDT");
-_Static_assert(offsetof(struct fadt, x_pm_timer) == 208, "FADT X_PM_TMR_BLK");
-_Static_assert(sizeof(struct fadt) == 276, "FADT");
-
-#define FADT_REVISION	    6
-#define FADT_MINOR_REVISION 3
-
-/* Boot architecture flags: there are ISA devices, but neither 8042 devices nor VGA nor ASPM. */
-#define BOOT_LEGACY_DEVICES 0x01
-#define BOOT_NO_VGA	    0x04
-#define BOOT_NO_ASPM	    0x10
-
-#define FLAG_WBINVD	  0x0001
-#define FLAG_C1_SUPPORTED 0x0004
-#define FLAG_SLEEP_BUTTON 0x0020 /* no fixed one */
-#define FLAG_RTC_WAKE	  0x0040 /* not in the fixed registers */
-#define FLAG_TIMER_32BIT  0x0100
-#define FLAG_RESET_REG	  0x0400
-
-/* Latencies that say "there is no such state". */
-#define NO_C2_LATENCY 101
-#define NO_C3_LATENCY 1001
-
-#define RTC_CENTURY_REGISTER 0x32
-
-struct facs {
-	char signature[4];
-	uint32_t length;
-	uint32_t hardware_signature;
-	uint32_t waking_vector;
-	uint32_t global_lock;
-	uint32_t flags;
-	uint64_t x_waking_vector;
-	uint8_t version;
-	uint8_t reserved0[3];
-	uint32_t ospm_flags;
-	uint8_t reserved1[24];
-} PACKED;
-_Static_assert(sizeof(struct facs) == 64, "FACS");
-#define FACS_ALIGNMENT 64
-#define FACS_VERSION   2
-
-struct madt {
-	struct header header;
-	uint32_t local_apic;
-	uint32_t flags;
-} PACKED;
-#define MADT_HAS_8259 1
-
-struct madt_local_apic {
-	uint8_t type; /* 0 */
-	uint8_t length;
-	uint8_t processor;
-	uint8_t apic_id;
-	uint32_t flags;
-} PACKED;
-
-struct madt_ioapic {
-	uint8_t type; /* 1 */
-	uint8_t length;
-	uint8_t id;
-	uint8_t reserved;
-	uint32_t address;
-	uint32_t first_interrupt;
-} PACKED;
-
-struct madt_override {
-	uint8_t type; /* 2 */
-	uint8_t length;
-	uint8_t bus;
-	uint8_t source;
-	uint32_t interrupt;
-	uint16_t flags;
-} PACKED;
-#define OVERRIDE_ACTIVE_HIGH 0x01
-#define OVERRIDE_LEVEL	     0x0c
-#define SCI_FLAGS	     (OVERRIDE_ACTIVE_HIGH | OVERRIDE_LEVEL)
-
-struct madt_local_nmi {
-	uint8_t type; /* 4 */
-	uint8_t length;
-	uint8_t processor;
-	uint16_t flags;
-	uint8_t lint;
-} PACKED;
-
-struct madt_x2apic {
-	uint8_t type; /* 9 */
-	uint8_t length;
-	uint16_t reserved;
-	uint32_t apic_id;
-	uint32_t flags;
-	uint32_t processor;
-} PACKED;
-
-struct madt_x2apic_nmi {
-	uint8_t type; /* 10 */
-	uint8_t length;
-	uint16_t flags;
-	uint32_t processor;
-	uint8_t lint;
-	uint8_t reserved[3];
-} PACKED;
-
-#define MADT_ENABLED   1
-#define XAPIC_IDS      255u
-#define ALL_PROCESSORS 0xff
-#define ALL_X2APIC     0xffffffffu
-#define NMI_LINT       1
-#define PIT_IRQ	       0
-#define PIT_IOAPIC_PIN 2
-
-struct hpet_table {
-	struct header header;
-	uint32_t id;
-	struct gas address;
-	uint8_t number;
-	uint16_t minimum_tick;
-	uint8_t page_protection;
-} PACKED;
-_Static_assert(sizeof(struct hpet_table) == 56, "HPET table");
-
-struct mcfg {
-	struct header header;
-	uint8_t reserved0[8];
-	uint64_t address;
-	uint16_t segment;
-	uint8_t first_bus;
-	uint8_t last_bus;
-	uint8_t reserved1[4];
-} PACKED;
-_Static_assert(sizeof(struct mcfg) == 60, "MCFG with one entry");
-
-/* Ticks below which a periodic comparator might be missed. */
-#define HPET_MINIMUM_TICK 128
 
 /* INFO in dsdt.asl. */
 struct dsdt_info {
@@ -285,6 +46,7 @@ struct writer {
 };
 
 #define WRITER_SIZE (ACPI_LIMIT - ACPI_BASE)
+#define MOST_TABLES 6
 
 /*
  * Append bytes at a multiple of 'alignment' (a power of two); returns their
@@ -320,9 +82,9 @@ static void note_table(struct writer *writer, uint32_t address)
 		writer->error = acpi_loader_table(&writer->loader, address - ACPI_BASE);
 }
 
-static struct header make_header(const char *signature, uint32_t length, uint8_t revision)
+static struct acpi_header make_header(const char *signature, uint32_t length, uint8_t revision)
 {
-	struct header header = {
+	struct acpi_header header = {
 		.length = length,
 		.revision = revision,
 		.oem_id = "BHYVE ",
@@ -341,11 +103,11 @@ static struct header make_header(const char *signature, uint32_t length, uint8_t
 /* Set the length and checksum of the table at 'address', which ends at what is used. */
 static void finish_table(struct writer *writer, uint32_t address)
 {
-	struct header *header;
+	struct acpi_header *header;
 
 	if (writer->error)
 		return;
-	header = (struct header *)(writer->memory + (address - ACPI_BASE));
+	header = (struct acpi_header *)(writer->memory + (address - ACPI_BASE));
 	header->length = ACPI_BASE + writer->used - address;
 	header->checksum = 0;
 	header->checksum = checksum(header, header->length);
@@ -371,12 +133,15 @@ static void describe_registers(struct fadt *fadt)
 	fadt->pm1a_event = PM1_EVENT_PORT;
 	fadt->pm1a_control = PM1_CONTROL_PORT;
 	fadt->pm_timer = PM_TIMER_PORT;
+	fadt->gpe0 = GPE0_PORT;
 	fadt->pm1_event_length = PM1_EVENT_LENGTH;
 	fadt->pm1_control_length = PM1_CONTROL_LENGTH;
 	fadt->pm_timer_length = PM_TIMER_LENGTH;
+	fadt->gpe0_length = GPE0_LENGTH;
 	fadt->x_pm1a_event = io_gas(PM1_EVENT_PORT, PM1_EVENT_LENGTH, ACCESS_WORD);
 	fadt->x_pm1a_control = io_gas(PM1_CONTROL_PORT, PM1_CONTROL_LENGTH, ACCESS_WORD);
 	fadt->x_pm_timer = io_gas(PM_TIMER_PORT, PM_TIMER_LENGTH, ACCESS_DWORD);
+	fadt->x_gpe0 = io_gas(GPE0_PORT, GPE0_LENGTH, ACCESS_BYTE);
 	fadt->reset_register = io_gas(RESET_CONTROL_PORT, 1, ACCESS_BYTE);
 	fadt->reset_value = RESET_CONTROL_RESET;
 }
@@ -457,7 +222,7 @@ static void write_interrupts(struct writer *writer, const struct acpi_machine *m
 static uint32_t write_madt(struct writer *writer, const struct acpi_machine *machine)
 {
 	struct madt madt = {
-		.header = make_header("APIC", sizeof(madt), 4),
+		.header = make_header("APIC", sizeof(madt), MADT_REVISION),
 		.local_apic = LOCAL_APIC_BASE,
 		.flags = MADT_HAS_8259,
 	};
@@ -495,11 +260,46 @@ static uint32_t write_mcfg(struct writer *writer)
 	return address;
 }
 
+/* A device for each processor of the MADT, by its UID. */
+static uint32_t write_ssdt(struct writer *writer, unsigned cpus)
+{
+	struct acpi_header header = make_header("SSDT", sizeof(header), 2);
+	uint32_t address = append_bytes(writer, &header, sizeof(header), 16);
+	uint8_t aml[AML_LONGEST];
+
+	append_bytes(writer, aml, aml_system_bus(aml, cpus * AML_PROCESSOR), 1);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		append_bytes(writer, aml, aml_processor(aml, cpu), 1);
+	finish_table(writer, address);
+	return address;
+}
+
+static uint32_t write_spcr(struct writer *writer, unsigned port)
+{
+	struct spcr spcr = {
+		.header = make_header("SPCR", sizeof(spcr), SPCR_REVISION),
+		.interface = SPCR_16550,
+		.address = io_gas(serial_base(port), 1, ACCESS_BYTE),
+		.interrupt_type = SPCR_INTERRUPT_8259 | SPCR_INTERRUPT_IOAPIC,
+		.irq = (uint8_t)serial_irq(port),
+		.gsi = serial_irq(port),
+		.baud_rate = SPCR_115200,
+		.stop_bits = SPCR_ONE_STOP_BIT,
+		.terminal = SPCR_ANSI,
+		.pci_device = SPCR_NO_PCI,
+		.pci_vendor = SPCR_NO_PCI,
+	};
+	uint32_t address = append_bytes(writer, &spcr, sizeof(spcr), 16);
+
+	finish_table(writer, address);
+	return address;
+}
+
 /* RSDT and XSDT name the same tables, in 32 and 64 bits. */
 static uint32_t write_roots(struct writer *writer, const uint32_t *tables, unsigned count,
 			    uint32_t *xsdt)
 {
-	struct header header = make_header("RSDT", sizeof(header), 1);
+	struct acpi_header header = make_header("RSDT", sizeof(header), 1);
 	uint32_t rsdt = append_bytes(writer, &header, sizeof(header), 16);
 
 	append_bytes(writer, tables, count * sizeof(tables[0]), 1);
@@ -559,22 +359,38 @@ static int write_dsdt_info(struct vmctx *ctx, const struct acpi_machine *machine
 	return 0;
 }
 
+/* All that the root tables name; returns how many. */
+static unsigned write_tables(struct writer *writer, const struct acpi_machine *machine,
+			     uint32_t tables[MOST_TABLES])
+{
+	uint32_t facs = write_facs(writer);
+	uint32_t dsdt = append_bytes(writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
+	unsigned count = 0;
+
+	tables[count++] = write_fadt(writer, facs, dsdt);
+	tables[count++] = write_madt(writer, machine);
+	tables[count++] = write_hpet(writer, machine->hpet_id);
+	tables[count++] = write_mcfg(writer);
+	tables[count++] = write_ssdt(writer, machine->cpus);
+	if (machine->com1 || machine->com2)
+		tables[count++] = write_spcr(writer, machine->com1 ? 0 : 1);
+	return count;
+}
+
 int acpi_build(struct vmctx *ctx, const struct acpi_machine *machine)
 {
 	struct writer writer = { .memory = vm_map_gpa(ctx, ACPI_BASE, WRITER_SIZE) };
-	uint32_t facs, dsdt, rsdt, xsdt;
-	uint32_t tables[4];
+	uint32_t tables[MOST_TABLES];
+	uint32_t rsdt, xsdt;
+	unsigned count;
 
 	if (!writer.memory)
 		return -EFAULT;
+	if (machine->cpus > AML_PROCESSORS)
+		return -ENOSPC;
 	append_bytes(&writer, NULL, sizeof(struct rsdp), 16);
-	facs = write_facs(&writer);
-	dsdt = append_bytes(&writer, dsdt_aml_code, sizeof(dsdt_aml_code), 16);
-	tables[0] = write_fadt(&writer, facs, dsdt);
-	tables[1] = write_madt(&writer, machine);
-	tables[2] = write_hpet(&writer, machine->hpet_id);
-	tables[3] = write_mcfg(&writer);
-	rsdt = write_roots(&writer, tables, 4, &xsdt);
+	count = write_tables(&writer, machine, tables);
+	rsdt = write_roots(&writer, tables, count, &xsdt);
 	if (writer.error)
 		return writer.error;
 	write_rsdp(&writer, rsdt, xsdt);

@@ -228,7 +228,7 @@ DefinitionBlock ("", "DSDT", 2, "BHYVE ", "BVDSDT  ", 1)
 						IO (Decode16, 0x0080, 0x0080, 1, 1)
 						IO (Decode16, 0x0092, 0x0092, 1, 1)
 						IO (Decode16, 0x00B2, 0x00B2, 1, 1)
-						IO (Decode16, 0x0400, 0x0400, 1, 12)
+						IO (Decode16, 0x0400, 0x0400, 1, 16)
 					})
 				}
 

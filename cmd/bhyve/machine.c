@@ -3,17 +3,18 @@
  * Building the machine that the command line describes.
  */
 #include "machine.h"
-#include "acpi.h"
 #include "bootrom.h"
 #include "diag.h"
 #include "fwcfg.h"
 #include "i8042.h"
+#include "mtrr.h"
 #include "pci.h"
 #include "pm.h"
 #include "reset.h"
 #include "rtc.h"
 #include "run.h"
 #include "serial.h"
+#include "tables.h"
 #include "testdev.h"
 #include "common/cpu_list.h"
 #include "common/size.h"
@@ -86,18 +87,9 @@ static unsigned read_maxcpu(void)
 	return maxcpu;
 }
 
-static struct vm_cpu_topology topology_of(const struct options *options)
-{
-	return (struct vm_cpu_topology){
-		.sockets = (uint16_t)options->sockets,
-		.cores = (uint16_t)options->cores,
-		.threads = (uint16_t)options->threads,
-	};
-}
-
 static void check_cpus(const struct options *options)
 {
-	struct vm_cpu_topology topology = topology_of(options);
+	struct vm_cpu_topology topology = options_topology(options);
 	unsigned maxcpu = read_maxcpu();
 
 	if (options->cpus > maxcpu)
@@ -181,33 +173,7 @@ struct vmctx *machine_open(const struct options *options)
 	return ctx;
 }
 
-/* --- devices and tables ---------------------------------------------------------- */
-
-static void add_tables(struct vmctx *ctx, const struct options *options, const uint8_t *uuid)
-{
-	struct acpi_machine machine = {
-		.cpus = options->cpus,
-		.topology = topology_of(options),
-		.com1 = options->com[0].present,
-		.com2 = options->com[1].present,
-		.fwcfg = options->fwcfg,
-		.firmware = options->bootrom,
-		.lpc_slot = pci_find_slot(pci_lpc.name),
-	};
-	int error = smbios_build(ctx, uuid);
-
-	pci_windows_of(ctx, &machine.windows);
-	/* Small machines for tests have no RAM where the tables go. */
-	if (error && options->acpi)
-		fatal("-A: the tables need 1M of memory");
-	if (!options->acpi)
-		return;
-	if (vm_get_hpet_capabilities(ctx, &machine.hpet_id))
-		fatal("-A: the HPET: %s", strerror(errno));
-	error = acpi_build(ctx, &machine);
-	if (error)
-		fatal("-A: %s", strerror(-error));
-}
+/* --- devices ---------------------------------------------------------- */
 
 void machine_add_devices(struct vmctx *ctx, const struct options *options)
 {
@@ -230,7 +196,7 @@ void machine_add_devices(struct vmctx *ctx, const struct options *options)
 			serial_init(ctx, i, options->com[i].backend);
 	if (options->testdev)
 		testdev_init(ctx);
-	add_tables(ctx, options, uuid);
+	tables_build(ctx, options, uuid);
 	/* The tables are among its files. */
 	if (options->fwcfg)
 		fwcfg_init(ctx, options->cpus, uuid);
@@ -256,6 +222,9 @@ static struct vcpu *make_vcpu(struct vmctx *ctx, const struct options *options, 
 		fatal("vCPU %u: %s", id, strerror(errno));
 	if (vm_set_x2apic_state(vcpu, state))
 		fatal("vCPU %u: its local APIC: %s", id, strerror(errno));
+	/* Firmware sets them itself. */
+	if (!options->bootrom && !options->empty && mtrr_set(ctx, vcpu))
+		fatal("vCPU %u: its MTRRs: %s", id, strerror(errno));
 	if (options->exit_on_pause)
 		set_capability(vcpu, VM_CAP_PAUSE_EXIT, "-P");
 	if (vm_activate_cpu(vcpu))

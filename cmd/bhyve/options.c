@@ -45,7 +45,7 @@ static const char usage_text[] =
 	"  -u  the real-time clock keeps UTC\n"
 	"  -w  ignore accesses to unknown MSRs\n"
 	"  -x  local APIC in x2APIC mode\n"
-	"  -Y  no MP table (there is none)\n"
+	"  -Y  no MP table\n"
 	"  --empty  start a VM into which nothing has been loaded, at the reset vector\n"
 	"\n"
 	"Exit status: 0 reboot, 1 power off, 2 halt, 3 triple fault, 4 error.\n";
@@ -109,6 +109,15 @@ static void parse_cpus(struct options *options, const char *text)
 			      text, COUNT_MAX);
 	free(copy);
 	complete_topology(options, text);
+}
+
+struct vm_cpu_topology options_topology(const struct options *options)
+{
+	return (struct vm_cpu_topology){
+		.sockets = (uint16_t)options->sockets,
+		.cores = (uint16_t)options->cores,
+		.threads = (uint16_t)options->threads,
+	};
 }
 
 /* --- -l ---------------------------------------------------------------------- */
@@ -242,7 +251,6 @@ static bool parse_flag(struct options *options, int letter)
 		options->run.strict_ports = true;
 		break;
 	case 'H':
-	case 'Y':
 		break;
 	case 'M':
 		options->monitor = true;
@@ -261,6 +269,9 @@ static bool parse_flag(struct options *options, int letter)
 		break;
 	case 'x':
 		options->x2apic = true;
+		break;
+	case 'Y':
+		options->no_mp_table = true;
 		break;
 	case OPTION_EMPTY:
 		options->empty = true;

@@ -5,11 +5,12 @@
 
 #include "run.h"
 #include "serial.h"
-#include "smbios.h"
+#include "uuid.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vmm/topology.h>
 
 /* -p VCPU:CPU */
 struct pin {
@@ -34,6 +35,7 @@ struct options {
 	bool x2apic;
 	bool monitor;
 	bool fwcfg;
+	bool no_mp_table;
 	const char *bootrom; /* CODE[,VARS], or NULL */
 	bool testdev;
 	bool has_uuid;
@@ -57,5 +59,8 @@ void options_parse(struct options *options, int argc, char **argv);
 
 /* The processor that -p gave to this vCPU, or -1. */
 int options_host_cpu(const struct options *options, unsigned vcpu);
+
+/* What -c says. */
+struct vm_cpu_topology options_topology(const struct options *options);
 
 #endif

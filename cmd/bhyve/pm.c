@@ -28,6 +28,7 @@ static struct {
 	uint16_t status;
 	uint16_t enable;
 	uint16_t control;
+	uint16_t gpe_enable;
 	bool sci_level;
 } pm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -123,6 +124,29 @@ static void control_write(void *arg, unsigned offset, unsigned bytes, uint32_t v
 		vm_suspend(pm.ctx, VM_SUSPEND_POWEROFF);
 }
 
+/* General-purpose events (4.8.4.1): status in the low half, of which nothing is ever set. */
+static uint32_t gpe_read(void *arg, unsigned offset, unsigned bytes)
+{
+	uint32_t value;
+
+	(void)arg, (void)bytes;
+	pthread_mutex_lock(&pm.lock);
+	value = (uint32_t)pm.gpe_enable << 16;
+	pthread_mutex_unlock(&pm.lock);
+	return value >> (8 * offset);
+}
+
+static void gpe_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
+{
+	uint32_t mask = covered_bits(offset, bytes);
+
+	(void)arg;
+	value <<= 8 * offset;
+	pthread_mutex_lock(&pm.lock);
+	pm.gpe_enable = merge_bits(pm.gpe_enable, value >> 16, mask >> 16, UINT16_MAX);
+	pthread_mutex_unlock(&pm.lock);
+}
+
 /* On a real machine this is firmware's work in system management mode. */
 static void smi_command_write(void *arg, unsigned offset, unsigned bytes, uint32_t value)
 {
@@ -146,6 +170,7 @@ static const struct inout_range ranges[] = {
 	{ "pm1 event", PM1_EVENT_PORT, PM1_EVENT_LENGTH, INOUT_ANY, event_read, event_write, NULL },
 	{ "pm1 control", PM1_CONTROL_PORT, PM1_CONTROL_LENGTH, INOUT_BYTE | INOUT_WORD,
 	  control_read, control_write, NULL },
+	{ "gpe0", GPE0_PORT, GPE0_LENGTH, INOUT_ANY, gpe_read, gpe_write, NULL },
 	{ "smi command", SMI_COMMAND_PORT, 1, INOUT_BYTE, smi_command_read, smi_command_write,
 	  NULL },
 };

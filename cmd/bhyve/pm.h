@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ACPI's fixed hardware: the PM1 event and control registers with the power
- * button and the way to S5, and the command port that turns ACPI mode on. The PM
- * timer beside them is in the module.
+ * ACPI's fixed hardware: the PM1 event and control registers with the power button and the
+ * way to S5, a block of general-purpose events, and the command port that turns ACPI mode on.
+ * The PM timer beside them is in the module.
  */
 #ifndef BHYVE_PM_H
 #define BHYVE_PM_H
@@ -17,6 +17,8 @@
 #define PM1_CONTROL_LENGTH 2
 #define PM_TIMER_PORT	   0x408
 #define PM_TIMER_LENGTH	   4
+#define GPE0_PORT	   0x40c
+#define GPE0_LENGTH	   4
 #define SMI_COMMAND_PORT   0xb2
 #define SMI_ACPI_ENABLE	   0xa0
 #define SMI_ACPI_DISABLE   0xa1

@@ -243,3 +243,13 @@ void serial_init(struct vmctx *ctx, unsigned number, const char *backend)
 	if (backend)
 		attach_backend(port, backend);
 }
+
+uint16_t serial_base(unsigned number)
+{
+	return (uint16_t)ports[number].range.base;
+}
+
+unsigned serial_irq(unsigned number)
+{
+	return (unsigned)ports[number].irq;
+}

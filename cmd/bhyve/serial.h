@@ -6,6 +6,7 @@
 #ifndef BHYVE_SERIAL_H
 #define BHYVE_SERIAL_H
 
+#include <stdint.h>
 #include <vmmapi.h>
 
 #define SERIAL_PORTS 2
@@ -16,5 +17,9 @@
  * with a message if there is none. After event_init(), before vCPUs run.
  */
 void serial_init(struct vmctx *ctx, unsigned number, const char *backend);
+
+/* The first of the port's eight I/O ports, and its ISA interrupt. */
+uint16_t serial_base(unsigned number);
+unsigned serial_irq(unsigned number);
 
 #endif

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SMBIOS 2.8 (DSP0134): an entry point and three structures.
+ * SMBIOS 2.8 (DSP0134): an entry point, and the structures that a system's firmware must have.
  */
 #include "smbios.h"
 #include "layout.h"
+#include "smbios_cpu.h"
+#include "smbios_tables.h"
 #include "common/checksum.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#define PACKED __attribute__((packed))
 
 struct entry_point {
 	char anchor[4];
@@ -34,75 +30,31 @@ struct entry_point {
 _Static_assert(sizeof(struct entry_point) == 31, "SMBIOS entry point");
 #define INTERMEDIATE_OFFSET offsetof(struct entry_point, intermediate_anchor)
 
-struct structure {
-	uint8_t type;
-	uint8_t length;
-	uint16_t handle;
-} PACKED;
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
 
-struct bios_information {
-	struct structure header;
-	uint8_t vendor;
-	uint8_t version;
-	uint16_t segment;
-	uint8_t date;
-	uint8_t rom_size;
-	uint64_t characteristics;
-	uint8_t extension[2];
-	uint8_t release[4];
-} PACKED;
-_Static_assert(sizeof(struct bios_information) == 24, "SMBIOS type 0");
-#define BIOS_CHARACTERISTICS_UNKNOWN 0x08
-#define BIOS_EXTENSION_ACPI	     0x01
-#define BIOS_EXTENSION_VIRTUAL	     0x10
-#define BIOS_NO_RELEASE		     0xff
+static const char *const no_strings[] = { NULL };
 
-struct system_information {
-	struct structure header;
-	uint8_t manufacturer;
-	uint8_t product;
-	uint8_t version;
-	uint8_t serial;
-	uint8_t uuid[UUID_LENGTH];
-	uint8_t wake_up;
-	uint8_t sku;
-	uint8_t family;
-} PACKED;
-_Static_assert(sizeof(struct system_information) == 27, "SMBIOS type 1");
-#define WAKE_UP_POWER_SWITCH 6
-
-#define TYPE_BIOS   0
-#define TYPE_SYSTEM 1
-#define TYPE_END    127
-
-/* Structures follow each other at the front of this, entry point apart. */
-struct table {
-	uint8_t data[512];
-	size_t used;
-	size_t largest;
-	unsigned count;
-};
-
-/* A structure is its fields, then its strings (numbered from 1), then a zero byte. */
-static void add_structure(struct table *table, const void *structure, const char *const *strings)
+void smbios_add(struct smbios_table *table, const void *structure, const char *const *strings)
 {
 	const struct structure *header = structure;
-	size_t start = table->used;
+	uint8_t *start = table->data + table->used;
+	uint8_t *at = start + header->length;
 
-	memcpy(table->data + table->used, header, header->length);
-	table->used += header->length;
-	for (; *strings; strings++) {
-		strcpy((char *)table->data + table->used, *strings);
-		table->used += strlen(*strings) + 1;
-	}
-	/* Without strings there are two zero bytes; the table comes zeroed. */
-	table->used += table->used == start + header->length ? 2 : 1;
-	if (table->used - start > table->largest)
-		table->largest = table->used - start;
+	memcpy(start, header, header->length);
+	for (; *strings; strings++)
+		at = (uint8_t *)stpcpy((char *)at, *strings) + 1;
+	/* A zero byte ends the strings; without any there are two. */
+	if (at == start + header->length)
+		*at++ = 0;
+	*at++ = 0;
+	table->used = (size_t)(at - table->data);
+	if ((size_t)(at - start) > table->largest)
+		table->largest = (size_t)(at - start);
 	table->count++;
 }
 
-static void add_bios(struct table *table)
+static void add_bios(struct smbios_table *table)
 {
 	static const char *const strings[] = { "BHYVE", "1.0", "01/01/2026", NULL };
 	const struct bios_information bios = {
@@ -116,7 +68,7 @@ static void add_bios(struct table *table)
 		.release = { BIOS_NO_RELEASE, BIOS_NO_RELEASE, BIOS_NO_RELEASE, BIOS_NO_RELEASE },
 	};
 
-	add_structure(table, &bios, strings);
+	smbios_add(table, &bios, strings);
 }
 
 /* The first three fields of a UUID are little-endian here (DSP0134, 7.2.1). */
@@ -129,12 +81,12 @@ static void swap_uuid(uint8_t to[UUID_LENGTH], const uint8_t from[UUID_LENGTH])
 		to[i] = from[order[i]];
 }
 
-static void add_system(struct table *table, const uint8_t uuid[UUID_LENGTH])
+static void add_system(struct smbios_table *table, const uint8_t uuid[UUID_LENGTH])
 {
 	static const char *const strings[] = { "vmm",  "BHYVE",		  "1.0",
 					       "None", "Virtual Machine", NULL };
 	struct system_information system = {
-		.header = { TYPE_SYSTEM, sizeof(system), 1 },
+		.header = { TYPE_SYSTEM, sizeof(system), 0x100 },
 		.manufacturer = 1,
 		.product = 2,
 		.version = 3,
@@ -145,18 +97,126 @@ static void add_system(struct table *table, const uint8_t uuid[UUID_LENGTH])
 	};
 
 	swap_uuid(system.uuid, uuid);
-	add_structure(table, &system, strings);
+	smbios_add(table, &system, strings);
 }
 
-static void add_end(struct table *table)
+static void add_chassis(struct smbios_table *table)
 {
-	static const char *const no_strings[] = { NULL };
-	const struct structure end = { TYPE_END, sizeof(end), 2 };
+	static const char *const strings[] = { "vmm", "1.0", "None", NULL };
+	const struct chassis chassis = {
+		.header = { TYPE_CHASSIS, sizeof(chassis), 0x300 },
+		.manufacturer = 1,
+		.type = CHASSIS_OTHER,
+		.version = 2,
+		.serial = 3,
+		.asset = 3,
+		.states = { CHASSIS_SAFE, CHASSIS_SAFE, CHASSIS_SAFE },
+		.security = CHASSIS_SECURITY_NONE,
+		.sku = 3,
+	};
 
-	add_structure(table, &end, no_strings);
+	smbios_add(table, &chassis, strings);
 }
 
-static struct entry_point make_entry_point(const struct table *table)
+/* --- memory --------------------------------------------------------------------- */
+
+#define ARRAY_HANDLE 0x1000
+
+static void add_memory_array(struct smbios_table *table, uint64_t size)
+{
+	struct memory_array array = {
+		.header = { TYPE_MEMORY_ARRAY, sizeof(array), ARRAY_HANDLE },
+		.location = ARRAY_ON_BOARD,
+		.use = ARRAY_SYSTEM_MEMORY,
+		.error_correction = ARRAY_ECC_UNKNOWN,
+		.capacity = (uint32_t)(size / KIB),
+		.error_handle = ERROR_NOT_PROVIDED,
+		.devices = 1,
+	};
+
+	if (size / KIB >= ARRAY_EXTENDED) {
+		array.capacity = ARRAY_EXTENDED;
+		array.extended_capacity = size;
+	}
+	smbios_add(table, &array, no_strings);
+}
+
+/* Sizes that have a fraction of a MiB are small ones. */
+static void add_memory_device(struct smbios_table *table, uint64_t size)
+{
+	static const char *const strings[] = { "DIMM 0", "vmm", NULL };
+	struct memory_device device = {
+		.header = { TYPE_MEMORY_DEVICE, sizeof(device), 0x1100 },
+		.array = ARRAY_HANDLE,
+		.error_handle = ERROR_NOT_PROVIDED,
+		.total_width = MEMORY_WIDTH_UNKNOWN,
+		.data_width = MEMORY_WIDTH_UNKNOWN,
+		.size = (uint16_t)(size / MIB),
+		.form = MEMORY_FORM_DIMM,
+		.locator = 1,
+		.type = MEMORY_TYPE_RAM,
+		.detail = MEMORY_DETAIL_OTHER,
+		.manufacturer = 2,
+	};
+
+	if (size / KIB < MEMORY_SIZE_KIB) {
+		device.size = (uint16_t)(MEMORY_SIZE_KIB | size / KIB);
+	} else if (size / MIB >= MEMORY_SIZE_EXTENDED) {
+		device.size = MEMORY_SIZE_EXTENDED;
+		device.extended_size = (uint32_t)(size / MIB);
+	}
+	smbios_add(table, &device, strings);
+}
+
+/* 'number' tells ranges apart. */
+static void add_mapped_memory(struct smbios_table *table, unsigned number, uint64_t start,
+			      uint64_t length)
+{
+	struct mapped_memory mapped = {
+		.header = { TYPE_MAPPED_MEMORY, sizeof(mapped), (uint16_t)(0x1300 + number) },
+		.start = (uint32_t)(start / KIB),
+		.last = (uint32_t)((start + length) / KIB - 1),
+		.array = ARRAY_HANDLE,
+		.partition_width = 1,
+	};
+
+	if ((start + length) / KIB - 1 >= MAPPED_EXTENDED) {
+		mapped.start = mapped.last = MAPPED_EXTENDED;
+		mapped.extended_start = start;
+		mapped.extended_last = start + length - 1;
+	}
+	smbios_add(table, &mapped, no_strings);
+}
+
+static void add_memory(struct smbios_table *table, struct vmctx *ctx)
+{
+	uint64_t low = vm_get_lowmem_size(ctx);
+	uint64_t high = vm_get_highmem_size(ctx);
+
+	add_memory_array(table, low + high);
+	add_memory_device(table, low + high);
+	add_mapped_memory(table, 0, 0, low);
+	if (high)
+		add_mapped_memory(table, 1, vm_get_highmem_base(ctx), high);
+}
+
+/* --- the whole ------------------------------------------------------------------ */
+
+static void add_boot(struct smbios_table *table)
+{
+	const struct boot_information boot = { .header = { TYPE_BOOT, sizeof(boot), 0x2000 } };
+
+	smbios_add(table, &boot, no_strings);
+}
+
+static void add_end(struct smbios_table *table)
+{
+	const struct structure end = { TYPE_END, sizeof(end), 0x7f00 };
+
+	smbios_add(table, &end, no_strings);
+}
+
+static struct entry_point make_entry_point(const struct smbios_table *table)
 {
 	struct entry_point entry = {
 		.anchor = { '_', 'S', 'M', '_' },
@@ -166,7 +226,7 @@ static struct entry_point make_entry_point(const struct table *table)
 		.largest = (uint16_t)table->largest,
 		.intermediate_anchor = { '_', 'D', 'M', 'I', '_' },
 		.table_length = (uint16_t)table->used,
-		.table = SMBIOS_BASE + sizeof(entry) + 1,
+		.table = SMBIOS_TABLE,
 		.count = (uint16_t)table->count,
 		.bcd_revision = 0x28,
 	};
@@ -177,67 +237,25 @@ static struct entry_point make_entry_point(const struct table *table)
 	return entry;
 }
 
-int smbios_build(struct vmctx *ctx, const uint8_t uuid[UUID_LENGTH])
+int smbios_build(struct vmctx *ctx, const struct smbios_machine *machine)
 {
-	uint8_t *memory = vm_map_gpa(ctx, SMBIOS_BASE, SMBIOS_LIMIT - SMBIOS_BASE);
-	struct table table = { .used = 0 };
+	void *memory = vm_map_gpa(ctx, SMBIOS_BASE, sizeof(struct entry_point));
+	struct smbios_table table = {
+		.data = vm_map_gpa(ctx, SMBIOS_TABLE, SMBIOS_TABLE_END - SMBIOS_TABLE),
+		.room = SMBIOS_TABLE_END - SMBIOS_TABLE,
+	};
 	struct entry_point entry;
 
-	if (!memory)
+	if (!memory || !table.data)
 		return -EFAULT;
 	add_bios(&table);
-	add_system(&table, uuid);
+	add_system(&table, machine->uuid);
+	add_chassis(&table);
+	add_memory(&table, ctx);
+	add_boot(&table);
+	smbios_add_processors(&table, &machine->topology);
 	add_end(&table);
 	entry = make_entry_point(&table);
 	memcpy(memory, &entry, sizeof(entry));
-	memcpy(memory + (entry.table - SMBIOS_BASE), table.data, table.used);
 	return 0;
-}
-
-/* --- UUIDs ------------------------------------------------------------------ */
-
-static int hex_digit(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	digit = (char)tolower((unsigned char)digit);
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-bool uuid_parse(const char *text, uint8_t uuid[UUID_LENGTH])
-{
-	for (int i = 0; i < UUID_LENGTH; i++) {
-		int high, low;
-
-		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
-			return false;
-		high = hex_digit(text[0]);
-		low = high < 0 ? -1 : hex_digit(text[1]);
-		if (low < 0)
-			return false;
-		uuid[i] = (uint8_t)(high << 4 | low);
-		text += 2;
-	}
-	return *text == '\0';
-}
-
-/* FNV-1a, 64 bits, from a given start. */
-static uint64_t hash_text(uint64_t value, const char *text)
-{
-	for (; *text; text++)
-		value = (value ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-	return value;
-}
-
-void uuid_generate(const char *name, uint8_t uuid[UUID_LENGTH])
-{
-	char host[256] = "";
-	uint64_t halves[2];
-
-	gethostname(host, sizeof(host) - 1);
-	halves[0] = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), host), name);
-	halves[1] = hash_text(hash_text(halves[0], name), host);
-	memcpy(uuid, halves, UUID_LENGTH);
-	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80); /* version 8: by our own rule (RFC 9562) */
-	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 }

@@ -3,22 +3,21 @@
 #ifndef BHYVE_SMBIOS_H
 #define BHYVE_SMBIOS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "uuid.h"
+
+#include <vmm/topology.h>
 #include <vmmapi.h>
 
-#define UUID_LENGTH 16
+/* What the tables describe, besides the VM's memory. */
+struct smbios_machine {
+	uint8_t uuid[UUID_LENGTH];
+	struct vm_cpu_topology topology;
+};
 
 /*
- * Write the tables into guest memory. 0, -EFAULT without RAM there. Before
- * vCPUs run.
+ * Write the tables into guest memory. Of more sockets than there is room for the first ones
+ * are described. 0, -EFAULT without RAM there. Before vCPUs run.
  */
-int smbios_build(struct vmctx *ctx, const uint8_t uuid[UUID_LENGTH]);
-
-/* Read "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" as RFC 4122 orders the bytes. */
-bool uuid_parse(const char *text, uint8_t uuid[UUID_LENGTH]);
-
-/* A UUID that is the same each time for a VM's name on this host. */
-void uuid_generate(const char *name, uint8_t uuid[UUID_LENGTH]);
+int smbios_build(struct vmctx *ctx, const struct smbios_machine *machine);
 
 #endif

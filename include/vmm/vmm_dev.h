@@ -309,6 +309,13 @@ struct vm_pptdev_limits {
 	int msix_limit;
 };
 
+/* Ours: a memory type range register (MTRR), by its number as an MSR. */
+struct vm_mtrr {
+	int cpuid;
+	uint32_t msr;
+	uint64_t value;
+};
+
 enum {
 	IOCNUM_ABIVERS = 0,
 	IOCNUM_RUN = 1,
@@ -374,6 +381,8 @@ enum {
 	IOCNUM_PPTDEV_INTX = 193,
 	IOCNUM_PPTDEV_RESET = 194,
 	IOCNUM_PPTDEV_LIMITS = 195,
+	IOCNUM_SET_MTRR = 196,
+	IOCNUM_GET_MTRR = 197,
 };
 
 #define VM_RUN			  _IOWR('v', IOCNUM_RUN, struct vm_run)
@@ -391,6 +400,8 @@ enum {
 #define VM_GET_SEGMENT_DESCRIPTOR _IOWR('v', IOCNUM_GET_SEGMENT_DESCRIPTOR, struct vm_seg_desc)
 #define VM_SET_REGISTER_SET	  _IOW('v', IOCNUM_SET_REGISTER_SET, struct vm_register_set)
 #define VM_GET_REGISTER_SET	  _IOWR('v', IOCNUM_GET_REGISTER_SET, struct vm_register_set)
+#define VM_SET_MTRR		  _IOW('v', IOCNUM_SET_MTRR, struct vm_mtrr)
+#define VM_GET_MTRR		  _IOWR('v', IOCNUM_GET_MTRR, struct vm_mtrr)
 #define VM_INJECT_EXCEPTION	  _IOW('v', IOCNUM_INJECT_EXCEPTION, struct vm_exception)
 #define VM_LAPIC_IRQ		  _IOW('v', IOCNUM_LAPIC_IRQ, struct vm_lapic_irq)
 #define VM_LAPIC_LOCAL_IRQ	  _IOW('v', IOCNUM_LAPIC_LOCAL_IRQ, struct vm_lapic_irq)

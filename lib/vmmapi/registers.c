@@ -89,3 +89,20 @@ int vm_get_desc(struct vcpu *vcpu, int reg, uint64_t *base, uint32_t *limit, uin
 	*access = desc.access;
 	return 0;
 }
+
+int vm_set_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	struct vm_mtrr request = { .cpuid = vcpu->id, .msr = msr, .value = value };
+
+	return ioctl(vcpu->ctx->fd, VM_SET_MTRR, &request);
+}
+
+int vm_get_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	struct vm_mtrr request = { .cpuid = vcpu->id, .msr = msr };
+
+	if (ioctl(vcpu->ctx->fd, VM_GET_MTRR, &request))
+		return -1;
+	*value = request.value;
+	return 0;
+}

@@ -386,6 +386,13 @@ int vm_set_intinfo(struct vcpu *vcpu, uint64_t info1);
 int vm_get_x2apic_state(struct vcpu *vcpu, enum x2apic_state *state);
 int vm_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state);
 
+/*
+ * Ours: memory type range registers, by their numbers as MSRs. Firmware sets them before it
+ * starts a system. EINVAL: another MSR, or a value that the processor would not take.
+ */
+int vm_set_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+int vm_get_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+
 /* The low half of the HPET's capabilities register, for its ACPI table. */
 int vm_get_hpet_capabilities(struct vmctx *ctx, uint32_t *capabilities);
 

@@ -45,6 +45,8 @@ ioctl_vm_handler ioctl_set_register_set;
 ioctl_vm_handler ioctl_get_register_set;
 ioctl_vcpu_handler ioctl_set_descriptor;
 ioctl_vcpu_handler ioctl_get_descriptor;
+ioctl_vcpu_handler ioctl_set_mtrr;
+ioctl_vcpu_handler ioctl_get_mtrr;
 
 /* --- events and interrupts: events.c ------------------------------------------- */
 

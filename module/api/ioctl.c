@@ -42,6 +42,8 @@ static const struct ioctl_row rows[256] = {
 	SELF_ROW(VM_GET_REGISTER_SET, ioctl_get_register_set),
 	VCPU_ROW(VM_SET_SEGMENT_DESCRIPTOR, ioctl_set_descriptor),
 	VCPU_ROW(VM_GET_SEGMENT_DESCRIPTOR, ioctl_get_descriptor),
+	VCPU_ROW(VM_SET_MTRR, ioctl_set_mtrr),
+	VCPU_ROW(VM_GET_MTRR, ioctl_get_mtrr),
 
 	VCPU_ROW(VM_INJECT_EXCEPTION, ioctl_inject_exception),
 	VM_ROW(VM_INJECT_NMI, NONE, ioctl_inject_nmi),

@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #include "vm/vcpu.h"
+#include "x86/cpu/msr.h"
 #include "x86/cpu/registers.h"
 
 int ioctl_set_register(struct vcpu *vcpu, void *arg)
@@ -40,6 +41,25 @@ int ioctl_get_descriptor(struct vcpu *vcpu, void *arg)
 	if (!has_descriptor(desc->regnum))
 		return -EINVAL;
 	return backend->get_desc(vcpu, desc->regnum, &desc->desc);
+}
+
+/* What firmware sets before it starts a system; a guest that sets them itself needs no help. */
+int ioctl_set_mtrr(struct vcpu *vcpu, void *arg)
+{
+	const struct vm_mtrr *mtrr = arg;
+
+	if (!msr_is_mtrr(mtrr->msr))
+		return -EINVAL;
+	return msr_write(vcpu, mtrr->msr, mtrr->value);
+}
+
+int ioctl_get_mtrr(struct vcpu *vcpu, void *arg)
+{
+	struct vm_mtrr *mtrr = arg;
+
+	if (!msr_is_mtrr(mtrr->msr))
+		return -EINVAL;
+	return msr_read(vcpu, mtrr->msr, &mtrr->value);
 }
 
 /* A set of registers in kernel memory: the caller's is not touched with the vCPU locked. */

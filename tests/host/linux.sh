@@ -50,10 +50,26 @@ within() {
 		'BEGIN { exit !(a > e * (1 - p / 100) && a < e * (1 + p / 100)) }'
 }
 
+# A kernel without ACPI finds the processors in the MP table. It resets by a jump to F000:FFF0.
+linux_guest 2 'echo cpus=$(grep -c ^processor /proc/cpuinfo); reboot -f' 'acpi=off reboot=bios'
+is linux.reboot-by-the-bios-is-0 $? 0
+is linux.mp-table-cpus "$(printed cpus)" 2
+
+# What it makes of what firmware leaves behind.
 linux_guest 2 '
+echo mtrr=$(grep -c "base=0x0c0000000.*size= *1024MB.*uncachable" /proc/mtrr)
+echo pat=$(dmesg | grep -c "PAT: Configuration.*WC")
+echo mmconfig=$(dmesg | grep -c "MMCONFIG at .* reserved in E820")
+echo processors=$(ls -d /sys/bus/acpi/devices/ACPI0007:* | wc -l)
+echo spcr=$(dmesg | grep -c "SPCR: console: uart,io,0x3f8")
 /guest_avx; echo avx=$?
 echo start; sleep 10; echo stop
 '
+is linux.mtrr "$(printed mtrr)" 1
+is linux.pat-has-write-combining "$(printed pat)" 1
+is linux.mmconfig-is-reserved "$(printed mmconfig)" 1
+is linux.acpi-processors "$(printed processors)" 2
+is linux.spcr "$(printed spcr)" 1
 is linux.avx "$(printed avx)" 0
 within linux.sleep-10 "$(between start stop)" 10 1
 

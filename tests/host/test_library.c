@@ -523,6 +523,24 @@ TEST(x2apic_is_switched)
 	machine_destroy(&machine);
 }
 
+TEST(mtrrs_are_set)
+{
+	struct machine machine = machine_create("library", SIZE, halt, sizeof(halt));
+	uint64_t value;
+
+	CHECK_EQ(vm_get_mtrr(machine.vcpu, 0x2ff, &value), 0);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(vm_set_mtrr(machine.vcpu, 0x2ff, 0xc06), 0);
+	CHECK_EQ(vm_get_mtrr(machine.vcpu, 0x2ff, &value), 0);
+	CHECK_EQ(value, 0xc06);
+	/* Not a type; not an MTRR. */
+	CHECK_EQ(vm_set_mtrr(machine.vcpu, 0x250, 0x02), -1);
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(vm_set_mtrr(machine.vcpu, 0x277, 0x06), -1);
+	CHECK_EQ(errno, EINVAL);
+	machine_destroy(&machine);
+}
+
 /* An NMI wakes a halted vCPU, whose vector 2 leads to a port access. */
 TEST(nmi_reaches_the_guest)
 {

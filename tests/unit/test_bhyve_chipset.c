@@ -81,6 +81,20 @@ TEST(enable_has_only_real_bits)
 	CHECK_EQ(inout_read(0x402, 2), 0x0721);
 }
 
+TEST(general_purpose_events)
+{
+	setup();
+	CHECK_EQ(inout_read(0x40c, 4), 0);
+	inout_write(0x40c, 4, 0x8001ffff);
+	CHECK_EQ(inout_read(0x40c, 4), 0x80010000);
+	inout_write(0x40f, 1, 0x12);
+	CHECK_EQ(inout_read(0x40e, 2), 0x1201);
+	/* The chipset has none to signal. */
+	CHECK_EQ(inout_read(0x40c, 2), 0);
+	inout_write(0xb2, 1, 0xa0);
+	CHECK(!fake.line[9]);
+}
+
 TEST(s5_powers_off)
 {
 	setup();

@@ -5,6 +5,8 @@
 #include "smbios.h"
 #include "unit.h"
 
+#include <stdlib.h>
+
 static uint64_t get(const uint8_t *at, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -99,9 +101,9 @@ TEST(rsdt_and_xsdt_name_the_same_tables)
 	uint8_t *rsdt = fake.memory + get(rsdp + 16, 4);
 	uint8_t *xsdt = fake.memory + get(rsdp + 24, 8);
 
-	CHECK_EQ(get(rsdt + 4, 4), 36 + 4 * 4);
-	CHECK_EQ(get(xsdt + 4, 4), 36 + 4 * 8);
-	for (unsigned i = 0; i < 4; i++)
+	CHECK_EQ(get(rsdt + 4, 4), 36 + 6 * 4);
+	CHECK_EQ(get(xsdt + 4, 4), 36 + 6 * 8);
+	for (unsigned i = 0; i < 6; i++)
 		CHECK_EQ(get(rsdt + 36 + 4 * i, 4), get(xsdt + 36 + 8 * i, 8));
 }
 
@@ -112,6 +114,8 @@ TEST(all_tables_check_out)
 	check_table(find_table("APIC"), "APIC");
 	check_table(find_table("HPET"), "HPET");
 	check_table(find_table("MCFG"), "MCFG");
+	check_table(find_table("SSDT"), "SSDT");
+	check_table(find_table("SPCR"), "SPCR");
 	check_table(fake.memory + get(find_table("FACP") + 40, 4), "DSDT");
 }
 
@@ -152,6 +156,20 @@ TEST(fadt_registers)
 	CHECK_EQ(get(fadt + 172 + 4, 8), 0x404);
 	CHECK_EQ(get(fadt + 208 + 4, 8), 0x408);
 	CHECK_EQ(get(fadt + 140, 8), get(fadt + 40, 4));
+	/* General-purpose events 0 to 15, in bytes. */
+	CHECK_EQ(get(fadt + 80, 4), 0x40c);
+	CHECK_EQ(fadt[92], 4);
+	CHECK_EQ(get(fadt + 220, 4), 0x01002001);
+	CHECK_EQ(get(fadt + 224, 8), 0x40c);
+}
+
+/* ACPI 6.3: tables 5-33 (FADT 6.3) and 5-43 (MADT 5). */
+TEST(fadt_and_madt_are_of_one_revision)
+{
+	build(&two_cpus);
+	CHECK_EQ(find_table("FACP")[8], 6);
+	CHECK_EQ(find_table("FACP")[131], 3);
+	CHECK_EQ(find_table("APIC")[8], 5);
 }
 
 TEST(facs_is_aligned)
@@ -239,6 +257,68 @@ TEST(madt_by_topology)
 	CHECK_EQ(count_entries(madt, 10), 1);
 }
 
+/* Scope (\\_SB) around it, whose length reaches the table's end. */
+static uint8_t *find_devices(unsigned count)
+{
+	uint8_t *ssdt = find_table("SSDT");
+	uint32_t length = (ssdt[37] & 0xf) | (uint32_t)get(ssdt + 38, 3) << 4;
+
+	CHECK_EQ(ssdt[8], 2);
+	CHECK_EQ(ssdt[36], 0x10);
+	CHECK_EQ(ssdt[37] >> 6, 3);
+	CHECK_EQ(37 + length, get(ssdt + 4, 4));
+	CHECK_MEM(ssdt + 41, "\\_SB_", 5);
+	CHECK_EQ(get(ssdt + 4, 4), 46 + 32 * count);
+	return ssdt + 46;
+}
+
+TEST(each_processor_is_a_device)
+{
+	struct acpi_machine machine = two_cpus;
+	uint8_t *device;
+
+	machine.cpus = 300;
+	build(&machine);
+	device = find_devices(300);
+	for (unsigned i = 0; i < 300; i++, device += 32) {
+		char name[5];
+
+		snprintf(name, sizeof(name), "C%03X", i);
+		CHECK_MEM(device, "\x5b\x82\x1e", 3);
+		CHECK_MEM(device + 3, name, 4);
+		CHECK_MEM(device + 7,
+			  "\x08_HID\x0d"
+			  "ACPI0007\0\x08_UID\x0c",
+			  21);
+		CHECK_EQ(get(device + 28, 4), i);
+	}
+}
+
+TEST(spcr_names_the_first_serial_port)
+{
+	struct acpi_machine machine = two_cpus;
+	uint8_t *spcr;
+
+	build(&machine);
+	spcr = find_table("SPCR");
+	CHECK_EQ(get(spcr + 4, 4), 80);
+	CHECK_EQ(get(spcr + 36, 1), 0);
+	CHECK_EQ(get(spcr + 40, 4), 0x01000801);
+	CHECK_EQ(get(spcr + 44, 8), 0x3f8);
+	CHECK_EQ(get(spcr + 52, 2), 0x0403);
+	CHECK_EQ(get(spcr + 54, 4), 4);
+	CHECK_EQ(get(spcr + 64, 4), 0xffffffff);
+	machine.com1 = false;
+	machine.com2 = true;
+	build(&machine);
+	spcr = find_table("SPCR");
+	CHECK_EQ(get(spcr + 44, 8), 0x2f8);
+	CHECK_EQ(get(spcr + 54, 4), 3);
+	machine.com2 = false;
+	build(&machine);
+	CHECK(find_table("SPCR") == NULL);
+}
+
 TEST(too_many_do_not_fit)
 {
 	struct acpi_machine machine = two_cpus;
@@ -279,36 +359,115 @@ TEST(intx_pins_are_above_isa)
 		}
 }
 
+/* --- ACPICA's opinion ---------------------------------------------------------------- */
+
+static void write_table(const char *folder, const char *signature, const uint8_t *table)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.dat", folder, signature);
+	file = fopen(path, "w");
+	REQUIRE(file && table);
+	CHECK_EQ(fwrite(table, 1, get(table + 4, 4), file), get(table + 4, 4));
+	fclose(file);
+}
+
+/* iasl takes them apart, and compiles the result without a warning or a remark. */
+TEST(acpica_has_no_complaint)
+{
+	static const char *const names[] = { "FACP", "APIC", "HPET", "MCFG", "SSDT", "SPCR" };
+	char folder[] = "/tmp/tables.XXXXXX";
+	char command[512];
+
+	build(&two_cpus);
+	REQUIRE(mkdtemp(folder));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		write_table(folder, names[i], find_table(names[i]));
+	write_table(folder, "DSDT", fake.memory + get(find_table("FACP") + 40, 4));
+	write_table(folder, "FACS", fake.memory + get(find_table("FACP") + 36, 4));
+	snprintf(
+		command, sizeof(command),
+		"cd %s && { iasl -d *.dat && for table in *.dsl; do iasl $table; done; } >said 2>&1 && "
+		"[ $(grep -c 'successful. 0 Errors, 0 Warnings, 0 Remarks' said) -eq 8 ] && "
+		"! grep -iE 'invalid|unknown|incorrect|mismatch' said",
+		folder);
+	CHECK_EQ(system(command), 0);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	CHECK_EQ(system(command), 0);
+}
+
 /* --- SMBIOS ------------------------------------------------------------------------- */
+
+static const struct smbios_machine four_sockets = {
+	.uuid = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc,
+		  0xdd, 0xee, 0xff },
+	.topology = { .sockets = 4, .cores = 3, .threads = 2 },
+};
+
+static const uint8_t *build_smbios(const struct smbios_machine *machine)
+{
+	uint8_t *entry;
+
+	CHECK_EQ(smbios_build(fake_ctx, machine), 0);
+	entry = scan(0xf0000, "_SM_");
+	REQUIRE(entry);
+	return entry;
+}
+
+/* The structure of that type and number among its like; NULL if there are not as many. */
+static const uint8_t *find_structure(unsigned type, unsigned number)
+{
+	const uint8_t *entry = scan(0xf0000, "_SM_");
+	const uint8_t *at = fake.memory + get(entry + 24, 4);
+	const uint8_t *end = at + get(entry + 22, 2);
+
+	while (at < end) {
+		if (at[0] == type && number-- == 0)
+			return at;
+		for (at += at[1]; at[0] || at[1]; at++)
+			;
+		at += 2;
+	}
+	return NULL;
+}
+
+/* String 'number' of a structure. */
+static const char *string_of(const uint8_t *structure, unsigned number)
+{
+	const char *text = (const char *)structure + structure[1];
+
+	while (--number)
+		text += strlen(text) + 1;
+	return text;
+}
 
 TEST(smbios_entry_point)
 {
-	static const uint8_t uuid[UUID_LENGTH] = { 0 };
-	uint8_t *entry;
+	const uint8_t *entry;
 
 	fake_reset();
-	CHECK_EQ(smbios_build(fake_ctx, uuid), 0);
-	entry = scan(0xf0000, "_SM_");
-	REQUIRE(entry);
+	entry = build_smbios(&four_sockets);
 	CHECK_EQ(entry[5], 31);
 	CHECK(sums_to_zero(entry, 31));
 	CHECK(sums_to_zero(entry + 16, 15));
-	CHECK_EQ(get(entry + 28, 2), 3);
 }
 
 TEST(smbios_structures)
 {
-	uint8_t uuid[UUID_LENGTH];
-	uint8_t *entry, *at, *end;
+	const uint8_t *entry, *at, *end;
+	bool handles[0x10000] = { false };
 	unsigned count = 0;
 
 	fake_reset();
-	REQUIRE(uuid_parse("00112233-4455-6677-8899-aabbccddeeff", uuid));
-	CHECK_EQ(smbios_build(fake_ctx, uuid), 0);
-	entry = scan(0xf0000, "_SM_");
+	entry = build_smbios(&four_sockets);
 	at = fake.memory + get(entry + 24, 4);
 	end = at + get(entry + 22, 2);
 	for (; at < end; count++) {
+		const uint8_t *start = at;
+
+		CHECK(!handles[get(at + 2, 2)]);
+		handles[get(at + 2, 2)] = true;
 		if (at[0] == 1)
 			CHECK_MEM(
 				at + 8,
@@ -317,9 +476,131 @@ TEST(smbios_structures)
 		for (at += at[1]; at[0] || at[1]; at++)
 			;
 		at += 2;
+		CHECK(at - start <= (long)get(entry + 8, 2));
 	}
 	CHECK(at == end);
 	CHECK_EQ(count, get(entry + 28, 2));
+}
+
+/* DSP0134, 6.2: these a system's firmware must have. */
+TEST(smbios_has_what_is_required)
+{
+	static const uint8_t types[] = { 0, 1, 3, 4, 7, 16, 17, 19, 32, 127 };
+
+	fake_reset();
+	build_smbios(&four_sockets);
+	for (size_t i = 0; i < sizeof(types); i++)
+		CHECK_EQ_AT(find_structure(types[i], 0) != NULL, true, "type %u", types[i]);
+}
+
+TEST(smbios_memory)
+{
+	const uint8_t *array, *device, *mapped;
+
+	fake_reset();
+	build_smbios(&four_sockets);
+	array = find_structure(16, 0);
+	CHECK_EQ(get(array + 7, 4), 4096);
+	device = find_structure(17, 0);
+	CHECK_EQ(get(device + 4, 2), get(array + 2, 2));
+	CHECK_EQ(get(device + 12, 2), 0x8000 | 4096); /* KiB */
+	mapped = find_structure(19, 0);
+	CHECK_EQ(get(mapped + 4, 4), 0);
+	CHECK_EQ(get(mapped + 8, 4), 4095);
+	CHECK_EQ(get(mapped + 12, 2), get(array + 2, 2));
+	CHECK(find_structure(19, 1) == NULL);
+	/* With memory above 4 GiB. */
+	fake.high_memory = UINT64_C(5) << 30;
+	build_smbios(&four_sockets);
+	CHECK_EQ(get(find_structure(16, 0) + 7, 4), (5 << 20) + 4096);
+	CHECK_EQ(get(find_structure(17, 0) + 12, 2), 5 * 1024 + 4);
+	CHECK_EQ(get(find_structure(19, 1) + 4, 4), 4 << 20);
+	CHECK_EQ(get(find_structure(19, 1) + 8, 4), (9 << 20) - 1);
+}
+
+/* What 16 and 32 bits do not hold is in the extended fields. */
+TEST(smbios_memory_of_terabytes)
+{
+	const uint64_t tib = UINT64_C(1) << 40;
+
+	fake_reset();
+	fake.high_memory = 6 * tib;
+	build_smbios(&four_sockets);
+	CHECK_EQ(get(find_structure(16, 0) + 7, 4), 0x80000000);
+	CHECK_EQ(get(find_structure(16, 0) + 15, 8), 6 * tib + FAKE_MEMORY);
+	CHECK_EQ(get(find_structure(17, 0) + 12, 2), 0x7fff);
+	CHECK_EQ(get(find_structure(17, 0) + 28, 4), (6 * tib + FAKE_MEMORY) >> 20);
+	CHECK_EQ(get(find_structure(19, 1) + 4, 8), UINT64_MAX);
+	CHECK_EQ(get(find_structure(19, 1) + 15, 8), UINT64_C(4) << 30);
+	CHECK_EQ(get(find_structure(19, 1) + 23, 8), (UINT64_C(4) << 30) + 6 * tib - 1);
+}
+
+/* The table's size of a cache, in bytes. */
+static uint64_t cache_bytes(const uint8_t *cache)
+{
+	uint64_t size = get(cache + 9, 2);
+
+	return size & 0x8000 ? (size & 0x7fff) << 16 : size << 10;
+}
+
+TEST(smbios_processors)
+{
+	const uint8_t *processor;
+
+	fake_reset();
+	build_smbios(&four_sockets);
+	for (unsigned i = 0; i < 4; i++) {
+		char name[16];
+
+		processor = find_structure(4, i);
+		REQUIRE(processor);
+		snprintf(name, sizeof(name), "CPU %u", i);
+		CHECK_STR(string_of(processor, processor[4]), name);
+		CHECK_EQ(processor[0x18], 0x41);
+		CHECK_EQ(processor[0x23], 3);
+		CHECK_EQ(processor[0x25], 6);
+		CHECK_EQ(get(processor + 0x26, 2) & 0x1c, 0x1c);
+	}
+	CHECK(find_structure(4, 4) == NULL);
+}
+
+/* The handles in a processor's structure are caches of those levels, of sizes there are. */
+TEST(smbios_caches)
+{
+	const uint8_t *processor;
+
+	fake_reset();
+	build_smbios(&four_sockets);
+	processor = find_structure(4, 3);
+	for (unsigned level = 0; level < 3; level++) {
+		uint64_t handle = get(processor + 0x1a + 2 * level, 2);
+		const uint8_t *cache = NULL;
+
+		for (unsigned i = 0; handle != 0xffff && (!cache || get(cache + 2, 2) != handle);
+		     i++) {
+			cache = find_structure(7, i);
+			REQUIRE(cache);
+		}
+		if (!cache)
+			continue;
+		CHECK_EQ(get(cache + 5, 2), 0x180 + level);
+		CHECK(cache_bytes(cache) >= 4096);
+		CHECK(cache[17] != 3); /* not one of instructions */
+	}
+}
+
+TEST(smbios_of_many_sockets_stays_in_its_place)
+{
+	struct smbios_machine machine = four_sockets;
+
+	fake_reset();
+	machine.topology.sockets = 2000;
+	build_smbios(&machine);
+	CHECK(find_structure(4, 99) != NULL);
+	CHECK(find_structure(4, 255) == NULL);
+	CHECK(find_structure(127, 0) != NULL);
+	for (unsigned i = 0xf0000; i < 0xf1000; i++)
+		CHECK_EQ_AT(fake.memory[i], 0, "byte %#x", i);
 }
 
 TEST(uuids)

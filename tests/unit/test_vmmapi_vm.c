@@ -464,6 +464,22 @@ TEST(device_registers_are_of_four_sizes)
 	vm_destroy(ctx);
 }
 
+TEST(mtrrs_by_number)
+{
+	struct vmctx *ctx = start();
+	struct vcpu *vcpu = vm_vcpu_open(ctx, 3);
+	uint64_t value = 5;
+
+	CHECK_EQ(vm_set_mtrr(vcpu, 0x2ff, 0xc06), 0);
+	CHECK_EQ(device.mtrr.cpuid, 3);
+	CHECK_EQ(vm_get_mtrr(vcpu, 0x2ff, &value), 0);
+	CHECK_EQ(value, 0xc06);
+	CHECK_EQ(vm_get_mtrr(vcpu, 0x277, &value), -1);
+	CHECK_EQ(value, 0xc06);
+	vm_vcpu_close(vcpu);
+	vm_destroy(ctx);
+}
+
 /* --- guest-linear addresses ----------------------------------------------- */
 
 TEST(copies_follow_the_guests_pages)

@@ -265,6 +265,15 @@ static int write_mtrr_fixed(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
+bool msr_is_mtrr(uint32_t msr)
+{
+	return (msr >= MSRN_MTRR_PHYSBASE0 && msr <= MSRN_MTRR_PHYSMASK7) ||
+	       msr == MSRN_MTRR_FIX64K_00000 ||
+	       (msr >= MSRN_MTRR_FIX16K_80000 && msr <= MSRN_MTRR_FIX16K_A0000) ||
+	       (msr >= MSRN_MTRR_FIX4K_C0000 && msr <= MSRN_MTRR_FIX4K_F8000) ||
+	       msr == MSRN_MTRR_DEF_TYPE;
+}
+
 /* --- machine check --------------------------------------------------------- */
 
 static int read_mc_bank(struct vcpu *vcpu, uint32_t msr, uint64_t *value)

@@ -71,6 +71,9 @@ void msr_init(void);
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
+/* Is this a memory type range register that can be written? They are values only. any */
+bool msr_is_mtrr(uint32_t msr);
+
 /* What struct vcpu holds of the MSRs, after RESET or INIT. Owner. */
 void msr_reset(struct vcpu *vcpu, bool init);
 

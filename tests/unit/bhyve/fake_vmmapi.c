@@ -105,7 +105,7 @@ size_t vm_get_lowmem_size(struct vmctx *ctx)
 size_t vm_get_highmem_size(struct vmctx *ctx)
 {
 	(void)ctx;
-	return 0;
+	return fake.high_memory;
 }
 
 vm_paddr_t vm_get_highmem_base(struct vmctx *ctx)
@@ -164,6 +164,16 @@ int vm_set_capability(struct vcpu *vcpu, enum vm_cap_type cap, int value)
 int vm_set_x2apic_state(struct vcpu *vcpu, enum x2apic_state state)
 {
 	(void)vcpu, (void)state;
+	return 0;
+}
+
+int vm_set_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	if (msr >= sizeof(fake.mtrr) / sizeof(fake.mtrr[0]) ||
+	    (fake.mtrr_bits && msr < 0x210 && value >> fake.mtrr_bits))
+		return fail(EINVAL);
+	fake.mtrr[msr] = value;
 	return 0;
 }
 

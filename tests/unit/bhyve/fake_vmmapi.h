@@ -46,7 +46,10 @@ struct fake_vm {
 	char calls[1024];
 	int assign_error;
 
-	bool absent; /* vm_open() finds no VM */
+	uint64_t high_memory; /* from 4 GiB on, without bytes */
+	uint64_t mtrr[0x300]; /* by MSR */
+	unsigned mtrr_bits;   /* that an address has; 0: 64 */
+	bool absent;	      /* vm_open() finds no VM */
 	uint64_t registers[VM_REG_LAST];
 	uint64_t code_base; /* of CS */
 	int injected;	    /* vector of the last exception, -1 none */

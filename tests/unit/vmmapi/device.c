@@ -231,6 +231,20 @@ static int access_device(struct vm_readwrite_kernemu_device *request, bool write
 	return 0;
 }
 
+static int set_mtrr(const struct vm_mtrr *request)
+{
+	device.mtrr = *request;
+	return 0;
+}
+
+static int get_mtrr(struct vm_mtrr *request)
+{
+	if (request->msr != device.mtrr.msr)
+		return no(EINVAL);
+	request->value = device.mtrr.value;
+	return 0;
+}
+
 static int about_pptdev(unsigned long request, void *argument)
 {
 	device.ppt_request = request;
@@ -309,6 +323,10 @@ static int vm_ioctl(unsigned long request, void *argument)
 	case VM_GET_KERNEMU_DEV:
 	case VM_SET_KERNEMU_DEV:
 		return access_device(argument, request == VM_SET_KERNEMU_DEV);
+	case VM_SET_MTRR:
+		return set_mtrr(argument);
+	case VM_GET_MTRR:
+		return get_mtrr(argument);
 	case VM_BIND_PPTDEV:
 	case VM_UNBIND_PPTDEV:
 	case VM_MAP_PPTDEV_MMIO:

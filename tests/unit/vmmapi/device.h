@@ -35,6 +35,7 @@ struct device {
 	uint64_t registers[VM_REG_LAST];
 	struct seg_desc descriptors[VM_REG_LAST];
 	struct vm_readwrite_kernemu_device access; /* the last one */
+	struct vm_mtrr mtrr;			   /* the last one set */
 	uint64_t fault_at;			   /* VM_GLA2GPA faults on this page */
 	int page_faults;			   /* how often it has */
 	struct vm_exception exception;		   /* the last one injected */
