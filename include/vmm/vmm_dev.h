@@ -453,10 +453,14 @@ enum {
 #define VM_GET_KERNEMU_DEV _IOWR('v', IOCNUM_GET_KERNEMU_DEV, struct vm_readwrite_kernemu_device)
 
 /*
- * mmap() of /dev/vmm/NAME maps segment SEGID from byte OFFSET of it with the
- * file offset below; /dev/vmm.io/NAME.SEG maps its segment from offset 0.
+ * Files. The position in /dev/vmm/NAME is a guest-physical address; in /dev/vmm.io/NAME.SEG it
+ * is a byte of the segment.
+ *
+ * mmap(), MAP_SHARED only (EINVAL): of /dev/vmm/NAME system memory that lies in one piece of the
+ * map (EINVAL), of /dev/vmm.io/NAME.SEG a part of the segment (EINVAL). read() and write(), of
+ * /dev/vmm/NAME only: memory of all kinds. Where there is none a read finds zeros, and a write is
+ * EFAULT, as it is where the guest may not write. A write to memory that nobody has touched
+ * allocates it (ENOMEM).
  */
-#define VM_MMAP_SEGID_SHIFT	      48
-#define VM_MMAP_OFFSET(segid, offset) (((uint64_t)(segid) << VM_MMAP_SEGID_SHIFT) | (offset))
 
 #endif

@@ -178,19 +178,12 @@ int vm_get_gpa_pmap(struct vmctx *ctx, uint64_t gpa, uint64_t *pte, int *num)
 	return 0;
 }
 
-/* The segment offset of a guest-physical address that is system memory. */
-static uint64_t sysmem_offset(const struct vmctx *ctx, vm_paddr_t gpa)
-{
-	return gpa < HIGHMEM_BASE ? gpa : gpa - HIGHMEM_BASE + ctx->lowmem;
-}
-
 static int map_into_process(struct vmctx *ctx, vm_paddr_t gpa, size_t len)
 {
-	off_t offset = (off_t)VM_MMAP_OFFSET(VM_SYSMEM, sysmem_offset(ctx, gpa));
 	void *address = ctx->base + gpa;
 
-	if (mmap(address, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ctx->fd, offset) ==
-	    MAP_FAILED)
+	if (mmap(address, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ctx->fd,
+		 (off_t)gpa) == MAP_FAILED)
 		return -1;
 	/* Dumping a guest into a core file is for those who ask for it. */
 	if (!(ctx->memflags & VM_MEM_F_INCORE))

@@ -8,6 +8,7 @@
 #include "svm/quirks.h"
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/names.h"
 #include "x86/exits/row.h"
 
 static const struct vmcb_control *svm_control(const struct vcpu *vcpu)
@@ -208,76 +209,76 @@ static enum exit_action svm_exit_task_switch(struct vcpu *vcpu)
 /* --- the table --- */
 
 /* An event, or an instruction whose length nobody asks for; and one that needs it. */
-#define EVENT(code_, name_, handler_)                                          \
-	{                                                                      \
-		.name = "exit: " name_, .handler = (handler_), .code = (code_) \
+#define EVENT(code_, name_, handler_)                                   \
+	{                                                               \
+		.name = (name_), .handler = (handler_), .code = (code_) \
 	}
-#define INSTRUCTION(code_, name_, handler_, ...)                                \
-	{                                                                       \
-		.name = "exit: " name_, .handler = (handler_), .code = (code_), \
-		.needs = EXIT_NEEDS_LENGTH,                                     \
-		.op = { __VA_ARGS__ }                                           \
+#define INSTRUCTION(code_, name_, handler_, ...)                         \
+	{                                                                \
+		.name = (name_), .handler = (handler_), .code = (code_), \
+		.needs = EXIT_NEEDS_LENGTH,                              \
+		.op = { __VA_ARGS__ }                                    \
 	}
 
 /* The first row stands for every code that has none of its own. */
 static const struct exit_row exit_rows[] = {
-	EVENT(0, "other", svm_exit_unexpected),
-	EVENT(VMEXIT_NPF, "nested page fault", svm_exit_nested_fault),
-	EVENT(VMEXIT_IOIO, "IN or OUT", svm_exit_io),
-	INSTRUCTION(VMEXIT_MSR, "RDMSR or WRMSR", svm_exit_msr, OP_RDMSR, OP_WRMSR),
-	INSTRUCTION(VMEXIT_CPUID, "CPUID", x86_exit_cpuid, OP_CPUID),
-	INSTRUCTION(VMEXIT_HLT, "HLT", x86_exit_hlt, OP_HLT),
-	INSTRUCTION(VMEXIT_PAUSE, "PAUSE", x86_exit_pause, OP_PAUSE),
-	EVENT(VMEXIT_INTR, "interrupt of the host", x86_exit_host_event),
-	EVENT(VMEXIT_NMI, "NMI of the host", x86_exit_host_event),
-	EVENT(VMEXIT_SMI, "SMI", x86_exit_host_event),
-	EVENT(VMEXIT_INIT, "INIT of the host", x86_exit_host_event),
-	EVENT(VMEXIT_VINTR, "interrupt window", svm_exit_vintr),
-	EVENT(VMEXIT_IRET, "IRET", svm_exit_iret),
-	EVENT(VMEXIT_CR_WRITE(0), "CR0 write", svm_exit_cr0_write),
-	EVENT(VMEXIT_CR0_SELECTIVE, "CR0 write, selective", svm_exit_cr0_write),
-	EVENT(VMEXIT_CR_WRITE(4), "CR4 write", svm_exit_cr4_write),
-	EVENT(VMEXIT_CR_WRITE(8), "CR8 write", svm_exit_cr8_write),
-	INSTRUCTION(VMEXIT_XSETBV, "XSETBV", x86_exit_xsetbv, OP_XSETBV),
-	INSTRUCTION(VMEXIT_INVD, "INVD", x86_exit_invd, OP_INVD),
-	INSTRUCTION(VMEXIT_WBINVD, "WBINVD", x86_exit_wbinvd, OP_WBINVD),
-	EVENT(VMEXIT_RDPMC, "RDPMC", x86_exit_rdpmc),
-	EVENT(VMEXIT_TASK_SWITCH, "task switch", svm_exit_task_switch),
-	EVENT(VMEXIT_FERR_FREEZE, "FERR", x86_exit_fpu_error),
-	EVENT(VMEXIT_SHUTDOWN, "shutdown", x86_exit_triple_fault),
-	EVENT(VMEXIT_EXCEPTION(VECTOR_DB), "#DB", svm_exit_db),
-	INSTRUCTION(VMEXIT_EXCEPTION(VECTOR_BP), "#BP", x86_exit_breakpoint, OP_INT3),
-	EVENT(VMEXIT_EXCEPTION(VECTOR_AC), "#AC", x86_exit_alignment_check),
-	EVENT(VMEXIT_EXCEPTION(VECTOR_MC), "#MC of the host", svm_exit_machine_check),
-	EVENT(VMEXIT_VMMCALL, "VMMCALL", x86_exit_hypercall),
-	EVENT(VMEXIT_VMRUN, "VMRUN", x86_exit_undefined),
-	EVENT(VMEXIT_VMLOAD, "VMLOAD", x86_exit_undefined),
-	EVENT(VMEXIT_VMSAVE, "VMSAVE", x86_exit_undefined),
-	EVENT(VMEXIT_STGI, "STGI", x86_exit_undefined),
-	EVENT(VMEXIT_CLGI, "CLGI", x86_exit_undefined),
-	EVENT(VMEXIT_SKINIT, "SKINIT", x86_exit_undefined),
-	EVENT(VMEXIT_INVLPGA, "INVLPGA", x86_exit_undefined),
-	EVENT(VMEXIT_MONITOR, "MONITOR", x86_exit_undefined),
-	EVENT(VMEXIT_MWAIT, "MWAIT", x86_exit_undefined),
-	EVENT(VMEXIT_RSM, "RSM", x86_exit_undefined),
-	EVENT(VMEXIT_RDPRU, "RDPRU", x86_exit_undefined),
-	EVENT(VMEXIT_DR_READ(0), "DR0 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(1), "DR1 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(2), "DR2 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(3), "DR3 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(4), "DR4 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(5), "DR5 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(6), "DR6 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_READ(7), "DR7 read", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(0), "DR0 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(1), "DR1 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(2), "DR2 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(3), "DR3 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(4), "DR4 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(5), "DR5 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(6), "DR6 write", svm_exit_dr),
-	EVENT(VMEXIT_DR_WRITE(7), "DR7 write", svm_exit_dr),
-	EVENT(VMEXIT_INVALID, "invalid guest state", svm_exit_invalid),
+	EVENT(0, NAME_OTHER, svm_exit_unexpected),
+	EVENT(VMEXIT_NPF, "exit: nested page fault", svm_exit_nested_fault),
+	EVENT(VMEXIT_IOIO, NAME_IO, svm_exit_io),
+	INSTRUCTION(VMEXIT_MSR, "exit: RDMSR or WRMSR", svm_exit_msr, OP_RDMSR, OP_WRMSR),
+	INSTRUCTION(VMEXIT_CPUID, NAME_CPUID, x86_exit_cpuid, OP_CPUID),
+	INSTRUCTION(VMEXIT_HLT, NAME_HLT, x86_exit_hlt, OP_HLT),
+	INSTRUCTION(VMEXIT_PAUSE, NAME_PAUSE, x86_exit_pause, OP_PAUSE),
+	EVENT(VMEXIT_INTR, NAME_EXTERNAL_INTERRUPT, x86_exit_host_event),
+	EVENT(VMEXIT_NMI, "exit: NMI of the host", x86_exit_host_event),
+	EVENT(VMEXIT_SMI, "exit: SMI", x86_exit_host_event),
+	EVENT(VMEXIT_INIT, "exit: INIT of the host", x86_exit_host_event),
+	EVENT(VMEXIT_VINTR, NAME_INTERRUPT_WINDOW, svm_exit_vintr),
+	EVENT(VMEXIT_IRET, "exit: IRET", svm_exit_iret),
+	EVENT(VMEXIT_CR_WRITE(0), "exit: CR0 write", svm_exit_cr0_write),
+	EVENT(VMEXIT_CR0_SELECTIVE, "exit: CR0 write, selective", svm_exit_cr0_write),
+	EVENT(VMEXIT_CR_WRITE(4), "exit: CR4 write", svm_exit_cr4_write),
+	EVENT(VMEXIT_CR_WRITE(8), "exit: CR8 write", svm_exit_cr8_write),
+	INSTRUCTION(VMEXIT_XSETBV, "exit: XSETBV", x86_exit_xsetbv, OP_XSETBV),
+	INSTRUCTION(VMEXIT_INVD, "exit: INVD", x86_exit_invd, OP_INVD),
+	INSTRUCTION(VMEXIT_WBINVD, "exit: WBINVD", x86_exit_wbinvd, OP_WBINVD),
+	EVENT(VMEXIT_RDPMC, "exit: RDPMC", x86_exit_rdpmc),
+	EVENT(VMEXIT_TASK_SWITCH, "exit: task switch", svm_exit_task_switch),
+	EVENT(VMEXIT_FERR_FREEZE, "exit: FERR", x86_exit_fpu_error),
+	EVENT(VMEXIT_SHUTDOWN, "exit: shutdown", x86_exit_triple_fault),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_DB), "exit: #DB", svm_exit_db),
+	INSTRUCTION(VMEXIT_EXCEPTION(VECTOR_BP), "exit: #BP", x86_exit_breakpoint, OP_INT3),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_AC), "exit: #AC", x86_exit_alignment_check),
+	EVENT(VMEXIT_EXCEPTION(VECTOR_MC), "exit: #MC of the host", svm_exit_machine_check),
+	EVENT(VMEXIT_VMMCALL, "exit: VMMCALL", x86_exit_hypercall),
+	EVENT(VMEXIT_VMRUN, "exit: VMRUN", x86_exit_undefined),
+	EVENT(VMEXIT_VMLOAD, "exit: VMLOAD", x86_exit_undefined),
+	EVENT(VMEXIT_VMSAVE, "exit: VMSAVE", x86_exit_undefined),
+	EVENT(VMEXIT_STGI, "exit: STGI", x86_exit_undefined),
+	EVENT(VMEXIT_CLGI, "exit: CLGI", x86_exit_undefined),
+	EVENT(VMEXIT_SKINIT, "exit: SKINIT", x86_exit_undefined),
+	EVENT(VMEXIT_INVLPGA, "exit: INVLPGA", x86_exit_undefined),
+	EVENT(VMEXIT_MONITOR, "exit: MONITOR", x86_exit_undefined),
+	EVENT(VMEXIT_MWAIT, "exit: MWAIT", x86_exit_undefined),
+	EVENT(VMEXIT_RSM, "exit: RSM", x86_exit_undefined),
+	EVENT(VMEXIT_RDPRU, "exit: RDPRU", x86_exit_undefined),
+	EVENT(VMEXIT_DR_READ(0), "exit: DR0 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(1), "exit: DR1 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(2), "exit: DR2 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(3), "exit: DR3 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(4), "exit: DR4 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(5), "exit: DR5 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(6), "exit: DR6 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_READ(7), "exit: DR7 read", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(0), "exit: DR0 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(1), "exit: DR1 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(2), "exit: DR2 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(3), "exit: DR3 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(4), "exit: DR4 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(5), "exit: DR5 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(6), "exit: DR6 write", svm_exit_dr),
+	EVENT(VMEXIT_DR_WRITE(7), "exit: DR7 write", svm_exit_dr),
+	EVENT(VMEXIT_INVALID, "exit: invalid guest state", svm_exit_invalid),
 };
 
 /* Row of an exit code: codes up to 0xff, then 0x400 to 0x407, INVALID, and all others. */

@@ -153,6 +153,7 @@ static void map_insert(struct vm *vm, unsigned int position, const struct vm_mem
 	struct memory *memory = &vm->memory;
 	struct memmap_entry *entry = &memory->map[position];
 
+	os_mutex_lock(&memory->lock);
 	memmove(entry + 1, entry, (memory->map_count - position) * sizeof(*entry));
 	*entry = (struct memmap_entry){
 		.gpa = map->gpa,
@@ -165,6 +166,7 @@ static void map_insert(struct vm *vm, unsigned int position, const struct vm_mem
 	};
 	memory->map_count++;
 	memory->generation++;
+	os_mutex_unlock(&memory->lock);
 }
 
 static void map_remove(struct vm *vm, unsigned int position)
@@ -174,9 +176,11 @@ static void map_remove(struct vm *vm, unsigned int position)
 
 	dma_unmap(vm, entry);
 	npt_unmap(&vm->npt, entry->gpa, entry->len);
+	os_mutex_lock(&memory->lock);
 	memory->generation++;
 	memory->map_count--;
 	memmove(entry, entry + 1, (memory->map_count - position) * sizeof(*entry));
+	os_mutex_unlock(&memory->lock);
 	memory_flush(vm);
 }
 

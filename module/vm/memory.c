@@ -80,6 +80,8 @@ static int chunk_back(struct memseg *seg, uint64_t offset)
 		if (!chunk)
 			return -ENOMEM;
 		chunk |= CHUNK_IS_TABLE;
+	} else {
+		seg->resident += CHUNK_SIZE;
 	}
 	__atomic_store_n(&seg->chunk[offset / CHUNK_SIZE], chunk, __ATOMIC_RELEASE);
 	return 0;
@@ -92,12 +94,12 @@ static int page_back(struct memseg *seg, uint64_t offset)
 
 	if (!page)
 		return -ENOMEM;
+	seg->resident += OS_PAGE_SIZE;
 	__atomic_store_n(slot, page, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* Under memory.lock: the page at 'offset', with backing. */
-static void *memseg_back(struct memseg *seg, uint64_t offset, int *error)
+void *memseg_back(struct memseg *seg, uint64_t offset, int *error)
 {
 	void *page;
 	bool huge;
@@ -334,8 +336,10 @@ void memory_free(struct vm *vm)
 {
 	struct memory *memory = &vm->memory;
 
+	os_mutex_lock(&memory->lock);
 	memory->map_count = 0;
 	memory->generation++;
+	os_mutex_unlock(&memory->lock);
 	for (int i = 0; i < MEMSEG_MAX; i++) {
 		struct memseg *seg = memory->seg[i];
 

@@ -23,6 +23,9 @@ struct vcpu;
 #define CHUNK_SIZE  0x200000ull
 #define CHUNK_PAGES 512
 
+/* Four levels of nested paging reach this far. */
+#define MEMMAP_GPA_LIMIT (1ull << 47)
+
 struct memseg; /* vm/memory.c */
 
 struct memmap_entry {
@@ -46,10 +49,10 @@ struct devmap_entry {
 #define MEMORY_WINDOWS 4
 
 struct memory {
-	struct os_mutex lock;			/* innermost: seg[], and allocation of backing */
+	struct os_mutex lock;			/* innermost: seg[], map[], allocation of backing */
 	struct memseg *seg[MEMSEG_MAX];		/* (f) and memory.lock; by segid */
-	struct memmap_entry map[MEMMAP_MAX];	/* (f) sorted by gpa */
-	unsigned int map_count;			/* (f) */
+	struct memmap_entry map[MEMMAP_MAX];	/* (f) and memory.lock; sorted by gpa */
+	unsigned int map_count;			/* (f) and memory.lock */
 	uint64_t generation;			/* (f) differs after each change of the map */
 	struct devmap_entry device[DEVMAP_MAX]; /* (f) in no order */
 	unsigned int device_count;		/* (f) */
@@ -101,7 +104,25 @@ void *memseg_front_state(const struct memseg *seg);
  */
 void *memory_page_get(struct vm *vm, int segid, uint64_t offset, int *error);
 
-/* What is at a guest-physical address: the entry, or NULL. Owner of a vCPU. */
+/*
+ * Files of the VM, vm/access.c. All take no lock but memory.lock, and may be called from a
+ * page fault or under mmap_lock. sleep
+ *
+ * Where [gpa, gpa+len) is, all in one piece of the map, of system memory: 0; -EINVAL: it is
+ * not; -ENXIO: the VM is destroyed.
+ */
+int memory_locate(struct vm *vm, uint64_t gpa, uint64_t len, int *segid, uint64_t *offset);
+/*
+ * The host page at 'gpa' with a reference of its own (os_ram_get), of any memory that is
+ * mapped with 'prot'. To write it is backed if it was not. NULL with *error = 0: nobody has
+ * touched it, and it reads as zeros; -EFAULT: no memory there, or not with 'prot'; -ENXIO;
+ * -ENOMEM.
+ */
+void *memory_gpa_get(struct vm *vm, uint64_t gpa, int prot, int *error);
+/* Bytes of all segments that have backing, and bytes of the map that are wired. */
+void memory_usage(struct vm *vm, uint64_t *resident, uint64_t *wired);
+
+/* What is at a guest-physical address: the entry, or NULL. Owner of a vCPU, or memory.lock. */
 const struct memmap_entry *memory_lookup(struct vm *vm, uint64_t gpa);
 /*
  * Host address of guest RAM that is mapped with 'prot' and already backed; at most

@@ -5,9 +5,6 @@
 
 #include "vm/memory.h"
 
-/* Four levels of nested paging reach this far. */
-#define MEMMAP_GPA_LIMIT (1ull << 47)
-
 struct memseg {
 	uint64_t len;			 /* (c) bytes, whole pages */
 	int id;				 /* (c) segid */
@@ -15,6 +12,7 @@ struct memseg {
 	void *front_state;		 /* the front end's device node; vm->lock */
 	struct os_account *account;	 /* (c) the VM's: its backing is charged to that */
 	uintptr_t *chunk;		 /* (a) backing of each 2 MiB; set under memory.lock */
+	uint64_t resident;		 /* bytes with backing; memory.lock */
 };
 
 /* The page at 'offset' (< len) if it has backing, else NULL. 'huge': part of a 2 MiB page. any */
@@ -31,6 +29,8 @@ void memory_flush(struct vm *vm);
 bool memory_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 bool devmap_overlaps(const struct memory *memory, uint64_t gpa, uint64_t len);
 
+/* The page at 'offset' (< len), backed if it was not; NULL with *error -ENOMEM. memory.lock; sleep */
+void *memseg_back(struct memseg *seg, uint64_t offset, int *error);
 /* How many bytes of [offset, offset+len) have no backing. vm->lock, or an owner. */
 uint64_t memseg_unbacked(const struct memseg *seg, uint64_t offset, uint64_t len);
 /* Back the page at 'offset' (< len): 0 or -ENOMEM. Owner of a vCPU, or vm->lock. sleep */

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Names of the counters. */
+/* Names of the counters: FreeBSD's where it counts the same. */
 #include "vm/stats.h"
 
 static const char *const common_names[STAT_COMMON] = {
-	[STAT_EXITS] = "exits",
-	[STAT_EXITS_USERSPACE] = "exits to userspace",
+	[STAT_EXITS] = "total number of vm exits",
+	[STAT_EXITS_USERSPACE] = "number of vm exits handled in userspace",
 	[STAT_INNER_LOOPS] = "inner loops begun",
-	[STAT_MIGRATIONS] = "migrations to another host CPU",
+	[STAT_MIGRATIONS] = "vcpu migration across host cpus",
 	[STAT_HALTS] = "sleeps in HLT",
 	[STAT_KICKS] = "kicks by another thread",
 	[STAT_INTERRUPTS] = "interrupts injected",
-	[STAT_NMIS] = "NMIs injected",
+	[STAT_NMIS] = "number of NMIs delivered to vcpu",
 	[STAT_EXCEPTIONS] = "exceptions injected",
 	[STAT_REINJECTIONS] = "deliveries resumed",
-	[STAT_NESTED_FAULTS] = "nested page faults on memory",
+	[STAT_NESTED_FAULTS] = "vm exits due to nested page fault",
 	[STAT_EMULATED] = "instructions emulated",
 	[STAT_EMULATION_FAILED] = "instructions that cannot be emulated",
 	[STAT_MMIO] = "accesses to in-kernel memory-mapped devices",
 	[STAT_PIO] = "accesses to in-kernel I/O ports",
+	[STAT_RESIDENT] = "Resident memory",
+	[STAT_WIRED] = "Wired memory",
 };
 
 /* Set once, before the first VM. */

@@ -25,6 +25,8 @@ enum vmm_stat {
 	STAT_EMULATION_FAILED, /* instructions that could not be */
 	STAT_MMIO,	       /* accesses to in-kernel memory-mapped devices */
 	STAT_PIO,	       /* accesses to in-kernel ports */
+	STAT_RESIDENT,	       /* of the VM, for vCPU 0: bytes of memory that have backing */
+	STAT_WIRED,	       /* of the VM, for vCPU 0: bytes of memory that are wired */
 	STAT_COMMON
 };
 

@@ -8,6 +8,7 @@
 #include "vmx/quirks.h"
 #include "x86/cpu/context.h"
 #include "x86/exits/exits.h"
+#include "x86/exits/names.h"
 #include "x86/exits/row.h"
 #include "vm/regs.h"
 
@@ -257,72 +258,70 @@ static enum exit_action vmx_exit_task_switch(struct vcpu *vcpu)
 
 #define INSTRUCTION(reason, name_, handler_)                \
 	[VMX_EXIT_##reason] = {                             \
-		.name = "exit: " name_,                     \
+		.name = (name_),                            \
 		.handler = (handler_),                      \
 		.needs = EXIT_NEEDS_LENGTH | EXIT_AT_FAULT, \
 	}
-#define FAULT(reason, name_, handler_)                  \
-	[VMX_EXIT_##reason] = { .name = "exit: " name_, \
-				.handler = (handler_),  \
-				.needs = EXIT_AT_FAULT }
+#define FAULT(reason, name_, handler_) \
+	[VMX_EXIT_##reason] = { .name = (name_), .handler = (handler_), .needs = EXIT_AT_FAULT }
 #define EVENT(reason, name_, handler_) \
-	[VMX_EXIT_##reason] = { .name = "exit: " name_, .handler = (handler_) }
+	[VMX_EXIT_##reason] = { .name = (name_), .handler = (handler_) }
 
 static const struct exit_row exit_rows[VMX_EXIT_REASON_COUNT] = {
-	EVENT(EXCEPTION_OR_NMI, "exception or NMI", vmx_exit_exception),
-	EVENT(EXTERNAL_INTERRUPT, "interrupt of the host", x86_exit_host_event),
-	EVENT(TRIPLE_FAULT, "triple fault", x86_exit_triple_fault),
-	EVENT(INIT, "INIT of the host", x86_exit_host_event),
-	EVENT(INTERRUPT_WINDOW, "interrupt window", vmx_exit_interrupt_window),
-	EVENT(NMI_WINDOW, "NMI window", vmx_exit_nmi_window),
-	EVENT(TASK_SWITCH, "task switch", vmx_exit_task_switch),
-	INSTRUCTION(CPUID, "CPUID", x86_exit_cpuid),
-	EVENT(GETSEC, "GETSEC", x86_exit_undefined),
-	INSTRUCTION(HLT, "HLT", x86_exit_hlt),
-	INSTRUCTION(INVD, "INVD", x86_exit_invd),
-	EVENT(RDPMC, "RDPMC", x86_exit_rdpmc),
-	EVENT(RSM, "RSM", x86_exit_undefined),
-	EVENT(VMCALL, "VMCALL", x86_exit_hypercall),
-	EVENT(VMCLEAR, "VMCLEAR", x86_exit_undefined),
-	EVENT(VMLAUNCH, "VMLAUNCH", x86_exit_undefined),
-	EVENT(VMPTRLD, "VMPTRLD", x86_exit_undefined),
-	EVENT(VMPTRST, "VMPTRST", x86_exit_undefined),
-	EVENT(VMREAD, "VMREAD", x86_exit_undefined),
-	EVENT(VMRESUME, "VMRESUME", x86_exit_undefined),
-	EVENT(VMWRITE, "VMWRITE", x86_exit_undefined),
-	EVENT(VMXOFF, "VMXOFF", x86_exit_undefined),
-	EVENT(VMXON, "VMXON", x86_exit_undefined),
-	INSTRUCTION(CR_ACCESS, "control register", vmx_exit_cr),
-	FAULT(MOV_DR, "debug register", vmx_exit_mov_dr),
-	INSTRUCTION(IO, "IN or OUT", vmx_exit_io),
-	INSTRUCTION(RDMSR, "RDMSR", x86_exit_rdmsr),
-	INSTRUCTION(WRMSR, "WRMSR", x86_exit_wrmsr),
-	EVENT(INVALID_STATE, "invalid guest state", vmx_exit_invalid),
-	EVENT(MSR_LOADING, "MSR loading", vmx_exit_unexpected),
-	EVENT(MWAIT, "MWAIT", x86_exit_undefined),
-	EVENT(MONITOR_TRAP, "monitor trap", vmx_exit_monitor_trap),
-	EVENT(MONITOR, "MONITOR", x86_exit_undefined),
-	INSTRUCTION(PAUSE, "PAUSE", x86_exit_pause),
-	EVENT(MACHINE_CHECK, "#MC at an entry", vmx_exit_unexpected),
-	EVENT(TPR_THRESHOLD, "TPR below threshold", vmx_exit_tpr_threshold),
-	FAULT(APIC_ACCESS, "APIC access", vmx_exit_apic_access),
-	EVENT(VIRTUALIZED_EOI, "EOI of a level interrupt", vmx_exit_virtual_eoi),
-	EVENT(APIC_WRITE, "APIC write", vmx_exit_apic_write),
-	FAULT(EPT_VIOLATION, "nested page fault", vmx_exit_ept_violation),
-	EVENT(EPT_MISCONFIGURATION, "nested misconfiguration", vmx_exit_misconfiguration),
-	EVENT(INVEPT, "INVEPT", x86_exit_undefined),
-	EVENT(PREEMPTION_TIMER, "preemption timer", x86_exit_host_event),
-	EVENT(INVVPID, "INVVPID", x86_exit_undefined),
-	INSTRUCTION(WBINVD, "WBINVD", x86_exit_wbinvd),
-	INSTRUCTION(XSETBV, "XSETBV", x86_exit_xsetbv),
-	EVENT(VMFUNC, "VMFUNC", x86_exit_undefined),
-	EVENT(ENCLS, "ENCLS", x86_exit_undefined),
+	EVENT(EXCEPTION_OR_NMI, "exit: exception or NMI", vmx_exit_exception),
+	EVENT(EXTERNAL_INTERRUPT, NAME_EXTERNAL_INTERRUPT, x86_exit_host_event),
+	EVENT(TRIPLE_FAULT, "exit: triple fault", x86_exit_triple_fault),
+	EVENT(INIT, "exit: INIT of the host", x86_exit_host_event),
+	EVENT(INTERRUPT_WINDOW, NAME_INTERRUPT_WINDOW, vmx_exit_interrupt_window),
+	EVENT(NMI_WINDOW, NAME_NMI_WINDOW, vmx_exit_nmi_window),
+	EVENT(TASK_SWITCH, "exit: task switch", vmx_exit_task_switch),
+	INSTRUCTION(CPUID, NAME_CPUID, x86_exit_cpuid),
+	EVENT(GETSEC, "exit: GETSEC", x86_exit_undefined),
+	INSTRUCTION(HLT, NAME_HLT, x86_exit_hlt),
+	INSTRUCTION(INVD, "exit: INVD", x86_exit_invd),
+	EVENT(RDPMC, "exit: RDPMC", x86_exit_rdpmc),
+	EVENT(RSM, "exit: RSM", x86_exit_undefined),
+	EVENT(VMCALL, "exit: VMCALL", x86_exit_hypercall),
+	EVENT(VMCLEAR, "exit: VMCLEAR", x86_exit_undefined),
+	EVENT(VMLAUNCH, "exit: VMLAUNCH", x86_exit_undefined),
+	EVENT(VMPTRLD, "exit: VMPTRLD", x86_exit_undefined),
+	EVENT(VMPTRST, "exit: VMPTRST", x86_exit_undefined),
+	EVENT(VMREAD, "exit: VMREAD", x86_exit_undefined),
+	EVENT(VMRESUME, "exit: VMRESUME", x86_exit_undefined),
+	EVENT(VMWRITE, "exit: VMWRITE", x86_exit_undefined),
+	EVENT(VMXOFF, "exit: VMXOFF", x86_exit_undefined),
+	EVENT(VMXON, "exit: VMXON", x86_exit_undefined),
+	INSTRUCTION(CR_ACCESS, NAME_CR_ACCESS, vmx_exit_cr),
+	FAULT(MOV_DR, "exit: debug register", vmx_exit_mov_dr),
+	INSTRUCTION(IO, NAME_IO, vmx_exit_io),
+	INSTRUCTION(RDMSR, NAME_RDMSR, x86_exit_rdmsr),
+	INSTRUCTION(WRMSR, NAME_WRMSR, x86_exit_wrmsr),
+	EVENT(INVALID_STATE, "exit: invalid guest state", vmx_exit_invalid),
+	EVENT(MSR_LOADING, "exit: MSR loading", vmx_exit_unexpected),
+	EVENT(MWAIT, "exit: MWAIT", x86_exit_undefined),
+	EVENT(MONITOR_TRAP, NAME_MONITOR_TRAP, vmx_exit_monitor_trap),
+	EVENT(MONITOR, "exit: MONITOR", x86_exit_undefined),
+	INSTRUCTION(PAUSE, NAME_PAUSE, x86_exit_pause),
+	EVENT(MACHINE_CHECK, "exit: #MC at an entry", vmx_exit_unexpected),
+	EVENT(TPR_THRESHOLD, "exit: TPR below threshold", vmx_exit_tpr_threshold),
+	FAULT(APIC_ACCESS, "exit: APIC access", vmx_exit_apic_access),
+	EVENT(VIRTUALIZED_EOI, "exit: EOI of a level interrupt", vmx_exit_virtual_eoi),
+	EVENT(APIC_WRITE, "exit: APIC write", vmx_exit_apic_write),
+	FAULT(EPT_VIOLATION, "exit: nested page fault", vmx_exit_ept_violation),
+	EVENT(EPT_MISCONFIGURATION, "exit: nested misconfiguration", vmx_exit_misconfiguration),
+	EVENT(INVEPT, "exit: INVEPT", x86_exit_undefined),
+	EVENT(PREEMPTION_TIMER, "exit: preemption timer", x86_exit_host_event),
+	EVENT(INVVPID, "exit: INVVPID", x86_exit_undefined),
+	INSTRUCTION(WBINVD, "exit: WBINVD", x86_exit_wbinvd),
+	INSTRUCTION(XSETBV, "exit: XSETBV", x86_exit_xsetbv),
+	EVENT(VMFUNC, "exit: VMFUNC", x86_exit_undefined),
+	EVENT(ENCLS, "exit: ENCLS", x86_exit_undefined),
 };
 
 /* Behind the counters of the rows that there are, one for everything else. */
 static const struct exit_row not_entered = { .name = "exit: not entered",
 					     .handler = vmx_exit_not_entered };
-static const struct exit_row other = { .name = "exit: other", .handler = vmx_exit_unexpected };
+static const struct exit_row other = { .name = NAME_OTHER, .handler = vmx_exit_unexpected };
 
 static uint8_t counter_of[VMX_EXIT_REASON_COUNT];
 static const char *counter_names[VMX_EXIT_REASON_COUNT + 2];

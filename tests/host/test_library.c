@@ -459,7 +459,7 @@ TEST(exits_are_counted)
 		const char *what = vm_get_stat_desc(machine.ctx, i);
 
 		REQUIRE(what);
-		if (strcmp(what, "exit: HLT") == 0) {
+		if (strcmp(what, "number of times hlt was intercepted") == 0) {
 			CHECK_EQ(stats[i], 1);
 			halts++;
 		}

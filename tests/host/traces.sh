@@ -21,7 +21,8 @@ count() {
 
 # counter NAME: of the VM's vCPU.
 counter() {
-	bhyvectl --vm=traced --get-stats --cpu=0 | sed -n "s/^$1[^a-z0-9]*\([0-9]*\)\$/\1/p"
+	bhyvectl --vm=traced --get-stats --cpu=0 |
+		awk -F '\t' -v name="$1" '{ sub(/ *$/, "", $1) } $1 == name { print $2 }'
 }
 
 echo 0 >$trace/tracing_on
@@ -37,9 +38,9 @@ echo 0 >$events/enable
 cat $trace/trace >"$scratch/trace"
 
 holds traces.guest-ran "$scratch/output" "no such test"
-is traces.ports-as-counted "$(count "reason=$port ")" "$(counter "exit: IN or OUT")"
+is traces.ports-as-counted "$(count "reason=$port ")" "$(counter "number of times in/out was intercepted")"
 is traces.faults-as-counted "$(count "reason=$fault ")" "$(counter "exit: nested page fault")"
-is traces.exits-as-counted "$(count "reason=")" "$(counter "exits")"
+is traces.exits-as-counted "$(count "reason=")" "$(counter "total number of vm exits")"
 # Port 0xe9 is in bits 16 to 31 of info1 with both vendors; the address of the first fault on
 # the image in info2.
 check traces.port-is-told "$(grep "reason=$port " "$scratch/trace" | head -n 1)" \

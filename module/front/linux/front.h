@@ -120,7 +120,7 @@ struct vmfile {
 	struct vmdev *vmdev; /* holds a reference; constant */
 	bool used;	     /* atomic; counted in vmdev->users */
 	bool killed;	     /* a signal killed the process that closed it last */
-	int segid;	     /* of /dev/vmm.io; -1: the file offset selects it; constant */
+	int segid;	     /* of /dev/vmm.io; -1: /dev/vmm, by guest-physical address; constant */
 };
 
 /*
@@ -157,6 +157,16 @@ extern const struct file_operations vmdev_fops;
 extern const struct file_operations vmio_fops;
 /* Opening /dev/vmmctl: 0 or -ENOMEM. */
 int vmmctl_open(struct file *file);
+
+/* --- reading and writing guest memory: transfer.c ---------------------------------- */
+
+/*
+ * file_operations.read_iter and write_iter of /dev/vmm/NAME: the position is a guest-physical
+ * address. sleep
+ */
+ssize_t transfer_read(struct kiocb *iocb, struct iov_iter *iter);
+ssize_t transfer_write(struct kiocb *iocb, struct iov_iter *iter);
+loff_t transfer_llseek(struct file *file, loff_t offset, int whence);
 
 /* --- the rest -------------------------------------------------------------------- */
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Guest memory in userspace: mmap() of /dev/vmm/NAME and /dev/vmm.io/NAME.SEG.
+ * Guest memory in userspace: mmap() of /dev/vmm/NAME by guest-physical address and of
+ * /dev/vmm.io/NAME.SEG by offset.
+ *
+ * Where guest-physical memory is, is looked up once, by mmap(): the mapping shows that piece
+ * of the segment from then on, also when the guest's map changes.
  *
  * Pages are ordinary refcounted ones, so that O_DIRECT, io_uring and vhost can pin
  * them. They are mapped by the first touch and all unmapped when the VM is destroyed;
@@ -58,16 +62,23 @@ struct inode *mapping_inode(void)
 
 /* --- faults -------------------------------------------------------------------- */
 
-/* The segment and the offset in it that page 'pgoff' of the file maps. */
-static uint64_t segment_offset(const struct vmfile *vmfile, pgoff_t pgoff, int *segid)
-{
-	uint64_t offset = (uint64_t)pgoff << PAGE_SHIFT;
+/*
+ * vm_pgoff of a mapping is the page in its segment, with the segment's number above: so it
+ * stays right when the mapping is split or moved.
+ */
+#define SEGID_SHIFT 48
 
-	*segid = vmfile->segid;
-	if (vmfile->segid >= 0)
-		return offset;
-	*segid = (int)(offset >> VM_MMAP_SEGID_SHIFT);
-	return offset & ((1ull << VM_MMAP_SEGID_SHIFT) - 1);
+static pgoff_t pgoff_of(int segid, uint64_t offset)
+{
+	return (pgoff_t)(((uint64_t)segid << SEGID_SHIFT | offset) >> PAGE_SHIFT);
+}
+
+static uint64_t offset_of(pgoff_t pgoff, int *segid)
+{
+	uint64_t position = (uint64_t)pgoff << PAGE_SHIFT;
+
+	*segid = (int)(position >> SEGID_SHIFT);
+	return position & ((1ull << SEGID_SHIFT) - 1);
 }
 
 /* How many pages from this one on are in the same large page and the same vma. */
@@ -113,7 +124,7 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	const struct vmfile *vmfile = vmf->vma->vm_file->private_data;
 	struct vmdev *vmdev = vmfile->vmdev;
 	int segid;
-	uint64_t offset = segment_offset(vmfile, vmf->pgoff, &segid);
+	uint64_t offset = offset_of(vmf->pgoff, &segid);
 	void *address;
 	int error;
 
@@ -133,7 +144,7 @@ static const struct vm_operations_struct mapping_ops = {
 
 /* --- mmap ------------------------------------------------------------------------ */
 
-static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
+static int segment_has(struct vm *vm, int segid, uint64_t offset, uint64_t len)
 {
 	struct memseg *seg;
 	int error = -EINVAL;
@@ -148,6 +159,24 @@ static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
 	return error;
 }
 
+/* What the mapping shows: from the file's offset to vm_pgoff as above. */
+static int mapping_resolve(struct vmfile *vmfile, struct vm_area_struct *vma)
+{
+	struct vm *vm = vmfile->vmdev->vm;
+	uint64_t offset = (uint64_t)vma->vm_pgoff << PAGE_SHIFT;
+	uint64_t len = vma->vm_end - vma->vm_start;
+	int segid = vmfile->segid;
+	int error;
+
+	if (segid >= 0)
+		error = segment_has(vm, segid, offset, len);
+	else
+		error = memory_locate(vm, offset, len, &segid, &offset);
+	if (!error)
+		vma->vm_pgoff = pgoff_of(segid, offset);
+	return error;
+}
+
 /*
  * Only shared mappings: a private one would stop following the guest's writes at the
  * first copy-on-write. VM_MIXEDMAP lets the fault handler insert several pages at once.
@@ -155,13 +184,11 @@ static int check_range(struct vm *vm, int segid, uint64_t offset, uint64_t len)
 int mapping_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vmfile *vmfile = file->private_data;
-	int segid;
-	uint64_t offset = segment_offset(vmfile, vma->vm_pgoff, &segid);
 	int error;
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	error = check_range(vmfile->vmdev->vm, segid, offset, vma->vm_end - vma->vm_start);
+	error = mapping_resolve(vmfile, vma);
 	if (error)
 		return error;
 	if (vmfile->segid < 0)

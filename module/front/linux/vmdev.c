@@ -343,4 +343,7 @@ const struct file_operations vmdev_fops = {
 	.release = vmfile_release,
 	.unlocked_ioctl = vmdev_ioctl,
 	.mmap = mapping_mmap,
+	.llseek = transfer_llseek,
+	.read_iter = transfer_read,
+	.write_iter = transfer_write,
 };
