@@ -18,6 +18,8 @@ import termios
 import time
 import tty
 
+from labkit import hostlog
+
 # The keys that end the emulator at once: Ctrl-A, then x. Ctrl-A twice sends one.
 ESCAPE = 0x01
 QUIT = ord("x")
@@ -26,6 +28,10 @@ QUIT = ord("x")
 POWER_OFF_SECONDS = 60
 
 PR_SET_PDEATHSIG = 1
+
+
+class Hung(Exception):
+    """The host has told of trouble, and nothing since."""
 
 
 class TimedOut(Exception):
@@ -138,6 +144,8 @@ class Machine:
         self.devices = fields["devices"]
         self.trace = fields.get("trace", False)
         self.gdb = fields.get("gdb")
+        # One whose log tells of trouble is dead after so many seconds without a byte.
+        self.hangs_after = fields["hangs_after"]
 
         self._log, self._console, self._reports = self.ports = [port_class() for _ in range(3)]
         self.log_path = os.path.join(folder, "log")
@@ -148,6 +156,9 @@ class Machine:
         self.status = None  # of the command, once it has ended
         self._process = None
         self._line = b""
+        self._log_line = b""
+        self._in_trouble = False
+        self._last_heard = time.monotonic()
         self._sources = []
 
     def start(self, command, display=None):
@@ -195,11 +206,8 @@ class Machine:
             sources.append(self._display)
         announced = ending = False
         while ended in sources:
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
-                raise TimedOut
             typing = [sys.stdin] if announced and terminal and not terminal.gone else []
-            wait = None if deadline is None else deadline - now
+            wait = self._remaining(deadline, typing)
             for source in select.select(sources + typing, [], [], wait)[0]:
                 if source is ended:
                     sources.remove(ended)
@@ -216,6 +224,18 @@ class Machine:
         os.close(ended)
         self._drain(sources)
 
+    def _remaining(self, deadline, typing):
+        """Seconds until the host must be stopped, None for never; raises why if it must be now."""
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            raise TimedOut
+        ends = [] if deadline is None else [deadline]
+        if self._in_trouble and not typing and not self.gdb:
+            ends.append(self._last_heard + self.hangs_after)
+            if now >= ends[-1]:
+                raise Hung
+        return min(ends) - now if ends else None
+
     def _drain(self, sources):
         """Reads what the emulator wrote just before it ended."""
         while sources:
@@ -229,9 +249,12 @@ class Machine:
     def _serve(self, port):
         """Passes on what has come through a port; returns whether there may be more."""
         data = _read_some(port)
+        if port is not self._display:
+            self._last_heard = time.monotonic()
         if port is self._log:
             self._log_file.write(data)
             self._log_file.flush()
+            self._look_for_trouble(data)
         elif port is self._reports:
             self._read_reports(data)
         elif port is self._console:
@@ -240,6 +263,11 @@ class Machine:
         elif port is self._display:
             self._sources += port.serve(data)
         return bool(data)
+
+    def _look_for_trouble(self, data):
+        lines = self._log_line + data
+        self._log_line = lines.rpartition(b"\n")[2]
+        self._in_trouble |= hostlog.find_trouble(lines.decode(errors="replace")) is not None
 
     def _read_reports(self, data):
         self._line += data

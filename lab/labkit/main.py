@@ -34,10 +34,11 @@ TOP = os.path.dirname(LAB)
 sys.path.insert(0, LAB)
 
 from labkit import hostlog, initrd, kernels  # noqa: E402
-from labkit.machine import Machine, Quit, SocketPort, Terminal, TimedOut  # noqa: E402
+from labkit.machine import Hung, Machine, Quit, SocketPort, Terminal, TimedOut  # noqa: E402
 
 DEVICE_HELP = "more arguments for QEMU, or a line of Bochs' configuration"
 GDB_HELP = "under QEMU: stopped before the first instruction, gdb's stub on PORT (1234)"
+HANG_HELP = "seconds of silence after which a host with trouble in its log is dead (120)"
 
 # A serial port is 9600 baud otherwise, and an emulator may take that at its word.
 KERNEL_LINE = "console=ttyS0,115200 loglevel=7 panic=-1 oops=panic"
@@ -102,6 +103,7 @@ def parse(arguments):
     add("--append", default="", metavar="LINE", help="more kernel parameters")
     add("--with", dest="with_folder", metavar="DIR", help="a folder to be seen as /with")
     add("--timeout", type=float, metavar="S", help="seconds (900; none on a terminal)")
+    add("--hang", type=float, default=120, metavar="S", help=HANG_HELP)
     add("--log", metavar="FILE", help="keep the host's kernel log in FILE")
     add("--no-build", action="store_true", help="use what is in build/ as it is")
     add("--verbose", action="store_true", help="show progress although not on a terminal")
@@ -256,6 +258,9 @@ def boot(options, machine, host, progress):
         if machine.status is not None:
             raise LabError("the host did not turn off after the command had ended") from None
         raise
+    except Hung:
+        trouble = hostlog.find_trouble(read_text(machine.log_path))
+        raise LabError(f"the host hangs; its log tells of trouble: {trouble}") from None
     finally:
         machine.stop()
         if terminal:
@@ -295,6 +300,7 @@ def run_in(options, folder, progress):
         devices=options.device,
         trace=bool(options.trace),
         gdb=options.gdb,
+        hangs_after=options.hang,
     )
     try:
         boot(options, machine, host, progress)
