@@ -120,6 +120,8 @@ $(O)/unit/test_loader_%: $(O)/unit/obj/tests/unit/test_loader_%.o $(O)/unit/obj/
 	$(say) LD $@
 	$(Q)$(CC) -pthread $(SANITIZE) -o $@ $^
 
+PLAY_DEVICES := -Wl,--wrap=open,--wrap=close,--wrap=ioctl,--wrap=mmap
+
 # The library's own tests, without the module, whose functions have the same names;
 # tests/unit/vmmapi plays its device files.
 VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/vmmapi/*.c) \
@@ -127,7 +129,7 @@ VMMAPI_SRCS := $(LIB_SRCS) $(X86_SHARED_SRCS:%=module/%) $(wildcard tests/unit/v
 $(filter $(O)/unit/test_vmmapi%,$(UNIT_TESTS)): $(O)/unit/test_vmmapi%: \
 		$(O)/unit/obj/tests/unit/test_vmmapi%.o $(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(say) LD $@
-	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
+	$(Q)$(CC) -pthread $(SANITIZE) $(PLAY_DEVICES) -o $@ $^
 
 # bhyvectl on the library, and both on the device files that tests/unit/vmmapi plays.
 $(O)/unit/obj/cmd/bhyvectl/bhyvectl.o: PORTABLE_CFLAGS += -Dmain=bhyvectl_main
@@ -135,7 +137,7 @@ $(O)/unit/test_bhyvectl: $(O)/unit/obj/tests/unit/test_bhyvectl.o \
 		$(patsubst %.c,$(O)/unit/obj/%.o,$(wildcard cmd/bhyvectl/*.c)) $(O)/unit/common.a \
 		$(VMMAPI_SRCS:%.c=$(O)/unit/obj/%.o)
 	$(say) LD $@
-	$(Q)$(CC) -pthread $(SANITIZE) -Wl,--wrap=open,--wrap=close,--wrap=ioctl -o $@ $^
+	$(Q)$(CC) -pthread $(SANITIZE) $(PLAY_DEVICES) -o $@ $^
 
 .PHONY: unit-programs run-unit
 unit-programs: $(UNIT_TESTS)

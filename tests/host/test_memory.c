@@ -269,7 +269,9 @@ TEST(wired_memory_takes_no_nested_fault)
 	stats = vm_get_stats(machine.vcpu, NULL, &entries);
 	REQUIRE(stats);
 	for (int i = 0; i < entries; i++) {
-		if (strcmp(vm_get_stat_desc(machine.ctx, i), "vm exits due to nested page fault") == 0)
+		const char *name = vm_get_stat_desc(machine.ctx, i);
+
+		if (strcmp(name, "vm exits due to nested page fault") == 0)
 			CHECK_EQ(stats[i], 0);
 	}
 	machine_destroy(&machine);

@@ -48,7 +48,7 @@ static ssize_t transfer_write_piece(struct vm *vm, uint64_t gpa, size_t count,
 }
 
 /* What has been done counts more than why no more was. */
-static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, transfer_piece piece)
+static ssize_t transfer_pages(struct kiocb *iocb, struct iov_iter *iter, transfer_piece piece)
 {
 	const struct vmfile *vmfile = iocb->ki_filp->private_data;
 	uint64_t start = (uint64_t)iocb->ki_pos;
@@ -71,7 +71,7 @@ static ssize_t transfer(struct kiocb *iocb, struct iov_iter *iter, transfer_piec
 
 ssize_t transfer_read(struct kiocb *iocb, struct iov_iter *iter)
 {
-	return transfer(iocb, iter, transfer_read_piece);
+	return transfer_pages(iocb, iter, transfer_read_piece);
 }
 
 /* Beyond all memory there is nothing to write to, as in a hole. */
@@ -79,7 +79,7 @@ ssize_t transfer_write(struct kiocb *iocb, struct iov_iter *iter)
 {
 	if (iov_iter_count(iter) && (uint64_t)iocb->ki_pos >= MEMMAP_GPA_LIMIT)
 		return -EFAULT;
-	return transfer(iocb, iter, transfer_write_piece);
+	return transfer_pages(iocb, iter, transfer_write_piece);
 }
 
 loff_t transfer_llseek(struct file *file, loff_t offset, int whence)

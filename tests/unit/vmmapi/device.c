@@ -22,6 +22,8 @@ int __real_close(int fd);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_close(int fd);
 int __wrap_ioctl(int fd, unsigned long request, ...);
+void *__real_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
 
 void device_reset(void)
 {
@@ -75,6 +77,30 @@ int __wrap_close(int fd)
 		files[fd] = OTHER_FILE;
 	}
 	return __real_close(fd);
+}
+
+/* Where in the memfd a guest-physical address is that a mapping of system memory has. */
+static bool find_memory(uint64_t gpa, off_t *offset)
+{
+	for (int i = 0; i < device.mapping_count; i++) {
+		const struct vm_memmap *map = &device.mappings[i];
+
+		if (map->segid == 0 && gpa >= map->gpa && gpa - map->gpa < map->len) {
+			*offset = map->segoff + (off_t)(gpa - map->gpa);
+			return true;
+		}
+	}
+	return false;
+}
+
+void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	if (fd >= 0 && fd < MOST_FILES && files[fd] == VM_FILE &&
+	    !find_memory((uint64_t)offset, &offset)) {
+		errno = EFAULT;
+		return MAP_FAILED;
+	}
+	return __real_mmap(address, len, prot, flags, fd, offset);
 }
 
 static int create(const struct vmmctl_vm_create *request)

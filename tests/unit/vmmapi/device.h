@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The module's device files played in the process: the library's open(), close()
- * and ioctl() come here (the linker wraps them). One VM; its memory is a memfd,
+ * The module's device files played in the process: the library's open(), close(),
+ * ioctl() and mmap() come here (the linker wraps them). One VM; its memory is a memfd,
  * so that what the library maps can be compared with what was meant.
  */
 #ifndef TESTS_UNIT_VMMAPI_DEVICE_H
