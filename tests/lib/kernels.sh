@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Sourced by the tests that boot an emulated host for each kernel: for all kernels at once, as one
+# keeps less than a processor busy.
+
+# on_each_kernel COMMAND: runs COMMAND KERNEL for each of $KERNELS, and prints what each prints,
+# one after the other and as it comes. Fails if one fails.
+on_each_kernel() {
+	local kernel outputs result=0
+	local -A running
+	outputs=$(mktemp -d)
+	for kernel in ${KERNELS:-6.1 6.12}; do
+		: >"$outputs/$kernel"
+		"$1" "$kernel" >"$outputs/$kernel" 2>&1 &
+		running[$kernel]=$!
+	done
+	for kernel in ${KERNELS:-6.1 6.12}; do
+		tail -f -n +1 --pid="${running[$kernel]}" "$outputs/$kernel"
+		wait "${running[$kernel]}" || result=1
+	done
+	rm -rf "$outputs"
+	return $result
+}
