@@ -180,19 +180,28 @@ void os_host_machine_check(void);
 
 /* Mitigations that the host has enabled for this processor (its mitigations= setting). */
 struct os_mitigations {
-	bool ibpb;		/* predictor barrier between vCPUs of different VMs */
-	bool spec_ctrl;		/* the guest may own SPEC_CTRL */
-	bool rsb_fill;		/* fill the return stack after an exit */
-	bool clear_cpu_buffers; /* MDS: VERW before entry */
-	bool flush_l1d;		/* L1TF: flush before entry */
+	bool ibpb;			    /* predictor barrier between vCPUs */
+	bool ibpb_before_user;		    /* VMSCAPE: and before a program runs after one */
+	bool spec_ctrl;			    /* the guest may own SPEC_CTRL */
+	bool kernel_ibrs;		    /* SPEC_CTRL is to be written after every exit */
+	bool clear_cpu_buffers;		    /* MDS: VERW before entry */
+	bool clear_cpu_buffers_for_devices; /* MMIO stale data: of VMs with devices */
+	bool reduce_bp_speculation;	    /* SRSO: BP_CFG.BP_SPEC_REDUCE while SVM is on */
+	bool flush_l1d;			    /* L1TF: before entry ... */
+	bool flush_l1d_command;		    /* ... by IA32_FLUSH_CMD, else by displacement */
+	bool split_executable;		    /* iTLB multihit: no executable leaf above 4 KiB */
 };
 const struct os_mitigations *os_mitigations(void); /* constant. any [may be inline] */
+/* A predictor barrier on this CPU before it runs a program. Preemption off [may be inline] */
+void os_ibpb_before_user(void);
 
 /*
  * An index that a guest or userspace controls, after the check that it is below 'size': it is
  * so also when that check is mispredicted (Spectre v1). any [inline]
  */
 static inline unsigned int os_index_nospec(unsigned int index, unsigned int size);
+/* Nothing behind it is executed, also speculatively, before all in front of it is done (LFENCE). */
+static inline void os_speculation_barrier(void);
 
 /* --- PCI devices for guests, and what their DMA reaches --------------------- */
 

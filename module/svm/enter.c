@@ -151,8 +151,7 @@ void svm_enter(struct vcpu *vcpu)
 	svm_refresh_host(svm->cpu);
 	svm_load_cr2(vcpu);
 	context_enter(vcpu);
-	svm_world_switch(svm->vmcb_pa, vcpu->gpr, svm->cpu->host_pa, svm->switch_flags);
-	context_exit(vcpu);
+	svm_world_switch(svm->vmcb_pa, vcpu->gpr, svm->cpu->host_pa, vcpu->switch_flags);
 
 	control->clean = svm_clean_after_exit;
 	control->tlb_control = TLB_CONTROL_NOTHING;

@@ -135,7 +135,6 @@ static int svm_vcpu_init(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	svm->vmcb_pa = os_virt_to_phys(svm->vmcb);
-	svm->switch_flags = x86_switch_flags();
 	vcpu->backend_state = svm;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST; /* every SVM can */
 	svm_fill_control(vcpu, svm);

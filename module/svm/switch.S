@@ -49,7 +49,7 @@ OS_FUNC_START(svm_world_switch)
 	mov	STACK_HOST(%rsp), %rax
 	vmload	%rax
 
-	SWITCH_RENEW_PREDICTORS STACK_FLAGS
+	SWITCH_RENEW_PREDICTORS STACK_FLAGS, STACK_GPR
 
 	cli
 	stgi

@@ -32,12 +32,11 @@ struct svm_cpu {
 
 /* A vCPU; vcpu->backend_state. All (o) in the terms of vm/vm.h. */
 struct svm_vcpu {
-	struct vmcb *vmcb;     /* (c) */
-	uint64_t vmcb_pa;      /* (c) */
-	struct svm_cpu *cpu;   /* where it is loaded; compared, not followed, elsewhere */
-	uint32_t switch_flags; /* (c) X86_SWITCH_* */
-	struct asid asid;      /* allocated from 'cpu' */
-	uint32_t todo;	       /* SVM_TODO_* */
+	struct vmcb *vmcb;   /* (c) */
+	uint64_t vmcb_pa;    /* (c) */
+	struct svm_cpu *cpu; /* where it is loaded; compared, not followed, elsewhere */
+	struct asid asid;    /* allocated from 'cpu' */
+	uint32_t todo;	     /* SVM_TODO_* */
 
 	/* Without virtual NMI: an NMI's handler runs, until its IRET is done. */
 	bool nmi_masked;

@@ -248,7 +248,9 @@
 #define MSRN_PRED_CMD_IBPB     (1ull << 0)
 #define MSRN_ARCH_CAPABILITIES 0x10au
 #define MSRN_FLUSH_CMD	       0x10bu
+#define MSRN_FLUSH_CMD_L1D     (1ull << 0)
 #define MSRN_VIRT_SPEC_CTRL    0xc001011fu
+#define MSRN_BP_CFG	       0xc001102eu
 
 /* Debugging */
 #define MSRN_DEBUGCTL	      0x1d9u

@@ -83,6 +83,7 @@ struct vcpu_access {
 struct vcpu {
 	/* Registers, complete and current whenever the guest is not running. */
 	uint64_t gpr[GPR_COUNT]; /* (o) */
+	uint64_t host_spec_ctrl; /* (o) while loaded; here switch.S looks for it */
 	uint64_t rip;		 /* (o) */
 	uint64_t rflags;	 /* (o) */
 	uint64_t cr2;		 /* (o) */
@@ -91,10 +92,10 @@ struct vcpu {
 	bool halted;		 /* (o) waits for an event in HLT */
 	bool wait_sipi;		 /* (a) no start-up IPI since RESET or INIT */
 	bool debug_reported;	 /* (a) userspace has had the exit of VM_SUSPEND_CPU */
-	bool spec_ctrl_differs;	 /* (o) while loaded: from the host's; x86/cpu/context.h */
 
-	uint32_t requests; /* (a) VCPU_REQ_* */
-	uint32_t mode;	   /* (a) enum vcpu_mode; written by the owner */
+	uint32_t switch_flags; /* (o) while loaded: X86_SWITCH_*, x86/cpu/switch.h */
+	uint32_t requests;     /* (a) VCPU_REQ_* */
+	uint32_t mode;	       /* (a) enum vcpu_mode; written by the owner */
 
 	struct vm *vm;		       /* (c) */
 	int id;			       /* (c) 0 is the boot processor */

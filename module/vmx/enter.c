@@ -3,6 +3,7 @@
 #include "vmx/vcpu.h"
 
 #include "vmx/quirks.h"
+#include "vmx/l1d.h"
 #include "vmx/switch.h"
 #include "x86/cpu/context.h"
 #include "vm/regs.h"
@@ -303,15 +304,12 @@ static void vmx_serve_host_event(struct vmx_vcpu *vmx)
 
 static bool vmx_switch_worlds(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	uint32_t flags = vmx->switch_flags | (vmx->launched ? VMX_SWITCH_LAUNCHED : 0);
-	bool entered;
+	uint32_t flags = vcpu->switch_flags | (vmx->launched ? VMX_SWITCH_LAUNCHED : 0);
 
 	context_enter(vcpu);
-	if (unlikely(flags & VMX_SWITCH_FLUSH_L1D))
-		os_wrmsr(MSRN_FLUSH_CMD, 1);
-	entered = vmx_world_switch(vcpu->gpr, flags);
-	context_exit(vcpu);
-	return entered;
+	if (unlikely(os_mitigations()->flush_l1d))
+		vmx_l1d_flush();
+	return vmx_world_switch(vcpu->gpr, flags);
 }
 
 void vmx_enter(struct vcpu *vcpu)

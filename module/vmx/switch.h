@@ -5,16 +5,14 @@
 
 #include "x86/cpu/switch.h"
 
-#define VMX_SWITCH_LAUNCHED (X86_SWITCH_BACKEND << 0) /* VMRESUME, not VMLAUNCH */
-/* Not switch.S's, but its caller's: empty the L1 data cache before the entry. */
-#define VMX_SWITCH_FLUSH_L1D (X86_SWITCH_BACKEND << 1)
+#define VMX_SWITCH_LAUNCHED X86_SWITCH_BACKEND /* VMRESUME, not VMLAUNCH */
 
 #ifndef __ASSEMBLER__
 #include "os/os.h"
 
 /*
- * Run the guest of the current VMCS until its next exit. gpr[]: all but RSP in and out,
- * in the processors' order; RSP is in the VMCS. False: the processor has not even begun
+ * Run the guest of the current VMCS until its next exit. gpr[]: vcpu->gpr[], all but RSP in
+ * and out; RSP is in the VMCS. flags: X86_SWITCH_*, VMX_SWITCH_*. False: the processor has not even begun
  * (VMCS_INSTRUCTION_ERROR). Interrupts off before and after; one that comes while the
  * guest runs ends it and stays pending.
  */

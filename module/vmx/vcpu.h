@@ -119,7 +119,6 @@ struct vmx_vcpu {
 	uint64_t host_cr3, host_cr4; /* as the VMCS has them */
 	uint64_t host_kernel_gs_base;
 	uint64_t host_debugctl;
-	uint32_t switch_flags; /* (c) X86_SWITCH_*, VMX_SWITCH_* */
 
 	bool nmi_taken;	   /* an NMI may block others (VMX_QUIRK_NMI_BLOCKING_STAYS) */
 	bool check_state;  /* registers were set from outside: check them before entry */

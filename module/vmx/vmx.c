@@ -5,7 +5,7 @@
 #include "dev/lapic.h"
 #include "vmx/nested.h"
 #include "vmx/permission.h"
-#include "vmx/switch.h"
+#include "vmx/l1d.h"
 #include "vmx/vcpu.h"
 #include "vm/regs.h"
 
@@ -25,6 +25,7 @@ uint64_t vmx_msr_bitmap_pa(bool x2apic)
 static void vmx_fini(void)
 {
 	vmx_cpus_destroy();
+	vmx_l1d_fini();
 	for (unsigned int i = 0; i < ARRAY_SIZE(msr_bitmap); i++) {
 		os_page_free(msr_bitmap[i]);
 		msr_bitmap[i] = NULL;
@@ -35,7 +36,7 @@ static int vmx_init(void)
 {
 	msr_bitmap[0] = os_page_alloc();
 	msr_bitmap[1] = os_page_alloc();
-	if (!msr_bitmap[0] || !msr_bitmap[1] || vmx_cpus_create()) {
+	if (!msr_bitmap[0] || !msr_bitmap[1] || vmx_l1d_init() || vmx_cpus_create()) {
 		vmx_fini();
 		return -ENOMEM;
 	}
@@ -84,12 +85,6 @@ static void vmx_fill_fields(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 	vmx_set_pause_exits(vcpu, false);
 }
 
-/* What the host asks of every entry and exit. */
-static uint32_t vmx_switch_flags(void)
-{
-	return x86_switch_flags() | (os_mitigations()->flush_l1d ? VMX_SWITCH_FLUSH_L1D : 0);
-}
-
 static int vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = os_alloc(sizeof(*vmx));
@@ -105,7 +100,6 @@ static int vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->vmcs_pa = os_virt_to_phys(vmx->vmcs);
 	vmx->virtual_apic = lapic_page(vcpu, vmx_has(VMX_OPTION_APICV));
 	vmx->eptp = vmx_eptp(&vcpu->vm->npt);
-	vmx->switch_flags = vmx_switch_flags();
 	vcpu->backend_state = vmx;
 	vcpu->capabilities = 1u << VM_CAP_UNRESTRICTED_GUEST;
 	vmx_fill_fields(vcpu, vmx);

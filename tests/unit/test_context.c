@@ -323,9 +323,66 @@ TEST(spec_ctrl_only_inside_the_guest)
 	CHECK_EQ(os_rdmsr(MSRN_SPEC_CTRL), 1);
 	context_enter(vcpu);
 	CHECK_EQ(os_rdmsr(MSRN_SPEC_CTRL), 4);
-	context_exit(vcpu);
-	CHECK_EQ(os_rdmsr(MSRN_SPEC_CTRL), 1);
+	/* What brings the host's back is switch.S. */
+	CHECK_EQ(vcpu->switch_flags, X86_SWITCH_HOST_SPEC_CTRL);
+	CHECK_EQ(vcpu->host_spec_ctrl, 1);
+	context_set_spec_ctrl(vcpu, 1);
+	CHECK_EQ(vcpu->switch_flags, 0);
 	put();
+	end();
+}
+
+TEST(ibrs_of_the_first_kind_is_written_after_every_exit)
+{
+	const struct os_mitigations legacy = { .spec_ctrl = true, .kernel_ibrs = true };
+
+	os_user_set_mitigations(&legacy);
+	os_user_set_msr(MSRN_SPEC_CTRL, MSRN_SPEC_CTRL_IBRS);
+	/* A guest that does not have the MSR is not slowed down by the host's. */
+	begin();
+	load();
+	CHECK_EQ(vcpu->switch_flags, X86_SWITCH_HOST_SPEC_CTRL);
+	CHECK_EQ(vcpu->host_spec_ctrl, MSRN_SPEC_CTRL_IBRS);
+	context_enter(vcpu);
+	CHECK_EQ(os_rdmsr(MSRN_SPEC_CTRL), 0);
+	/* Nor is the write left out where guest and host agree. */
+	context_set_spec_ctrl(vcpu, MSRN_SPEC_CTRL_IBRS);
+	CHECK_EQ(vcpu->switch_flags, X86_SWITCH_HOST_SPEC_CTRL);
+	put();
+	end();
+}
+
+TEST(buffers_are_cleared_for_vms_with_devices)
+{
+	const struct os_mitigations stale = { .clear_cpu_buffers_for_devices = true };
+	struct ppt_device *device = (struct ppt_device *)&stale; /* not looked into */
+
+	os_user_set_mitigations(&stale);
+	begin();
+	load();
+	CHECK_EQ(vcpu->switch_flags, 0);
+	put();
+	vcpu->vm->ppt = device;
+	load();
+	CHECK_EQ(vcpu->switch_flags, X86_SWITCH_CLEAR_BUFFERS);
+	put();
+	vcpu->vm->ppt = NULL;
+	end();
+}
+
+TEST(no_program_runs_on_what_a_guest_taught_the_predictors)
+{
+	const struct os_mitigations careful = { .ibpb_before_user = true };
+
+	begin();
+	load();
+	put();
+	CHECK_EQ(os_user_barriers_before_user(), 0);
+	os_user_set_mitigations(&careful);
+	load();
+	CHECK_EQ(os_user_barriers_before_user(), 0);
+	put();
+	CHECK_EQ(os_user_barriers_before_user(), 1);
 	end();
 }
 
@@ -336,7 +393,7 @@ TEST(no_spec_ctrl_no_writes)
 	begin();
 	load();
 	context_enter(vcpu);
-	context_exit(vcpu);
+	CHECK_EQ(vcpu->switch_flags, 0);
 	put();
 	CHECK_EQ(os_rdmsr_safe(MSRN_SPEC_CTRL, &value), -EIO);
 	end();
@@ -351,7 +408,7 @@ static bool had_barrier(void)
 	return had;
 }
 
-TEST(barrier_when_another_vm_ran)
+TEST(barrier_when_another_vcpu_ran)
 {
 	const struct os_mitigations careful = { .ibpb = true };
 	struct vm *other = NULL;
@@ -366,13 +423,16 @@ TEST(barrier_when_another_vm_ran)
 	put();
 	CHECK(!had_barrier());
 
-	REQUIRE(vm_create("other", 1, &other) == 0);
-	others = fake_vm_vcpu(other, 0);
-	os_run_begin();
-	context_load(others);
-	context_put(others);
-	os_run_end();
-	CHECK(had_barrier());
+	REQUIRE(vm_create("other", 2, &other) == 0);
+	/* Of the same VM the second, too. */
+	for (int i = 0; i < 2; i++) {
+		others = fake_vm_vcpu(other, i);
+		os_run_begin();
+		context_load(others);
+		context_put(others);
+		os_run_end();
+		CHECK(had_barrier());
+	}
 	load();
 	put();
 	CHECK(had_barrier());
@@ -386,7 +446,7 @@ TEST(barrier_when_another_vm_ran)
 	end();
 }
 
-TEST(barrier_for_a_vm_at_a_known_address)
+TEST(barrier_for_a_vcpu_at_a_known_address)
 {
 	const struct os_mitigations careful = { .ibpb = true };
 
@@ -395,7 +455,7 @@ TEST(barrier_for_a_vm_at_a_known_address)
 	load();
 	put();
 	CHECK(had_barrier());
-	/* The last VM's vCPUs go: whoever has the address next is not it. */
+	/* The vCPU goes: whoever has the address next is not it. */
 	context_destroy(vcpu);
 	REQUIRE(context_create(vcpu) == 0);
 	load();

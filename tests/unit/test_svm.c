@@ -224,6 +224,25 @@ TEST(a_move_takes_a_new_asid_and_cleans_nothing)
 	svm_stop();
 }
 
+#define BP_SPEC_REDUCE (1ull << 4)
+
+TEST(speculation_is_reduced_while_svm_is_on_where_the_host_says_so)
+{
+	const struct os_mitigations srso = { .reduce_bp_speculation = true };
+
+	svm_start(SVM_ALL_FEATURES);
+	os_user_set_msr(MSRN_BP_CFG, 0x21);
+	CHECK_EQ(os_rdmsr(MSRN_BP_CFG), 0x21);
+	svm_backend.cpu_disable();
+	os_user_set_mitigations(&srso);
+	REQUIRE(svm_backend.cpu_enable() == 0);
+	CHECK_EQ(os_rdmsr(MSRN_BP_CFG), 0x21 | BP_SPEC_REDUCE);
+	svm_backend.cpu_disable();
+	CHECK_EQ(os_rdmsr(MSRN_BP_CFG), 0x21);
+	REQUIRE(svm_backend.cpu_enable() == 0);
+	svm_stop();
+}
+
 TEST(asids_are_void_after_svm_was_off)
 {
 	struct vcpu *vcpu;

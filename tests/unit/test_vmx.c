@@ -189,9 +189,11 @@ TEST(mitigations_are_the_switchs_to_do)
 		uint32_t flags;
 	} rows[] = {
 		{ { 0 }, 0 },
-		{ { .rsb_fill = true }, X86_SWITCH_FILL_RSB },
-		{ { .clear_cpu_buffers = true, .flush_l1d = true },
-		  X86_SWITCH_CLEAR_BUFFERS | VMX_SWITCH_FLUSH_L1D },
+		{ { .clear_cpu_buffers_for_devices = true }, 0 },
+		{ { .clear_cpu_buffers = true, .flush_l1d = true, .flush_l1d_command = true },
+		  X86_SWITCH_CLEAR_BUFFERS },
+		{ { .flush_l1d = true }, 0 },
+		{ { .spec_ctrl = true, .kernel_ibrs = true }, X86_SWITCH_HOST_SPEC_CTRL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -199,11 +201,12 @@ TEST(mitigations_are_the_switchs_to_do)
 
 		processor_start();
 		os_user_set_mitigations(&rows[i].mitigations);
+		os_user_set_msr(MSRN_SPEC_CTRL, MSRN_SPEC_CTRL_IBRS);
 		vcpu = vmx_start_here();
 		os_wrmsr(MSRN_FLUSH_CMD, 0);
 		vmx_turn(vcpu);
 		CHECK_EQ(processor.switch_flags, rows[i].flags);
-		CHECK_EQ(os_rdmsr(MSRN_FLUSH_CMD), rows[i].mitigations.flush_l1d);
+		CHECK_EQ(os_rdmsr(MSRN_FLUSH_CMD), rows[i].mitigations.flush_l1d_command);
 		vmx_stop();
 	}
 }

@@ -608,5 +608,7 @@ bool vmx_world_switch(uint64_t *gpr, uint32_t flags)
 		os_write_dr(7, REG_DR7_RESET);
 	}
 	report_exit(region, reason);
+	if (flags & X86_SWITCH_HOST_SPEC_CTRL)
+		os_wrmsr(MSRN_SPEC_CTRL, processor.vcpu->host_spec_ctrl);
 	return true;
 }

@@ -5,7 +5,10 @@
  */
 #include <linux/cpu.h>
 #include <linux/init.h>
+#include <linux/sched/smt.h>
 #include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+#include "os/linux/compat.h"
 #include "os/linux/os_linux.h"
 #include "os/os.h"
 
@@ -26,28 +29,59 @@ static bool wants_cleared_buffers(void)
 #endif
 }
 
-static bool wants_rsb_fill(void)
+/* Where nothing but the registers of devices needs it. */
+static bool wants_cleared_buffers_for_devices(void)
 {
-	return boot_cpu_has(X86_FEATURE_RSB_VMEXIT) || boot_cpu_has(X86_FEATURE_RSB_VMEXIT_LITE);
+#if defined(HAVE_MMIO_STALE_DATA_CLEAR)
+	return static_key_enabled(&mmio_stale_data_clear);
+#elif defined(HAVE_CPU_BUF_VM_CLEAR)
+	return static_key_enabled(&cpu_buf_vm_clear);
+#else
+	return false;
+#endif
 }
 
-/* Without the flush command, which is in newer microcode, there is only a warning. */
-static bool wants_l1d_flush(void)
+static bool wants_ibpb_before_user(void)
 {
-	if (!boot_cpu_has_bug(X86_BUG_L1TF) || cpu_mitigations_off())
-		return false;
-	if (boot_cpu_has(X86_FEATURE_FLUSH_L1D))
-		return true;
-	os_warn("this processor leaks its L1 data cache to guests (L1TF) and has no command to "
-		"flush it: update its microcode");
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	return boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER);
+#else
 	return false;
+#endif
+}
+
+static bool wants_reduced_bp_speculation(void)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	return boot_cpu_has(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+#else
+	return false;
+#endif
+}
+
+/* The bugs whose victims share a core with the guest: only without SMT is the host safe. */
+static void __init warn_of_smt(void)
+{
+	if (cpu_mitigations_off() || !sched_smt_active())
+		return;
+	if (boot_cpu_has_bug(X86_BUG_L1TF) || boot_cpu_has_bug(X86_BUG_MDS))
+		os_warn("guests read what runs beside them on a core by L1TF or MDS: boot with "
+			"nosmt where they are not trusted");
 }
 
 void __init mitigations_init(void)
 {
 	os_linux_mitigations.ibpb = boot_cpu_has(X86_FEATURE_USE_IBPB);
+	os_linux_mitigations.ibpb_before_user = wants_ibpb_before_user();
 	os_linux_mitigations.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
-	os_linux_mitigations.rsb_fill = wants_rsb_fill();
+	os_linux_mitigations.kernel_ibrs = boot_cpu_has(X86_FEATURE_KERNEL_IBRS);
 	os_linux_mitigations.clear_cpu_buffers = wants_cleared_buffers();
-	os_linux_mitigations.flush_l1d = wants_l1d_flush();
+	os_linux_mitigations.clear_cpu_buffers_for_devices = wants_cleared_buffers_for_devices();
+	os_linux_mitigations.reduce_bp_speculation = wants_reduced_bp_speculation();
+	os_linux_mitigations.flush_l1d = boot_cpu_has_bug(X86_BUG_L1TF) &&
+					 l1tf_mitigation != L1TF_MITIGATION_OFF;
+	os_linux_mitigations.flush_l1d_command = boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+	os_linux_mitigations.split_executable = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
+						!cpu_mitigations_off();
+	warn_of_smt();
 }

@@ -20,25 +20,16 @@
 #define OS_RETURN RET
 
 /*
- * Fill the return stack buffer (32 entries) with returns to a trap. Each turn makes
- * two calls and drops what they pushed. Clobbers RAX and flags.
+ * Where the host wants it after an exit, fill the return stack buffer with returns to a trap,
+ * or, on processors that need no more, empty it of the one entry behind the guest's. Clobbers
+ * RAX and flags.
  */
-.macro OS_FILL_RSB
-	mov	$16, %eax
-.Lfill_\@:
-	ANNOTATE_INTRA_FUNCTION_CALL
-	call	.Lfirst_\@
-	int3
-.Lfirst_\@:
-	ANNOTATE_INTRA_FUNCTION_CALL
-	call	.Lsecond_\@
-	int3
-.Lsecond_\@:
-	add	$16, %rsp
-	dec	%eax
-	jnz	.Lfill_\@
-	lfence
-.endm
+#define OS_FILL_RSB                                                          \
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,    \
+			   X86_FEATURE_RSB_VMEXIT_LITE
+
+/* What comes later does not run before what is in front has taken effect. */
+#define OS_SPECULATION_BARRIER ALTERNATIVE "", "lfence", X86_FEATURE_MSR_SPEC_CTRL
 
 /*
  * Retbleed and its relatives: make returns safe after the guest has trained their
@@ -50,6 +41,16 @@
 #define OS_UNTRAIN_RETURNS \
 	UNTRAIN_RET;       \
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+#endif
+
+/*
+ * BHI and ITS: branches of the guest steer none of the host's by their history. Clobbers RAX,
+ * RCX and flags.
+ */
+#if defined(X86_FEATURE_CLEAR_BHB_VMEXIT) || defined(X86_FEATURE_CLEAR_BHB_LOOP_ON_VMEXIT)
+#define OS_CLEAR_BRANCH_HISTORY CLEAR_BRANCH_HISTORY_VMEXIT
+#else
+#define OS_CLEAR_BRANCH_HISTORY
 #endif
 /* clang-format on */
 

@@ -257,6 +257,13 @@ static inline const struct os_mitigations *os_mitigations(void)
 	return &os_linux_mitigations;
 }
 
+static inline void os_ibpb_before_user(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
 /*
  * A reschedule, or a signal. TIF_NOTIFY_RESUME alone is no reason: it is set by every
  * context switch of a thread that uses rseq, and stays set until the thread returns
@@ -412,6 +419,11 @@ static inline void os_write_dr(unsigned int index, uint64_t value)
 static inline unsigned int os_index_nospec(unsigned int index, unsigned int size)
 {
 	return array_index_nospec(index, size);
+}
+
+static inline void os_speculation_barrier(void)
+{
+	asm volatile("lfence" : : : "memory");
 }
 
 /* --- tracing --------------------------------------------------------------- */

@@ -276,6 +276,11 @@ static inline unsigned int os_index_nospec(unsigned int index, unsigned int size
 	return index;
 }
 
+static inline void os_speculation_barrier(void)
+{
+	asm volatile("lfence" : : : "memory");
+}
+
 static inline uint64_t os_read_dr(unsigned int index)
 {
 	return os_user_this_cpu()->dr[index & 7];

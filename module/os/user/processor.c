@@ -18,7 +18,7 @@ static __thread unsigned int leave_countdown;
 static __thread bool leave_now;
 static __thread unsigned int loop_depth;
 static struct os_mitigations mitigations;
-static unsigned int host_nmis, host_machine_checks;
+static unsigned int host_nmis, host_machine_checks, barriers_before_user;
 
 unsigned int os_cpu_id(void)
 {
@@ -168,6 +168,16 @@ const struct os_mitigations *os_mitigations(void)
 	return &mitigations;
 }
 
+void os_ibpb_before_user(void)
+{
+	barriers_before_user++;
+}
+
+unsigned int os_user_barriers_before_user(void)
+{
+	return barriers_before_user;
+}
+
 void os_user_set_mitigations(const struct os_mitigations *wanted)
 {
 	mitigations = *wanted;
@@ -214,6 +224,7 @@ void os_user_cpu_reset(void)
 	this_cpu = 0;
 	host_nmis = 0;
 	host_machine_checks = 0;
+	barriers_before_user = 0;
 	memset(&mitigations, 0, sizeof(mitigations));
 	os_user_leave_after(0);
 	for (i = 0; i < OS_USER_MAX_CPUS; i++)

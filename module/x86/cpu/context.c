@@ -23,19 +23,22 @@
 
 #define HOST_OSPKE (1u << 4) /* CPUID 7.0 ECX */
 
-/* The VM whose branches trained each CPU's predictors last. NULL: not known. */
-static struct vm **last_vm;
+/* The vCPU whose branches trained each CPU's predictors last. NULL: not known. */
+static struct vcpu **last_vcpu;
+
+/* switch.S finds it behind the general registers (switch_asm.h). */
+static_assert(offsetof(struct vcpu, host_spec_ctrl) == offsetof(struct vcpu, gpr) + 0x80);
 
 int context_init(void)
 {
-	last_vm = os_alloc(os_cpu_possible() * sizeof(last_vm[0]));
-	return last_vm ? 0 : -ENOMEM;
+	last_vcpu = os_alloc(os_cpu_possible() * sizeof(last_vcpu[0]));
+	return last_vcpu ? 0 : -ENOMEM;
 }
 
 void context_fini(void)
 {
-	os_free(last_vm);
-	last_vm = NULL;
+	os_free(last_vcpu);
+	last_vcpu = NULL;
 }
 
 /* --- life -------------------------------------------------------------------------- */
@@ -88,13 +91,13 @@ int context_create(struct vcpu *vcpu)
 	return 0;
 }
 
-/* Another VM may get the same address: it must not be mistaken for this one. */
-static void forget_vm(struct vm *vm)
+/* Another vCPU may get the same address: it must not be mistaken for this one. */
+static void context_forget_vcpu(struct vcpu *vcpu)
 {
-	for (unsigned int cpu = 0; last_vm && cpu < os_cpu_possible(); cpu++) {
-		struct vm *expected = vm;
+	for (unsigned int cpu = 0; last_vcpu && cpu < os_cpu_possible(); cpu++) {
+		struct vcpu *expected = vcpu;
 
-		(void)__atomic_compare_exchange_n(&last_vm[cpu], &expected, NULL, false,
+		(void)__atomic_compare_exchange_n(&last_vcpu[cpu], &expected, NULL, false,
 						  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 }
@@ -105,7 +108,7 @@ void context_destroy(struct vcpu *vcpu)
 
 	if (!context)
 		return;
-	forget_vm(vcpu->vm);
+	context_forget_vcpu(vcpu);
 	os_pages_free(context->fpu, context->fpu_order);
 	os_free(context);
 	vcpu->context = NULL;
@@ -291,34 +294,57 @@ void context_set_tsc_aux(struct vcpu *vcpu, uint64_t value)
 	context->tsc_aux = value;
 }
 
+/*
+ * With IBRS of the first kind the write at an exit is itself the barrier, so that it is due also
+ * when the value is the same (KERNEL_IBRS).
+ */
+static void context_choose_spec_ctrl(struct vcpu *vcpu)
+{
+	if (vcpu->context->spec_ctrl != vcpu->host_spec_ctrl || os_mitigations()->kernel_ibrs)
+		vcpu->switch_flags |= X86_SWITCH_HOST_SPEC_CTRL;
+	else
+		vcpu->switch_flags &= ~X86_SWITCH_HOST_SPEC_CTRL;
+}
+
+/* Without the MSR both values stay 0, and nothing is written at entries and exits. */
+static void load_switch_flags(struct vcpu *vcpu)
+{
+	const struct os_mitigations *mitigations = os_mitigations();
+
+	vcpu->switch_flags = 0;
+	/* Device registers are no RAM: reads of theirs leave old data in buffers (MMIO stale data). */
+	if (mitigations->clear_cpu_buffers ||
+	    (mitigations->clear_cpu_buffers_for_devices && vcpu->vm->ppt))
+		vcpu->switch_flags |= X86_SWITCH_CLEAR_BUFFERS;
+	if (vcpu->context->has_spec_ctrl || mitigations->kernel_ibrs) {
+		vcpu->host_spec_ctrl = os_rdmsr(MSRN_SPEC_CTRL);
+		context_choose_spec_ctrl(vcpu);
+	}
+}
+
 /* Takes effect at the next entry. */
 void context_set_spec_ctrl(struct vcpu *vcpu, uint64_t value)
 {
 	struct guest_context *context = vcpu->context;
 
 	context->spec_ctrl = value;
-	vcpu->spec_ctrl_differs = value != context->host_spec_ctrl;
+	context_choose_spec_ctrl(vcpu);
 }
 
-static void load_spec_ctrl(struct vcpu *vcpu)
-{
-	struct guest_context *context = vcpu->context;
-
-	context->host_spec_ctrl = os_rdmsr(MSRN_SPEC_CTRL);
-	vcpu->spec_ctrl_differs = context->spec_ctrl != context->host_spec_ctrl;
-}
-
-/* What another VM taught the branch predictors must not steer this one. */
+/*
+ * What another vCPU taught the branch predictors must not steer this one: also one of the same
+ * VM, whose processes the guest's system takes for separate.
+ */
 static void load_predictors(struct vcpu *vcpu)
 {
 	unsigned int cpu = os_cpu_id();
 
 	if (!os_mitigations()->ibpb)
 		return;
-	if (last_vm) {
-		if (__atomic_load_n(&last_vm[cpu], __ATOMIC_RELAXED) == vcpu->vm)
+	if (last_vcpu) {
+		if (__atomic_load_n(&last_vcpu[cpu], __ATOMIC_RELAXED) == vcpu)
 			return;
-		__atomic_store_n(&last_vm[cpu], vcpu->vm, __ATOMIC_RELAXED);
+		__atomic_store_n(&last_vcpu[cpu], vcpu, __ATOMIC_RELAXED);
 	}
 	os_wrmsr(MSRN_PRED_CMD, MSRN_PRED_CMD_IBPB);
 }
@@ -334,9 +360,7 @@ void context_load(struct vcpu *vcpu)
 	load_fpu(context);
 	context->host_dr7 = os_read_dr(7);
 	load_tsc_aux(context);
-	/* Without the MSR both stay 0, and nothing is written at entries. */
-	if (context->has_spec_ctrl)
-		load_spec_ctrl(vcpu);
+	load_switch_flags(vcpu);
 }
 
 void context_put(struct vcpu *vcpu)
@@ -346,6 +370,9 @@ void context_put(struct vcpu *vcpu)
 	put_tsc_aux(context);
 	put_debug(vcpu);
 	put_fpu(context);
+	/* VMSCAPE: what the guest taught the predictors must not steer the host's programs. */
+	if (os_mitigations()->ibpb_before_user)
+		os_ibpb_before_user();
 	context->loaded = false;
 }
 

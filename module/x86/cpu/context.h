@@ -10,6 +10,7 @@
 
 #include "vm/vcpu.h"
 #include "vm/regs.h"
+#include "x86/cpu/switch.h"
 
 struct guest_context {
 	void *fpu;		 /* (c) XSAVE or FXSAVE area */
@@ -31,7 +32,6 @@ struct guest_context {
 	/* (o) Host's values while loaded. */
 	uint64_t host_dr[4]; /* while dr_loaded, if host_dr7 enables any */
 	uint64_t host_dr7;
-	uint64_t host_spec_ctrl;
 	uint32_t host_pkru;
 	uint64_t host_tsc_aux; /* of host_tsc_aux_cpu: it is constant on each CPU */
 	unsigned int host_tsc_aux_cpu;
@@ -58,17 +58,11 @@ void context_reset(struct vcpu *vcpu, bool init);
 void context_load(struct vcpu *vcpu);
 void context_put(struct vcpu *vcpu);
 
-/* Around the world switch, as close as can be. Back end, interrupts off, loaded. */
+/* Right before the world switch, which brings the host's SPEC_CTRL back. Interrupts off, loaded. */
 static inline void context_enter(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->spec_ctrl_differs))
+	if (unlikely(vcpu->switch_flags & X86_SWITCH_HOST_SPEC_CTRL))
 		os_wrmsr(MSRN_SPEC_CTRL, vcpu->context->spec_ctrl);
-}
-
-static inline void context_exit(struct vcpu *vcpu)
-{
-	if (unlikely(vcpu->spec_ctrl_differs))
-		os_wrmsr(MSRN_SPEC_CTRL, vcpu->context->host_spec_ctrl);
 }
 
 /* XCR0; the setter has been given a legal value (x86_check_xcr0). Owner. */

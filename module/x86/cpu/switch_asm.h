@@ -29,6 +29,10 @@
 #define R13 0x68
 #define R14 0x70
 #define R15 0x78
+/* And of vcpu->host_spec_ctrl behind it */
+#define HOST_SPEC_CTRL 0x80
+
+#define MSR_SPEC_CTRL 0x48 /* as MSRN_SPEC_CTRL in msrs.h */
 
 /* Registers that belong to the caller of a C function; six pushes. */
 .macro SWITCH_PUSH_CALLERS
@@ -116,15 +120,24 @@
 .endm
 
 /*
- * Before the first return after an exit: neither predictor may be the guest's. Changes
- * RAX, RCX, RDX and flags.
+ * Before the first return after an exit: no predictor may be the guest's. The return stack
+ * first, which no branch stands before; and nothing runs ahead of SPEC_CTRL, whichever way
+ * the branch there is predicted. 'stack_gpr' is where the frame has gpr[]. Changes RAX, RCX,
+ * RDX and flags.
  */
-.macro SWITCH_RENEW_PREDICTORS stack_flags:req
-	testl	$X86_SWITCH_FILL_RSB, \stack_flags(%rsp)
-	jz	.Lkeep_rsb_\@
+.macro SWITCH_RENEW_PREDICTORS stack_flags:req, stack_gpr:req
 	OS_FILL_RSB
-.Lkeep_rsb_\@:
+	testl	$X86_SWITCH_HOST_SPEC_CTRL, \stack_flags(%rsp)
+	jz	.Lkeep_spec_ctrl_\@
+	mov	\stack_gpr(%rsp), %rcx
+	mov	HOST_SPEC_CTRL(%rcx), %eax
+	mov	HOST_SPEC_CTRL + 4(%rcx), %edx
+	mov	$MSR_SPEC_CTRL, %ecx
+	wrmsr
+.Lkeep_spec_ctrl_\@:
+	OS_SPECULATION_BARRIER
 	OS_UNTRAIN_RETURNS
+	OS_CLEAR_BRANCH_HISTORY
 .endm
 /* clang-format on */
 
