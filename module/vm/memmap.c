@@ -53,9 +53,28 @@ static bool entry_fits_large(const struct memmap_entry *entry, uint64_t gpa)
 	       entry_offset(entry, start) % CHUNK_SIZE == 0;
 }
 
+/*
+ * Enter the 2 MiB around gpa, whose host address is 'page', as one. Where fetches through a large
+ * page can make the processor stop (iTLB multihit), it is executable only once it is split, which
+ * the first fetch from it does.
+ */
+static int entry_map_large(struct npt *npt, struct npt_cache *cache,
+			   const struct memmap_entry *entry, uint64_t gpa, const char *page,
+			   int access)
+{
+	bool split = os_mitigations()->split_executable && (entry->prot & VM_PROT_EXEC);
+	uint64_t start = gpa / CHUNK_SIZE * CHUNK_SIZE;
+	int error = npt_map(npt, cache, start, os_virt_to_phys(page), NPT_LEVEL_2M,
+			    split ? entry->prot & ~VM_PROT_EXEC : entry->prot, NPT_MEMORY_WB);
+
+	if (error || !split || !(access & VM_PROT_EXEC))
+		return error;
+	return npt_split(npt, cache, start, entry->prot, NPT_MEMORY_WB);
+}
+
 /* Enter the page at gpa, which has backing, into the nested page table. */
 static int entry_map_page(struct npt *npt, struct npt_cache *cache,
-			  const struct memmap_entry *entry, uint64_t gpa)
+			  const struct memmap_entry *entry, uint64_t gpa, int access)
 {
 	uint64_t page_gpa = gpa & ~(OS_PAGE_SIZE - 1);
 	bool huge;
@@ -65,10 +84,8 @@ static int entry_map_page(struct npt *npt, struct npt_cache *cache,
 	if (!page)
 		return -EAGAIN;
 	if (huge && entry_fits_large(entry, gpa)) {
-		uint64_t start = gpa / CHUNK_SIZE * CHUNK_SIZE;
-
-		error = npt_map(npt, cache, start, os_virt_to_phys(page - (page_gpa - start)),
-				NPT_LEVEL_2M, entry->prot, NPT_MEMORY_WB);
+		error = entry_map_large(npt, cache, entry, gpa, page - page_gpa % CHUNK_SIZE,
+					access);
 		if (error != -EEXIST)
 			return error;
 	}
@@ -83,7 +100,7 @@ int memory_fault_fast(struct vcpu *vcpu, uint64_t gpa, int prot)
 
 	if (!entry || (entry->prot & prot) != prot)
 		return -EFAULT;
-	error = entry_map_page(&vcpu->vm->npt, &vcpu->npt_cache, entry, gpa);
+	error = entry_map_page(&vcpu->vm->npt, &vcpu->npt_cache, entry, gpa, prot);
 	return error == -ENOMEM ? -EAGAIN : error;
 }
 
@@ -212,7 +229,7 @@ static int map_wire(struct vm *vm, const struct memmap_entry *entry)
 		if (!error)
 			error = memseg_populate(vm, entry->seg, entry_offset(entry, gpa));
 		if (!error)
-			error = entry_map_page(&vm->npt, &cache, entry, gpa);
+			error = entry_map_page(&vm->npt, &cache, entry, gpa, VM_PROT_READ);
 		if (!error && os_signal_pending())
 			error = -EINTR;
 		os_yield();

@@ -154,6 +154,43 @@ int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa
 	return npt_entry_is_leaf(npt, value, level) ? 0 : -EEXIST;
 }
 
+/* The table's entry for gpa at NPT_LEVEL_2M. NULL: a larger page, or nothing, is there. */
+static uint64_t *npt_large_entry(const struct npt *npt, uint64_t gpa)
+{
+	uint64_t *table = npt->root;
+
+	for (unsigned int at = npt->levels - 1; at > NPT_LEVEL_2M; at--) {
+		uint64_t value = npt_entry_load(&table[npt_level_index(gpa, at)]);
+
+		if (!npt_entry_present(npt, value) || npt_entry_is_leaf(npt, value, at))
+			return NULL;
+		table = npt_table_of(value);
+	}
+	return &table[npt_level_index(gpa, NPT_LEVEL_2M)];
+}
+
+int npt_split(struct npt *npt, struct npt_cache *cache, uint64_t gpa, int prot, int memory_type)
+{
+	uint64_t *entry = npt_reaches(npt, gpa) ? npt_large_entry(npt, gpa) : NULL;
+	uint64_t large = entry ? npt_entry_load(entry) : 0;
+	uint64_t *table;
+
+	if (!npt_entry_present(npt, large) || !npt_entry_is_leaf(npt, large, NPT_LEVEL_2M))
+		return 0;
+	if (cache->count == 0)
+		return -ENOMEM;
+	table = cache->page[cache->count - 1];
+	for (unsigned int i = 0; i < TABLE_ENTRIES; i++)
+		table[i] = ((large & NPT_ADDRESS) + i * OS_PAGE_SIZE) |
+			   npt->format->leaf(prot, memory_type);
+	if (__atomic_compare_exchange_n(entry, &large, os_virt_to_phys(table) | npt->format->table,
+					false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		cache->count--;
+	else
+		memset(table, 0, OS_PAGE_SIZE); /* another vCPU was first */
+	return 0;
+}
+
 /* --- removing ------------------------------------------------------------------ */
 
 static bool npt_table_is_empty(const uint64_t *table)

@@ -65,6 +65,12 @@ void npt_cache_free(struct npt_cache *cache); /* sleep */
  */
 int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa,
 	    unsigned int level, int prot, int memory_type);
+/*
+ * Make pages of 4 KiB, with these rights, of the 2 MiB page at gpa. The rights may only grow: no
+ * vCPU is told, and one that still knows the large page goes on by that. 0, also where there is
+ * none; -ENOMEM as npt_map. any
+ */
+int npt_split(struct npt *npt, struct npt_cache *cache, uint64_t gpa, int prot, int memory_type);
 /* Remove [gpa, gpa+len), splitting no page: both ends lie on page borders of what
  * is mapped there or the whole large page goes (it is faulted in again). All vCPUs frozen. */
 void npt_unmap(struct npt *npt, uint64_t gpa, uint64_t len);

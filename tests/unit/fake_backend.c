@@ -10,7 +10,7 @@
 static uint64_t leaf_bits(int prot, int memory_type)
 {
 	(void)memory_type;
-	return 1 | (prot & VM_PROT_WRITE ? 2 : 0);
+	return 1 | (prot & VM_PROT_WRITE ? 2 : 0) | (prot & VM_PROT_EXEC ? FAKE_NPT_EXEC : 0);
 }
 
 /* As deep as the host's own tables. */
@@ -21,7 +21,7 @@ static unsigned int npt_levels(void)
 
 static const struct npt_format format = {
 	.present = 1,
-	.large = 0x80,
+	.large = FAKE_NPT_LARGE,
 	.table = 7,
 	.leaf = leaf_bits,
 	.levels = npt_levels,

@@ -12,6 +12,10 @@
 #include "run/vm.h"
 #include "vm/vcpu.h"
 
+/* Bits of its nested page table's leaves. */
+#define FAKE_NPT_LARGE 0x80ull
+#define FAKE_NPT_EXEC  0x200ull
+
 #define FAKE_EVENTS 64 /* injected events that are remembered */
 
 /*

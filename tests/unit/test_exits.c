@@ -523,6 +523,53 @@ TEST(repeating_no_times_does_nothing)
 
 /* --- memory --------------------------------------------------------------- */
 
+/* The entry that ends the walk to gpa. */
+static uint64_t nested_entry(uint64_t gpa)
+{
+	uint64_t entries[5];
+	unsigned int count = npt_lookup(&vm->npt, gpa, entries);
+
+	REQUIRE(count > 0);
+	return entries[count - 1];
+}
+
+static void fault_in(uint64_t gpa, int access)
+{
+	enum exit_action action = x86_exit_nested_fault(vcpu, gpa, access);
+
+	if (action == EXIT_OUTER)
+		action = vcpu->deferred(vcpu);
+	CHECK_EQ(action, EXIT_RESUME);
+}
+
+/* Fetches through a large page may stop the processor (iTLB multihit). */
+TEST(a_fetch_splits_a_large_page_where_it_is_dangerous)
+{
+	const struct os_mitigations multihit = { .split_executable = true };
+
+	os_user_set_mitigations(&multihit);
+	begin();
+	fault_in(0x201000, VM_PROT_WRITE);
+	CHECK_EQ(nested_entry(0x201000) & (FAKE_NPT_LARGE | FAKE_NPT_EXEC), FAKE_NPT_LARGE);
+	fault_in(0x202000, VM_PROT_EXEC);
+	for (uint64_t gpa = 0x200000; gpa < 0x400000; gpa += 0x1000)
+		CHECK_EQ(nested_entry(gpa) & (FAKE_NPT_LARGE | FAKE_NPT_EXEC), FAKE_NPT_EXEC);
+	/* Also where the first touch is a fetch. */
+	npt_unmap(&vm->npt, 0, GUEST_MEMORY);
+	fault_in(0x203000, VM_PROT_EXEC);
+	CHECK_EQ(nested_entry(0x203000) & (FAKE_NPT_LARGE | FAKE_NPT_EXEC), FAKE_NPT_EXEC);
+	end();
+}
+
+TEST(a_fetch_from_a_large_page_is_as_good_as_any)
+{
+	begin();
+	fault_in(0x201000, VM_PROT_EXEC);
+	CHECK_EQ(nested_entry(0x201000) & (FAKE_NPT_LARGE | FAKE_NPT_EXEC),
+		 FAKE_NPT_LARGE | FAKE_NPT_EXEC);
+	end();
+}
+
 TEST(first_touch_is_mapped_in_the_outer_loop)
 {
 	uint64_t entries[5];

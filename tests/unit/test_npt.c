@@ -162,6 +162,43 @@ TEST(cache_fill_survives_failure)
 	CHECK_EQ(os_user_alloc_outstanding(), 0);
 }
 
+TEST(a_large_page_is_split_into_what_it_mapped)
+{
+	unsigned int count;
+	uint64_t entry;
+
+	begin(4);
+	CHECK_EQ(map(0x40200000, 0x80600000, NPT_LEVEL_2M), 0);
+	REQUIRE(npt_cache_fill(&cache) == 0);
+	CHECK_EQ(npt_split(&npt, &cache, 0x40200000, VM_PROT_READ, NPT_MEMORY_WB), 0);
+	CHECK_EQ(cache.count, NPT_CACHE_PAGES - 1);
+	for (uint64_t at = 0; at < 0x200000; at += 0x1000) {
+		entry = last_entry(0x40200000 + at, &count);
+		CHECK_EQ(count, 4);
+		CHECK_EQ(entry, (0x80600000 + at) | leaf_bits(VM_PROT_READ, NPT_MEMORY_WB));
+	}
+	/* Once is enough, and where there is no large page there is nothing to do. */
+	CHECK_EQ(npt_split(&npt, &cache, 0x40200000, RW, NPT_MEMORY_WB), 0);
+	CHECK_EQ(npt_split(&npt, &cache, 0x40400000, RW, NPT_MEMORY_WB), 0);
+	CHECK_EQ(npt_split(&npt, &cache, 0x7fc0000000, RW, NPT_MEMORY_WB), 0);
+	CHECK_EQ(npt_split(&npt, &cache, 1ull << 60, RW, NPT_MEMORY_WB), 0);
+	CHECK_EQ(cache.count, NPT_CACHE_PAGES - 1);
+	CHECK(!(last_entry(0x40200000, &count) & WRITE));
+	end();
+}
+
+TEST(no_page_to_split_with_is_reported_and_harmless)
+{
+	struct npt_cache empty = { .count = 0 };
+	unsigned int count;
+
+	begin(4);
+	CHECK_EQ(map(0x200000, 0x400000, NPT_LEVEL_2M), 0);
+	CHECK_EQ(npt_split(&npt, &empty, 0x200000, RW, NPT_MEMORY_WB), -ENOMEM);
+	CHECK(last_entry(0x200000, &count) & LARGE);
+	end();
+}
+
 TEST(unmap_takes_exactly_the_range)
 {
 	begin(4);
