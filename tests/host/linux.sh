@@ -59,7 +59,7 @@ is linux.mp-table-cpus "$(printed cpus)" 2
 linux_guest 2 '
 echo mtrr=$(grep -c "base=0x0c0000000.*size= *1024MB.*uncachable" /proc/mtrr)
 echo pat=$(dmesg | grep -c "PAT: Configuration.*WC")
-echo mmconfig=$(dmesg | grep -c "MMCONFIG at .* reserved in E820")
+echo mmconfig=$(dmesg | grep -Ec "(MMCONFIG|ECAM) .* reserved (in|as) E820")
 echo processors=$(ls -d /sys/bus/acpi/devices/ACPI0007:* | wc -l)
 echo spcr=$(dmesg | grep -c "SPCR: console: uart,io,0x3f8")
 /guest_avx; echo avx=$?
