@@ -370,6 +370,23 @@ TEST(buffers_are_cleared_for_vms_with_devices)
 	end();
 }
 
+TEST(a_guest_of_amd_does_not_run_on_the_hosts_xss_and_debugctl)
+{
+	const uint32_t xsaves[4] = { 1u << 3 };
+
+	os_user_set_cpuid(0xd, 1, xsaves);
+	os_user_set_msr(MSRN_XSS, 1ull << 11);
+	os_user_set_msr(MSRN_DEBUGCTL, 1ull << 2);
+	begin();
+	load();
+	CHECK_EQ(os_rdmsr(MSRN_XSS), 0);
+	CHECK_EQ(os_rdmsr(MSRN_DEBUGCTL), 0);
+	put();
+	CHECK_EQ(os_rdmsr(MSRN_XSS), 1ull << 11);
+	CHECK_EQ(os_rdmsr(MSRN_DEBUGCTL), 1ull << 2);
+	end();
+}
+
 TEST(no_program_runs_on_what_a_guest_taught_the_predictors)
 {
 	const struct os_mitigations careful = { .ibpb_before_user = true };

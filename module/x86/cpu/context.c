@@ -21,7 +21,8 @@
 #define RESET_FTW   0xff /* +0.0 in each, not empty */
 #define RESET_MXCSR 0x1f80
 
-#define HOST_OSPKE (1u << 4) /* CPUID 7.0 ECX */
+#define HOST_OSPKE  (1u << 4) /* CPUID 7.0 ECX */
+#define HOST_XSAVES (1u << 3) /* CPUID 0xd.1 EAX */
 
 /* The vCPU whose branches trained each CPU's predictors last. NULL: not known. */
 static struct vcpu **last_vcpu;
@@ -54,8 +55,26 @@ static bool host_has_keys(void)
 	return regs[CPUID_REG_ECX] & HOST_OSPKE;
 }
 
+/*
+ * What the host's kernel has in XSAVES' supervisor components, shadow stacks for instance, a
+ * guest could save and replace: no intercept keeps it from XSAVES and XRSTORS on AMD.
+ */
+static uint64_t read_host_xss(void)
+{
+	uint32_t regs[4];
+	uint64_t value;
+
+	os_cpuid(0, 0, regs);
+	if (regs[CPUID_REG_EAX] < 0xd)
+		return 0;
+	os_cpuid(0xd, 1, regs);
+	return (regs[CPUID_REG_EAX] & HOST_XSAVES) && !os_rdmsr_safe(MSRN_XSS, &value) ? value : 0;
+}
+
 static void measure_host_state(struct guest_context *context, const struct vm *vm)
 {
+	uint64_t value;
+
 	context->components = vm->cpuid->features.xcr0;
 	if (context->components)
 		context->host_xcr0 = os_xgetbv(0);
@@ -64,6 +83,10 @@ static void measure_host_state(struct guest_context *context, const struct vm *v
 				 cpuid_has(vm, CPU_SSBD) || cpuid_has(vm, CPU_AMD_IBRS) ||
 				 cpuid_has(vm, CPU_AMD_STIBP) || cpuid_has(vm, CPU_AMD_SSBD);
 	context->host_has_keys = host_has_keys();
+	if (vm->cpuid->vendor == CPU_VENDOR_AMD) {
+		context->keeps_debugctl = !os_rdmsr_safe(MSRN_DEBUGCTL, &value);
+		context->host_xss = read_host_xss();
+	}
 	context->clear_fpu_pointers = vm->cpuid->vendor == CPU_VENDOR_AMD &&
 				      !cpuid_has(vm, CPU_XSAVEERPTR);
 	context->host_tsc_aux_cpu = ~0u;
@@ -295,6 +318,29 @@ void context_set_tsc_aux(struct vcpu *vcpu, uint64_t value)
 }
 
 /*
+ * What VMRUN leaves the host's. The guest's of both are 0. With the host's DEBUGCTL the guest's branches would be single steps
+ * while the thread is stepped so, and its bus locks #DB where the host looks for those.
+ */
+static void load_kept_msrs(struct guest_context *context)
+{
+	if (context->keeps_debugctl) {
+		context->host_debugctl = os_rdmsr(MSRN_DEBUGCTL);
+		if (context->host_debugctl)
+			os_wrmsr(MSRN_DEBUGCTL, 0);
+	}
+	if (context->host_xss)
+		os_wrmsr(MSRN_XSS, 0);
+}
+
+static void put_kept_msrs(const struct guest_context *context)
+{
+	if (context->host_xss)
+		os_wrmsr(MSRN_XSS, context->host_xss);
+	if (context->host_debugctl)
+		os_wrmsr(MSRN_DEBUGCTL, context->host_debugctl);
+}
+
+/*
  * With IBRS of the first kind the write at an exit is itself the barrier, so that it is due also
  * when the value is the same (KERNEL_IBRS).
  */
@@ -360,6 +406,7 @@ void context_load(struct vcpu *vcpu)
 	load_fpu(context);
 	context->host_dr7 = os_read_dr(7);
 	load_tsc_aux(context);
+	load_kept_msrs(context);
 	load_switch_flags(vcpu);
 }
 
@@ -367,6 +414,7 @@ void context_put(struct vcpu *vcpu)
 {
 	struct guest_context *context = vcpu->context;
 
+	put_kept_msrs(context);
 	put_tsc_aux(context);
 	put_debug(vcpu);
 	put_fpu(context);

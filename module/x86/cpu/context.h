@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest state that no vendor's hardware switches: FPU, SSE and AVX registers,
- * XCR0, PKRU, debug address registers, TSC_AUX and SPEC_CTRL. It is loaded and
- * put back at the edges of the inner loop; SPEC_CTRL, which changes what the
- * host's own code may speculate on, around each entry.
+ * XCR0, PKRU, debug address registers, TSC_AUX and SPEC_CTRL; and on AMD IA32_XSS
+ * and DEBUGCTL. It is loaded and put back at the edges of the inner loop; SPEC_CTRL,
+ * which changes what the host's own code may speculate on, around each entry.
  */
 #ifndef X86_CPU_CONTEXT_H
 #define X86_CPU_CONTEXT_H
@@ -20,6 +20,8 @@ struct guest_context {
 	bool has_tsc_aux;	 /* (c) */
 	bool has_spec_ctrl;	 /* (c) */
 	bool host_has_keys;	 /* (c) the host runs with CR4.PKE */
+	bool keeps_debugctl;	 /* (c) VMRUN leaves it the host's */
+	uint64_t host_xss;	 /* (c) that VMRUN leaves; 0: none */
 	bool clear_fpu_pointers; /* (c) XRSTOR may leave the last process's FIP and FDP */
 
 	bool loaded;	    /* (o) between context_load and context_put */
@@ -32,6 +34,7 @@ struct guest_context {
 	/* (o) Host's values while loaded. */
 	uint64_t host_dr[4]; /* while dr_loaded, if host_dr7 enables any */
 	uint64_t host_dr7;
+	uint64_t host_debugctl; /* of AMD */
 	uint32_t host_pkru;
 	uint64_t host_tsc_aux; /* of host_tsc_aux_cpu: it is constant on each CPU */
 	unsigned int host_tsc_aux_cpu;
