@@ -81,13 +81,18 @@ static inline int os_copyout_words(const uint64_t *kernel, void *user, size_t wo
 
 /* --- locks -------------------------------------------------------------- */
 
+/*
+ * os_spin_init(lock), os_mutex_init(mutex), os_waitq_init(wq) [macros]: a host that checks the
+ * order of locks takes all that one such place makes for one kind, of which a thread holds one at
+ * a time. os_mutex_init_ordered(mutex, order): of a kind of which a thread holds several, those
+ * of lower order first.
+ */
+
 /* A spinlock that also turns interrupts off: device state shared with timers. any [inline] */
-static inline void os_spin_init(struct os_spinlock *lock);
 static inline unsigned long os_spin_lock(struct os_spinlock *lock);
 static inline void os_spin_unlock(struct os_spinlock *lock, unsigned long flags);
 
 /* A sleeping lock. _killable gives up with -EINTR when the caller is being killed. */
-void os_mutex_init(struct os_mutex *mutex);
 void os_mutex_lock(struct os_mutex *mutex);
 int os_mutex_lock_killable(struct os_mutex *mutex);
 bool os_mutex_trylock(struct os_mutex *mutex); /* [may be inline] */
@@ -100,7 +105,6 @@ void os_mutex_unlock(struct os_mutex *mutex);  /* [may be inline] */
  * os_wake(). 0, or -EINTR when a signal is pending. os_wait_event_killable: only
  * a fatal signal ends it.
  */
-void os_waitq_init(struct os_waitq *wq);
 void os_wake(struct os_waitq *wq); /* any */
 
 /* The thread that runs a vCPU, so that other threads can interrupt it. [may be inline] */

@@ -57,7 +57,7 @@ static int vcpu_create(struct vm *vm, int id, struct vcpu **result)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->last_cpu = -1;
-	os_mutex_init(&vcpu->mutex);
+	os_mutex_init_ordered(&vcpu->mutex, (unsigned int)id);
 	os_waitq_init(&vcpu->waitq);
 	error = parts_create(vcpu_parts, vcpu);
 	if (error) {

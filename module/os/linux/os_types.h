@@ -145,10 +145,20 @@ fault:
 
 /* --- locks and waiting ---------------------------------------------------- */
 
-static inline void os_spin_init(struct os_spinlock *lock)
-{
-	raw_spin_lock_init(&lock->lock);
-}
+#define os_spin_init(spinlock)	 raw_spin_lock_init(&(spinlock)->lock)
+#define os_mutex_init(sleeplock) mutex_init(&(sleeplock)->mutex)
+#define os_waitq_init(waitq)	 init_waitqueue_head(&(waitq)->head)
+
+/* More than lockdep lets a task hold. */
+#define OS_LOCK_ORDERS 64
+
+#define os_mutex_init_ordered(sleeplock, order)                                           \
+	do {                                                                              \
+		static struct lock_class_key keys_[OS_LOCK_ORDERS];                       \
+                                                                                          \
+		mutex_init(&(sleeplock)->mutex);                                          \
+		lockdep_set_class(&(sleeplock)->mutex, &keys_[(order) % OS_LOCK_ORDERS]); \
+	} while (0)
 
 static inline unsigned long os_spin_lock(struct os_spinlock *lock)
 {

@@ -7,11 +7,6 @@
 #include <linux/wait.h>
 #include "os/os.h"
 
-void os_mutex_init(struct os_mutex *mutex)
-{
-	mutex_init(&mutex->mutex);
-}
-
 void os_mutex_lock(struct os_mutex *mutex)
 {
 	mutex_lock(&mutex->mutex);
@@ -20,11 +15,6 @@ void os_mutex_lock(struct os_mutex *mutex)
 int os_mutex_lock_killable(struct os_mutex *mutex)
 {
 	return mutex_lock_killable(&mutex->mutex);
-}
-
-void os_waitq_init(struct os_waitq *wq)
-{
-	init_waitqueue_head(&wq->head);
 }
 
 void os_wake(struct os_waitq *wq)

@@ -157,6 +157,10 @@ static inline void *os_phys_to_virt(vm_paddr_t hpa)
 	return (void *)(uintptr_t)hpa;
 }
 
+void os_mutex_init(struct os_mutex *mutex);
+#define os_mutex_init_ordered(mutex, order) ((void)(order), os_mutex_init(mutex))
+void os_waitq_init(struct os_waitq *wq);
+
 static inline void os_spin_init(struct os_spinlock *lock)
 {
 	pthread_mutexattr_t attr;
