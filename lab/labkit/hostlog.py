@@ -8,7 +8,7 @@ TROUBLE = re.compile(
     r"Kernel panic"
     r"|\bOops\b"
     r"|\bBUG\b"
-    r"|\bWARNING\b(?!: See https:)"  # not the advice on mitigations
+    r"|^(?:\[[^]]*\] )?WARNING\b"  # of advice on mitigations the name of one stands before it
     r"|Call Trace"
     r"|\blockup\b"
     r"|rcu.*(?:stall|expedited.*stalls|kthread starved)"
@@ -19,7 +19,8 @@ TROUBLE = re.compile(
     r"|\bUBSAN\b|\bKASAN\b|\bKFENCE\b"
     r"|bad page state|Bad page"
     r"|segfault at"
-    r"|trap invalid opcode"
+    r"|trap invalid opcode",
+    re.MULTILINE,
 )
 
 
