@@ -45,8 +45,9 @@ start:
 	test %ebx, %ebx
 	jnz 2b
 
-	/* A20 on, then 32 bits. */
-3:	in $0x92, %al
+	/* That was the firmware's last call, and it may have left with interrupts on. A20, 32 bits. */
+3:	cli
+	in $0x92, %al
 	or $2, %al
 	and $0xfe, %al
 	out %al, $0x92
