@@ -44,7 +44,7 @@ include mk/bench.mk
 .PHONY: setup-build setup-lab setup-check
 setup-build setup-lab setup-check: setup-%:
 	@lab/setup $* $(KERNELS)
-$(KERNELS:%=setup-kernel-%): setup-kernel-%:
+$(patsubst %,setup-kernel-%,$(sort $(KERNELS) debug)): setup-kernel-%:
 	@lab/setup lab $*
 
 # The main job: an emulated AMD host, vmm.ko in it, and a Linux guest on that.
@@ -74,6 +74,7 @@ help:
 #: make check-passthrough  guests with devices of an emulated host, behind VT-d and AMD-Vi
 #: make check-machine guests with bhyve's own disk and network, booted by firmware
 #: make check-memtest  one pass of memtest86+ with 2 CPUs, by hand: not part of `make check`
+#: make check-debug  the host tests on a kernel with KASAN, UBSAN, lockdep and kmemleak, by hand
 #: make check-lab    the emulated hosts themselves: exit status, timeout, trouble is noticed
 #: make check-config loader.conf, what is installed where, the initramfs, DKMS
 #: make check-style  formatting and static analysis

@@ -263,6 +263,13 @@ on-host-programs: programs modules $(HOST_TESTS) $(HOST_GUEST_PROGRAMS) $(O)/hos
 run-machine: programs $(O)/module/$(RUN_KERNEL)/vmm.ko
 	@tests/layer machine tests/machine/run
 
+# By hand only: a kernel is built first, and watches itself at a third of the speed.
+.PHONY: check-debug
+check-debug: on-host-programs | setup-check
+	@$(MAKE) $(O)/module/debug/vmm.ko
+	@KERNELS=debug KERNEL=debug tests/layer debug tests/host/run $(HOST)
+	@tests/summary debug
+
 # By hand only: minutes, in which memtest86+ mostly waits.
 .PHONY: check-memtest
 check-memtest: programs $(O)/module/$(RUN_KERNEL)/vmm.ko | setup-check

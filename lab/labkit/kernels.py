@@ -3,7 +3,7 @@
 
 import os
 
-VERSIONS = ("6.1", "6.12")
+VERSIONS = ("6.1", "6.12", "debug")
 
 # Where the first module's code is with "nokaslr", seen with both versions. Behind other modules
 # it is where the host's /sys/module/vmm/sections/.text says.

@@ -89,7 +89,7 @@ def parse(arguments):
     add = parser.add_argument
     add("--host", default="amd", choices=host_names(), help="the kind of host (default: amd)")
     add("--kernel", default="6.1", choices=kernels.VERSIONS, help="the host's kernel (6.1)")
-    add("--guest-kernel", choices=kernels.VERSIONS, help="the kernel in /guest (the host's)")
+    add("--guest-kernel", choices=kernels.VERSIONS, help="the kernel in /guest (the host's; 6.1)")
     add("--guest-elf", action="store_true", help="the guest's kernel uncompressed as well (60 MiB)")
     add("--guest-modules", default="", metavar="NAMES", help="modules in the guest's root folder")
     add("--smp", type=int, default=2, metavar="N", help="processors (2)")
@@ -112,13 +112,15 @@ def parse(arguments):
         parser.error(f"--with {options.with_folder}: no such folder")
     if options.smp < 1 or options.mem < 256:
         parser.error("a host has at least 1 processor and 256 MiB")
+    # Guests of the host for debugging would take minutes to boot its kernel.
+    options.guest_kernel = options.guest_kernel or options.kernel.replace("debug", "6.1")
     options.command = command or None
     return options
 
 
 def set_up(options):
     setup = os.path.join(LAB, "setup")
-    wanted = {options.kernel, options.guest_kernel or options.kernel}
+    wanted = {options.kernel, options.guest_kernel}
     subprocess.run([setup, "lab", *sorted(wanted)], check=True)
     packages = getattr(load_host(options), "PACKAGES", "")
     if packages:
@@ -288,7 +290,7 @@ def run_in(options, folder, progress):
     """One run with FOLDER for temporary files; returns the exit status."""
     host = load_host(options)
     kernel = kernels.Kernel(options.kernel)
-    guest_kernel = kernels.Kernel(options.guest_kernel or options.kernel)
+    guest_kernel = kernels.Kernel(options.guest_kernel)
     machine = Machine(
         getattr(host, "PORT_CLASS", SocketPort),
         folder,
