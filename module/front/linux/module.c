@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The module: its parameters and its parts. */
+#include <linux/cc_platform.h>
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/module.h>
@@ -107,8 +108,25 @@ PARTS(module_parts, void) = {
 	{ control_init, control_exit },
 };
 
+/*
+ * With SME every address that the processor is given (page tables, the VMCB's own, the IOMMU's)
+ * must carry the C-bit. They are made from physical addresses here, which have none.
+ */
+static int __init refuse_encrypted_memory(void)
+{
+	if (!cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT))
+		return 0;
+	os_warn("cannot run here: the host encrypts its memory (SME), boot it with "
+		"mem_encrypt=off");
+	return -ENODEV;
+}
+
 static int __init vmm_module_init(void)
 {
+	int error = refuse_encrypted_memory();
+
+	if (error)
+		return error;
 	mitigations_init();
 	guest_limits_init();
 	return parts_create(module_parts);
