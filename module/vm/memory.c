@@ -211,8 +211,10 @@ static void chunks_free(struct memseg *seg)
 
 static void segment_free(struct memseg *seg)
 {
-	for (uint64_t i = 0; i < segment_chunks(seg); i++)
+	for (uint64_t i = 0; i < segment_chunks(seg); i++) {
 		chunk_free(seg->account, seg->chunk[i]);
+		os_yield();
+	}
 	chunks_free(seg);
 	os_free(seg);
 }

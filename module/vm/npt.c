@@ -66,9 +66,11 @@ static void npt_free_table(struct npt *npt, uint64_t *table, unsigned int level)
 {
 	if (level > NPT_LEVEL_4K) {
 		for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
-			if (npt_entry_present(npt, table[i]) &&
-			    !npt_entry_is_leaf(npt, table[i], level))
-				npt_free_table(npt, npt_table_of(table[i]), level - 1);
+			if (!npt_entry_present(npt, table[i]) ||
+			    npt_entry_is_leaf(npt, table[i], level))
+				continue;
+			npt_free_table(npt, npt_table_of(table[i]), level - 1);
+			os_yield(); /* a table of a terabyte has half a million below it */
 		}
 	}
 	os_page_free(table);
@@ -219,6 +221,7 @@ static void npt_unmap_in_table(struct npt *npt, uint64_t *table, unsigned int le
 		if (npt_entry_present(npt, value) && !npt_entry_is_leaf(npt, value, level)) {
 			below = npt_table_of(value);
 			npt_unmap_in_table(npt, below, level - 1, base + i * size, start, end);
+			os_yield();
 			if (!npt_table_is_empty(below))
 				continue;
 			os_page_free(below);

@@ -72,7 +72,7 @@ int npt_map(struct npt *npt, struct npt_cache *cache, uint64_t gpa, uint64_t hpa
  */
 int npt_split(struct npt *npt, struct npt_cache *cache, uint64_t gpa, int prot, int memory_type);
 /* Remove [gpa, gpa+len), splitting no page: both ends lie on page borders of what
- * is mapped there or the whole large page goes (it is faulted in again). All vCPUs frozen. */
+ * is mapped there or the whole large page goes (it is faulted in again). All vCPUs frozen. sleep */
 void npt_unmap(struct npt *npt, uint64_t gpa, uint64_t len);
 /* The entries from the root down to gpa; their number (1..5; 0: gpa out of range). any */
 unsigned int npt_lookup(const struct npt *npt, uint64_t gpa, uint64_t entries[5]);

@@ -171,6 +171,18 @@ TEST(permissions_and_holes)
 	tear_down();
 }
 
+/* 6 MiB of system memory and 1 MiB of firmware are four chunks. */
+TEST(memory_is_freed_with_pauses)
+{
+	unsigned int before;
+
+	set_up();
+	before = os_user_yields();
+	vm_destroy(vm);
+	CHECK(os_user_yields() - before >= 4);
+	tear_down();
+}
+
 /* --- statistics -------------------------------------------------------------------- */
 
 static uint64_t statistic(int cpu, const char *name)

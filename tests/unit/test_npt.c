@@ -244,6 +244,23 @@ TEST(unmap_frees_tables_that_become_empty)
 	end();
 }
 
+/* With terabytes the tables are so many that others must have their turn meanwhile. */
+TEST(tables_are_taken_down_with_pauses)
+{
+	unsigned int before;
+
+	begin(4);
+	for (uint64_t gib = 0; gib < 100; gib++)
+		CHECK_EQ(map(gib << 30, 0x200000, NPT_LEVEL_2M), 0);
+	before = os_user_yields();
+	npt_unmap(&npt, 0, 50ull << 30);
+	CHECK(os_user_yields() - before >= 50);
+	before = os_user_yields();
+	npt_fini(&npt);
+	CHECK(os_user_yields() - before >= 50);
+	end();
+}
+
 TEST(unmap_everything)
 {
 	begin(5);

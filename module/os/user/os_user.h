@@ -80,6 +80,9 @@ struct os_user_cpu *os_user_cpu(unsigned int cpu);
 void os_user_set_msr(uint32_t msr, uint64_t value);
 /* Answer this leaf and subleaf with regs (EAX, EBX, ECX, EDX) instead of the default. */
 void os_user_set_cpuid(uint32_t leaf, uint32_t subleaf, const uint32_t regs[4]);
+/* How often os_yield() was called in this process. */
+unsigned int os_user_yields(void);
+
 /* How often os_ibpb_before_user() was called. */
 unsigned int os_user_barriers_before_user(void);
 

@@ -18,7 +18,7 @@ static __thread unsigned int leave_countdown;
 static __thread bool leave_now;
 static __thread unsigned int loop_depth;
 static struct os_mitigations mitigations;
-static unsigned int host_nmis, host_machine_checks, barriers_before_user;
+static unsigned int host_nmis, host_machine_checks, barriers_before_user, yields;
 
 unsigned int os_cpu_id(void)
 {
@@ -87,9 +87,15 @@ void os_user_leave_after(unsigned int n)
 	leave_now = false;
 }
 
+unsigned int os_user_yields(void)
+{
+	return __atomic_load_n(&yields, __ATOMIC_RELAXED);
+}
+
 void os_yield(void)
 {
 	os_user_may_sleep("os_yield");
+	__atomic_fetch_add(&yields, 1, __ATOMIC_RELAXED);
 	sched_yield();
 }
 
