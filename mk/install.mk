@@ -28,6 +28,7 @@ INSTALLED := \
 	$(call place,644,$(wildcard include/vmm/*.h),$(PREFIX)/include/vmm) \
 	$(call place,644,$(wildcard include/machine/*.h),$(PREFIX)/include/machine) \
 	$(call place,644,$(wildcard include/sys/*.h),$(PREFIX)/include/sys) \
+	$(call place,644,$(wildcard include/x86/*.h),$(PREFIX)/include/x86) \
 	$(call place,644,$(wildcard man/*.4),$(PREFIX)/share/man/man4) \
 	$(call place,644,$(wildcard man/*.8),$(PREFIX)/share/man/man8) \
 	$(call place,644,$(wildcard packaging/examples/*),$(PREFIX)/share/examples/vmm) \

@@ -53,6 +53,25 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 			    struct vm_guest_paging *paging, mem_region_read_t mrr,
 			    mem_region_write_t mrw, void *mrarg);
 
+/*
+ * What there is to check of an operand of 'length' or 'operand_size' bytes (1, 2, 4, 8), for
+ * emulators of a program's own. vie_alignment_check(): 1 if it raises #AC, else 0.
+ * vie_canonical_check(): 1 if the address is not canonical, else 0.
+ */
+int vie_alignment_check(int cpl, int operand_size, uint64_t cr0, uint64_t rflags, uint64_t gla);
+int vie_canonical_check(enum vm_cpu_mode cpu_mode, uint64_t gla);
+
+/* The low 'size' bytes of a number. */
+uint64_t vie_size2mask(int size);
+
+/*
+ * The linear address of offset 'off', cut to 'addrsize' bytes, in a segment for an access 'prot'
+ * (VM_PROT_READ, VM_PROT_WRITE). 0, or -1: the segment does not allow it, which is #SS for
+ * VM_REG_GUEST_SS and else #GP. Whether it is canonical is for vie_canonical_check() to say.
+ */
+int vie_calculate_gla(enum vm_cpu_mode cpu_mode, enum vm_reg_name seg, struct seg_desc *desc,
+		      uint64_t off, int length, int addrsize, int prot, uint64_t *gla);
+
 /* Sets the low 'size' (1, 2, 4, 8) bytes of a register as an instruction would. */
 int vie_update_register(struct vcpu *vcpu, enum vm_reg_name reg, uint64_t val, int size);
 

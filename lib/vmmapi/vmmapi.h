@@ -23,6 +23,7 @@
 
 #include <vmm/cpuset.h>
 #include <vmm/vmm_dev.h>
+#include <x86/segments.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -375,6 +376,39 @@ int vm_inject_nmi(struct vcpu *vcpu);
 /* An exception at the next entry; EBUSY if one is pending already. */
 int vm_inject_exception(struct vcpu *vcpu, int vector, int error_code_valid, uint32_t error_code,
 			int restart_instruction);
+
+/*
+ * Faults that a program's own emulator finds. How one gets into the guest is the program's to
+ * say: it defines vm_inject_fault(), as FreeBSD's bhyve does, if it calls any of the others.
+ */
+void vm_inject_fault(struct vcpu *vcpu, int vector, int error_code_valid, int error_code);
+
+static inline void vm_inject_ud(struct vcpu *vcpu)
+{
+	vm_inject_fault(vcpu, IDT_UD, 0, 0);
+}
+
+static inline void vm_inject_gp(struct vcpu *vcpu)
+{
+	vm_inject_fault(vcpu, IDT_GP, 1, 0);
+}
+
+static inline void vm_inject_ac(struct vcpu *vcpu, int error_code)
+{
+	vm_inject_fault(vcpu, IDT_AC, 1, error_code);
+}
+
+static inline void vm_inject_ss(struct vcpu *vcpu, int error_code)
+{
+	vm_inject_fault(vcpu, IDT_SS, 1, error_code);
+}
+
+/* CR2 first: it is what the handler reads. */
+static inline void vm_inject_pf(struct vcpu *vcpu, int error_code, uint64_t cr2)
+{
+	if (vm_set_register(vcpu, VM_REG_GUEST_CR2, cr2) == 0)
+		vm_inject_fault(vcpu, IDT_PF, 1, error_code);
+}
 
 /*
  * Events in delivery: *info1 was being delivered when the last exit occurred, *info2
