@@ -38,5 +38,6 @@ extern uint64_t svm_next_rip_mask;    /* all ones, or 0 without next-RIP save */
 
 /* As struct vmm_backend's. */
 int svm_probe(const char **why, char *facts, size_t facts_size);
+unsigned int svm_number(const char *name);
 
 #endif

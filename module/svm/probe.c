@@ -111,3 +111,11 @@ int svm_probe(const char **why, char *facts, size_t facts_size)
 	svm_describe(facts, facts_size);
 	return 0;
 }
+
+/* FreeBSD's names; features are CPUID's Fn8000_000A EDX. */
+unsigned int svm_number(const char *name)
+{
+	if (strcmp(name, "svm.features") == 0)
+		return svm_features;
+	return strcmp(name, "svm.num_asids") == 0 ? svm_asid_count : 0;
+}

@@ -221,6 +221,6 @@ const struct vmm_backend svm_backend = {
 	.flush_nested = svm_flush_nested,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.module = { .init = svm_init, .fini = svm_fini },
-	.offers = { .set_capability = svm_set_capability },
+	.offers = { .set_capability = svm_set_capability, .number = svm_number },
 	.shortcuts = { .get_mode = svm_get_mode },
 };

@@ -77,6 +77,11 @@ struct backend_offers {
 	 * -ENOTSUP where the hardware has no such thing. NULL: it has none. Owner.
 	 */
 	int (*set_capability)(struct vcpu *vcpu, enum vm_cap_type cap, bool on);
+	/*
+	 * What FreeBSD's sysctl of this name, below hw.vmm, says: "vmx.cap.rdtscp". 0 for what
+	 * is another back end's. NULL: 0. After the probe. any
+	 */
+	unsigned int (*number)(const char *name);
 };
 
 /* Several operations in one, for what is done at many exits. Each on its own. */

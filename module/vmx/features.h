@@ -47,5 +47,6 @@ static inline bool vmx_has(uint32_t feature)
 /* As struct vmm_backend's. */
 int vmx_probe(const char **why, char *facts, size_t facts_size);
 bool vmx_offers(unsigned int feature);
+unsigned int vmx_number(const char *name);
 
 #endif

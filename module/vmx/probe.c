@@ -289,3 +289,30 @@ bool vmx_offers(unsigned int feature)
 		return true;
 	}
 }
+
+/* FreeBSD's names. Without unrestricted guests and exits of HLT the probe fails. */
+static const struct {
+	const char *name;
+	uint32_t option; /* 0: always */
+} vmx_numbers[] = {
+	{ "vmx.initialized", 0 },
+	{ "vmx.cap.halt_exit", 0 },
+	{ "vmx.cap.unrestricted_guest", 0 },
+	{ "vmx.cap.pause_exit", 0 },
+	{ "vmx.cap.monitor_trap", VMX_OPTION_MONITOR_TRAP },
+	{ "vmx.cap.wbinvd_exit", VMX_OPTION_WBINVD },
+	{ "vmx.cap.rdpid", VMX_OPTION_RDTSCP },
+	{ "vmx.cap.rdtscp", VMX_OPTION_RDTSCP },
+	{ "vmx.cap.invpcid", VMX_OPTION_INVPCID },
+	{ "vmx.cap.tpr_shadowing", VMX_OPTION_TPR_SHADOW },
+	{ "vmx.cap.virtual_interrupt_delivery", VMX_OPTION_APICV },
+};
+
+unsigned int vmx_number(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(vmx_numbers); i++) {
+		if (strcmp(vmx_numbers[i].name, name) == 0)
+			return !vmx_numbers[i].option || vmx_has(vmx_numbers[i].option);
+	}
+	return 0;
+}

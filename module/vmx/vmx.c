@@ -203,6 +203,7 @@ const struct vmm_backend vmx_backend = {
 		.interrupt = vmx_apic_interrupt,
 		.mode_changed = vmx_apic_mode_changed,
 	},
-	.offers = { .feature = vmx_offers, .set_capability = vmx_set_capability },
+	.offers = { .feature = vmx_offers, .set_capability = vmx_set_capability,
+		    .number = vmx_number },
 	.shortcuts = { .get_mode = vmx_get_mode },
 };

@@ -669,6 +669,19 @@ TEST(sysctls_tell_the_facts)
 	CHECK(write_file("/proc/sys/hw/vmm/maxcpu", "1") == -1);
 }
 
+/* FreeBSD's names, of which one vendor's say something. */
+TEST(sysctls_tell_the_processors_numbers)
+{
+	bool intel = read_number("/proc/sys/hw/vmm/vmx/initialized") == 1;
+
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/vmx/cap/unrestricted_guest"), intel);
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/vmx/cap/halt_exit"), intel);
+	CHECK(read_number("/proc/sys/hw/vmm/vmx/cap/rdtscp") >= 0);
+	/* Bit 0 is nested paging, without which SVM is not used. */
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/svm/features") & 1, !intel);
+	CHECK_EQ(read_number("/proc/sys/hw/vmm/svm/num_asids") > 1, !intel);
+}
+
 /* Whether 'text' is in the trace. */
 static bool trace_has(const char *text)
 {

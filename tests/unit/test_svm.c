@@ -224,6 +224,15 @@ TEST(a_move_takes_a_new_asid_and_cleans_nothing)
 	svm_stop();
 }
 
+TEST(numbers_by_freebsds_names)
+{
+	svm_start(SVM_ALL_FEATURES);
+	CHECK_EQ(svm_backend.offers.number("svm.features"), svm_features);
+	CHECK_EQ(svm_backend.offers.number("svm.num_asids"), svm_asid_count);
+	CHECK_EQ(svm_backend.offers.number("vmx.initialized"), 0);
+	svm_stop();
+}
+
 #define BP_SPEC_REDUCE (1ull << 4)
 
 TEST(speculation_is_reduced_while_svm_is_on_where_the_host_says_so)

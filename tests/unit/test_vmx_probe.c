@@ -43,6 +43,20 @@ TEST(probe_finds_what_is_there)
 	CHECK_EQ(vmx_capabilities.timer_shift, 5);
 }
 
+TEST(numbers_by_freebsds_names)
+{
+	processor_start();
+	CHECK_EQ(probe(), 0);
+	CHECK_EQ(vmx_backend.offers.number("vmx.initialized"), 1);
+	CHECK_EQ(vmx_backend.offers.number("vmx.cap.unrestricted_guest"), 1);
+	CHECK_EQ(vmx_backend.offers.number("vmx.cap.rdtscp"), 1);
+	vmx_capabilities.features &= ~VMX_OPTION_RDTSCP;
+	CHECK_EQ(vmx_backend.offers.number("vmx.cap.rdtscp"), 0);
+	CHECK_EQ(vmx_backend.offers.number("vmx.cap.rdpid"), 0);
+	CHECK_EQ(vmx_backend.offers.number("vmx.cap"), 0);
+	CHECK_EQ(vmx_backend.offers.number("svm.features"), 0);
+}
+
 TEST(another_vendors_processor_is_not_ours)
 {
 	const uint32_t none[4] = { 0 };
