@@ -24,6 +24,8 @@ place_as = $(1) $(2) $(3)
 INSTALLED := \
 	$(call place,755,$(PROGRAMS),$(PREFIX)/sbin) \
 	$(call place,644,$(LIBS),$(PREFIX)/lib) \
+	$(call place_as,link,$(SONAME),$(PREFIX)/lib/libvmmapi.so) \
+	$(call place,644,packaging/vmmapi.pc.in,$(PREFIX)/lib/pkgconfig) \
 	$(call place,644,lib/vmmapi/vmmapi.h,$(PREFIX)/include) \
 	$(call place,644,$(wildcard include/vmm/*.h),$(PREFIX)/include/vmm) \
 	$(call place,644,$(wildcard include/machine/*.h),$(PREFIX)/include/machine) \
@@ -49,11 +51,15 @@ INSTALLED_DKMS := \
 .PHONY: install install-dkms uninstall
 install:
 	$(Q)mk/install-files $(MANIFEST) $(INSTALLED) $(INSTALLED_MODULE)
-	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE))
+	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE) && /sbin/ldconfig)
 
 install-dkms:
 	$(Q)mk/install-files $(MANIFEST) $(INSTALLED) $(INSTALLED_DKMS)
+	$(Q)$(if $(DESTDIR),,/sbin/ldconfig)
 
+# What DKMS has built of the source goes before the source does.
 uninstall:
+	$(Q)$(if $(DESTDIR),,! command -v dkms >/dev/null || [ -z "$$(dkms status vmm/$(VERSION))" ] || \
+		dkms remove vmm/$(VERSION) --all)
 	$(Q)mk/uninstall-files $(MANIFEST)
-	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE))
+	$(Q)$(if $(DESTDIR),,/sbin/depmod $(MODULE_RELEASE) && /sbin/ldconfig)

@@ -19,7 +19,9 @@ MODULE_USER_CFLAGS := -Imodule -Imodule/os/user
 
 LIB_SRCS := $(wildcard lib/vmmapi/*.c)
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o) $(X86_SHARED_SRCS:%.c=$(O)/obj/module/%.o)
-LIBS := $(if $(LIB_SRCS),$(O)/lib/libvmmapi.a $(O)/lib/libvmmapi.so)
+# The number changes when a program that was linked before would not run any more.
+SONAME := libvmmapi.so.1
+LIBS := $(if $(LIB_SRCS),$(O)/lib/libvmmapi.a $(O)/lib/$(SONAME))
 
 # For the commands alone: it is not installed.
 COMMON_SRCS := $(wildcard lib/common/*.c)
@@ -50,10 +52,11 @@ $(COMMON_LIB): $(COMMON_SRCS:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && ar qcs $@ $^
 
-$(O)/lib/libvmmapi.so: $(LIB_OBJS)
+$(O)/lib/$(SONAME): $(LIB_OBJS) lib/vmmapi/libvmmapi.map
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared -Wl,-soname,libvmmapi.so $(USER_LDFLAGS) -o $@ $^
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/vmmapi/libvmmapi.map \
+		$(USER_LDFLAGS) -o $@ $(LIB_OBJS)
 
 # No dynamic linking at each start of those that tests start by the thousand: under
 # emulation they are there in 20 ms instead of 120. bhyvectl looks up users' names,

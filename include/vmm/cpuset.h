@@ -12,8 +12,21 @@
 #include <sched.h>
 #include <string.h>
 
+/* The GNU C library has the type always, its macros only for programs that ask for all of GNU's. */
 #ifndef CPU_SETSIZE
+#ifndef __CPU_SETSIZE
 #error "vCPU sets need the C library's GNU interfaces: compile with -D_GNU_SOURCE"
+#endif
+#define CPU_SETSIZE	    __CPU_SETSIZE
+#define CPU_ZERO(set)	    __CPU_ZERO_S(sizeof(cpu_set_t), set)
+#define CPU_SET(cpu, set)   __CPU_SET_S(cpu, sizeof(cpu_set_t), set)
+#define CPU_CLR(cpu, set)   __CPU_CLR_S(cpu, sizeof(cpu_set_t), set)
+#define CPU_ISSET(cpu, set) __CPU_ISSET_S(cpu, sizeof(cpu_set_t), set)
+#define CPU_COUNT(set)	    __CPU_COUNT_S(sizeof(cpu_set_t), set)
+#define CPU_EQUAL(a, b)	    __CPU_EQUAL_S(sizeof(cpu_set_t), a, b)
+#define CPU_AND(to, a, b)   __CPU_OP_S(sizeof(cpu_set_t), to, a, b, &)
+#define CPU_OR(to, a, b)    __CPU_OP_S(sizeof(cpu_set_t), to, a, b, |)
+#define CPU_XOR(to, a, b)   __CPU_OP_S(sizeof(cpu_set_t), to, a, b, ^)
 #endif
 
 typedef cpu_set_t cpuset_t;

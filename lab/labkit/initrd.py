@@ -162,9 +162,9 @@ def host_initrd(
     binaries = list(_files_below(os.path.join(BUILD, "bin")))
     for path in binaries:
         archive.file(f"sbin/{os.path.basename(path)}", path)
-    library = os.path.join(BUILD, "lib", "libvmmapi.so")
+    library = os.path.join(BUILD, "lib", "libvmmapi.so.1")
     if os.path.exists(library):
-        archive.file("lib/libvmmapi.so", library)
+        archive.file("lib/libvmmapi.so.1", library)
         binaries.append(library)
     archive.file("lab/emulated", os.path.join(LAB, "files", "emulated"), 0o644)
     archive.file("lab/boot-guest", os.path.join(LAB, "files", "boot-guest"), 0o755)
