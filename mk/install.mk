@@ -4,7 +4,7 @@
 # there: a package is made of DESTDIR.
 
 PREFIX ?= /usr/local
-VERSION := $(shell sed -n 's/^\#define VMM_VERSION //p' module/front/linux/front.h)
+VERSION := $(shell sed -n 's/^\#define VMM_VERSION //p' include/vmm/version.h)
 export DESTDIR PREFIX VERSION
 
 # What "make native" has built, for the kernel that runs.

@@ -7,6 +7,7 @@
  */
 #include "forward.h"
 #include "common/complain.h"
+#include "common/version.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -255,6 +256,7 @@ int main(int argc, char **argv)
 {
 	static const char ready = 1;
 
+	answer_version(argc, argv);
 	if (argc > 1 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
 		fputs(usage_text, stdout);
 		return EXIT_SUCCESS;

@@ -4,6 +4,7 @@
  * the machine, and then serves consoles and signals until a vCPU's thread sees
  * the VM stop.
  */
+#include "common/version.h"
 #include "event.h"
 #include "diag.h"
 #include "machine.h"
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
 	struct vmctx *ctx;
 	int error;
 
+	answer_version(argc, argv);
 	/* Before anything else looks at argv: what follows has a copy of it. */
 	setproctitle_init(argc, argv, environ);
 	signals_block();

@@ -6,6 +6,7 @@
 #include "bhyvectl.h"
 #include "common/complain.h"
 #include "common/number.h"
+#include "common/version.h"
 #include "common/vm_name.h"
 
 #include <errno.h>
@@ -38,7 +39,8 @@ struct word {
  */
 static int read_word(struct session *session, char **argv, int *index, struct word *word)
 {
-	const char *text = argv[(*index)++];
+	const char *given = argv[(*index)++];
+	const char *text = strcmp(given, "-h") == 0 ? "--help" : given;
 	const char *equals = strchr(text, '=');
 	size_t length = equals ? (size_t)(equals - text) : strlen(text);
 
@@ -170,7 +172,7 @@ int main(int argc, char **argv)
 	struct session session = { .nvram_offset = -1 };
 	int error;
 
-	(void)argc;
+	answer_version(argc, argv);
 	error = run_all(&session, argv);
 	close_vm(&session);
 	if (!error)

@@ -13,6 +13,7 @@
 
 #include "common/arguments.h"
 #include "common/complain.h"
+#include "common/version.h"
 #include "common/vm_name.h"
 #include "bios.h"
 #include "load.h"
@@ -36,7 +37,7 @@ static const char help[] =
 	"  -m SIZE                the VM's memory: 512, 512M, 4G (256M)\n"
 	"  -S                     allocate all of it now\n"
 	"  -C                     guest memory goes into core dumps of bhyveload\n"
-	"  --help                 this help\n";
+	"  -h, --help             this help\n";
 
 struct options {
 	size_t memory;
@@ -113,7 +114,7 @@ static int parse_options(struct options *options, int argc, char **argv, struct 
 
 	opterr = 0;
 	*options = (struct options){ .memory = DEFAULT_MEMORY, .command_line = "" };
-	while ((letter = getopt_long(argc, argv, ":CSm:k:i:a:M:", help_option, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, ":CSm:k:i:a:M:h", help_option, NULL)) != -1) {
 		if (letter == ':' || letter == '?')
 			return argument_refused(failure, letter, argv);
 		if (parse_option(options, letter, optarg, failure))
@@ -239,6 +240,7 @@ int main(int argc, char **argv)
 	struct failure failure;
 	struct options options;
 
+	answer_version(argc, argv);
 	if (parse_options(&options, argc, argv, &failure) || load_vm(&options, &failure)) {
 		complain("%s", failure.text);
 		return EXIT_FAILURE;

@@ -5,6 +5,7 @@
  */
 #include "common/arguments.h"
 #include "common/complain.h"
+#include "common/version.h"
 #include "conf.h"
 #include "modprobe.h"
 
@@ -212,6 +213,7 @@ int main(int argc, char **argv)
 	static struct conf conf;
 	int status;
 
+	answer_version(argc, argv);
 	if (!parse_options(&options, argc, argv))
 		return EXIT_USAGE;
 	if (read_conf(&options, &conf))

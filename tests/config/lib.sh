@@ -5,7 +5,7 @@
 here=$(dirname "$0")
 kernel=${KERNELS:-6.1}
 kernel=${kernel%% *}
-version=$(sed -n 's/^#define VMM_VERSION //p' module/front/linux/front.h)
+version=$(sed -n 's/^#define VMM_VERSION //p' include/vmm/version.h)
 cache=${VMM_CACHE:-$HOME/.cache/vmm}
 
 results_prefix=config.

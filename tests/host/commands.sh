@@ -109,9 +109,15 @@ refuses module-not-loaded "/dev/vmmctl|module|load" bhyveload -k $kernel vm
 refuses bhyvectl-module-not-loaded "/dev/vmmctl|module|load" bhyvectl --vm=x --create
 load_vmm
 
-for command in bhyve bhyvectl bhyveload vmm-loader; do
-	$command --help >"$scratch/out" 2>&1
-	is commands.$command-help $? 0
+for command in bhyve bhyve-slirp bhyvectl bhyveload vmm-loader; do
+	for option in --help -h; do
+		$command $option >"$scratch/out" 2>&1
+		is "commands.$command$option" $? 0
+		holds "commands.$command$option-says" "$scratch/out" "^usage: $command"
+	done
+	$command --version >"$scratch/out" 2>&1
+	is "commands.$command--version" "$? $(cat "$scratch/out")" \
+		"0 $command (vmm) $(cat /proc/sys/hw/vmm/version)"
 done
 
 exit $failed

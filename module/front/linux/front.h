@@ -10,12 +10,11 @@
 #include <linux/list.h>
 #include <linux/rwsem.h>
 #include <linux/uidgid.h>
+#include <vmm/version.h>
 #include "os/os.h"
 #include "vm/vm.h"
 
 struct pci_driver;
-
-#define VMM_VERSION 0.1.0
 
 /* Most vCPUs of one VM: APIC IDs have 8 bits, and 255 is the broadcast. */
 #define VMM_MAXCPU_LIMIT 255
