@@ -6,6 +6,7 @@
 #include "common/pci_place.h"
 #include "common/printable.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,14 +106,43 @@ static void set_maxcpu(struct reading *reading, unsigned int unused)
 			       reading->line.value, CONF_MAXCPU_LIMIT);
 }
 
+const char *conf_limit_name(unsigned int limit)
+{
+	static const char *const names[CONF_LIMITS] = {
+		"user_memory_max",
+		"user_vms_max",
+		"memory_reserve",
+		"min_timer_period_us",
+	};
+
+	return names[limit];
+}
+
+static void set_limit(struct reading *reading, unsigned int limit)
+{
+	unsigned int number;
+
+	if (number_parse_unsigned(reading->line.value, UINT_MAX, &number) == 0 && number > 0)
+		reading->conf->limits[limit] = number;
+	else
+		report_problem(reading, "hw.vmm.%s: '%.40s' is not a number from 1 to %u; ignored",
+			       conf_limit_name(limit), reading->line.value, UINT_MAX);
+}
+
 static const struct setting {
 	const char *name;
 	void (*set)(struct reading *reading, unsigned int argument);
 	unsigned int argument;
 } settings[] = {
-	{ "vmm_load", set_load, 0 },	{ "hw.vmm.maxcpu", set_maxcpu, 0 },
-	{ "pptdevs", set_pptdevs, 0 },	{ "pptdevs2", set_pptdevs, 1 },
+	{ "vmm_load", set_load, 0 },
+	{ "hw.vmm.maxcpu", set_maxcpu, 0 },
+	{ "pptdevs", set_pptdevs, 0 },
+	{ "pptdevs2", set_pptdevs, 1 },
 	{ "pptdevs3", set_pptdevs, 2 },
+	{ "hw.vmm.user_memory_max", set_limit, 0 },
+	{ "hw.vmm.user_vms_max", set_limit, 1 },
+	{ "hw.vmm.memory_reserve", set_limit, 2 },
+	{ "hw.vmm.min_timer_period_us", set_limit, 3 },
 };
 
 static const struct setting *find_setting(const char *name)
@@ -123,6 +153,13 @@ static const struct setting *find_setting(const char *name)
 	return NULL;
 }
 
+/* Ours by what it begins with, but misspelt: other software has no such names. */
+static bool is_meant_for_us(const char *name)
+{
+	return strncmp(name, "vmm_", 4) == 0 || strncmp(name, "hw.vmm.", 7) == 0 ||
+	       strncmp(name, "ppt", 3) == 0;
+}
+
 /* --- the file ---------------------------------------------------------------------- */
 
 static void apply_line(struct reading *reading)
@@ -130,7 +167,10 @@ static void apply_line(struct reading *reading)
 	const struct conf_listener *listener = reading->listener;
 	const struct setting *setting = find_setting(reading->line.name);
 
-	if (!setting) {
+	if (!setting && is_meant_for_us(reading->line.name)) {
+		report_problem(reading, "%s: there is no such setting of vmm; ignored",
+			       reading->line.name);
+	} else if (!setting) {
 		if (listener->ignored)
 			listener->ignored(listener->context, reading->number, reading->line.name);
 	} else if (reading->line.cut) {

@@ -11,12 +11,14 @@
 #include <stddef.h>
 
 #define CONF_MAXCPU_LIMIT 255
+#define CONF_LIMITS	  4    /* hw.vmm.user_memory_max and the like */
 #define CONF_PPT_LISTS	  3    /* pptdevs, pptdevs2, pptdevs3 */
 #define CONF_PPT_LENGTH	  1024 /* the longest string the kernel takes as a parameter */
 
 struct conf {
-	bool load;	     /* vmm_load is YES */
-	unsigned int maxcpu; /* hw.vmm.maxcpu; 0: not said */
+	bool load;			  /* vmm_load is YES */
+	unsigned int maxcpu;		  /* hw.vmm.maxcpu; 0: not said */
+	unsigned int limits[CONF_LIMITS]; /* 0: not said */
 	/* The entries that are well-formed, with one space between; "": none. */
 	char pptdevs[CONF_PPT_LISTS][CONF_PPT_LENGTH + 1];
 };
@@ -39,6 +41,9 @@ void conf_parse(struct conf *conf, const char *text, size_t length,
  * when a boot with the module fails, as the loader's prompt is on FreeBSD.
  */
 bool conf_forbidden(const char *command_line);
+
+/* The name of a limit as the module's parameter; the line's has "hw.vmm." before it. */
+const char *conf_limit_name(unsigned int limit);
 
 /* The name of a list of devices: of the line, and of the module's parameter. */
 const char *conf_ppt_name(unsigned int list);

@@ -21,15 +21,22 @@ static void add_parameter(struct modprobe *modprobe, const char *name, const cha
 	snprintf(parameter, sizeof(modprobe->parameters[0]), "%s=%s", name, value);
 }
 
+static void add_number(struct modprobe *modprobe, const char *name, unsigned int number)
+{
+	char text[16];
+
+	if (number == 0)
+		return;
+	snprintf(text, sizeof(text), "%u", number);
+	add_parameter(modprobe, name, text);
+}
+
 void modprobe_init(struct modprobe *modprobe, const struct conf *conf)
 {
-	char number[16];
-
 	memset(modprobe, 0, sizeof(*modprobe));
-	if (conf->maxcpu) {
-		snprintf(number, sizeof(number), "%u", conf->maxcpu);
-		add_parameter(modprobe, "maxcpu", number);
-	}
+	add_number(modprobe, "maxcpu", conf->maxcpu);
+	for (unsigned int i = 0; i < CONF_LIMITS; i++)
+		add_number(modprobe, conf_limit_name(i), conf->limits[i]);
 	for (unsigned int i = 0; i < CONF_PPT_LISTS; i++)
 		if (conf->pptdevs[i][0])
 			add_parameter(modprobe, conf_ppt_name(i), conf->pptdevs[i]);

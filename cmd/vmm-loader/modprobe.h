@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* "maxcpu=", and one for each list of devices. */
-#define MODPROBE_PARAMETERS (1 + CONF_PPT_LISTS)
+#define MODPROBE_PARAMETERS (1 + CONF_LIMITS + CONF_PPT_LISTS)
 
 struct modprobe {
 	char parameters[MODPROBE_PARAMETERS][CONF_PPT_LENGTH + 32]; /* "NAME=VALUE" */

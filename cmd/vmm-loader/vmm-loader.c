@@ -40,6 +40,7 @@ static const char usage[] =
 struct options {
 	const char *file;
 	bool file_given;
+	bool file_missing;
 	bool print_command;
 	bool print_options;
 	bool verbose;
@@ -144,6 +145,7 @@ static int read_conf(struct options *options, struct conf *conf)
 		complain("%s: %s", options->file, strerror(error));
 		return -1;
 	}
+	options->file_missing = error == ENOENT;
 	conf_parse(conf, text, error ? 0 : length, &listener);
 	return 0;
 }
@@ -184,13 +186,16 @@ static int load_or_print(const struct options *options, const struct conf *conf)
 
 	modprobe_init(&modprobe, conf);
 	if (options->print_options) {
+		if (options->file_missing)
+			complain("%s: there is no such file: no options", options->file);
 		modprobe_print_options(&modprobe, stdout);
 		return EXIT_SUCCESS;
 	}
 	if (!conf->load) {
 		if (options->print_command || options->verbose)
-			complain("%s: it does not say vmm_load=\"YES\": nothing is loaded",
-				 options->file);
+			complain("%s: %s: nothing is loaded", options->file,
+				 options->file_missing ? "there is no such file" :
+							 "it does not say vmm_load=\"YES\"");
 		return EXIT_SUCCESS;
 	}
 	if (is_load_forbidden()) {

@@ -112,13 +112,9 @@ TEST(yes_and_no_in_any_letters)
 TEST(lines_for_other_software_pass_quietly)
 {
 	static const char *const texts[] = {
-		"kern.hz=\"100\"",
-		"if_em_load=YES",
-		"hint.uart.0.at=\"isa\"",
-		"exec=\"load /boot/x # \\\"y\\\" \"",
-		"zfs_load=\"YES\" # pool",
-		"hw.vmm.maxcpus=300",
-		"empty=\"\"",
+		"kern.hz=\"100\"",	   "if_em_load=YES",
+		"hint.uart.0.at=\"isa\"",  "exec=\"load /boot/x # \\\"y\\\" \"",
+		"zfs_load=\"YES\" # pool", "empty=\"\"",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -191,6 +187,35 @@ TEST(maxcpu_is_1_to_255)
 		CHECK_EQ_AT(parse(text).maxcpu, 0, "%s", wrong[i]);
 		CHECK_EQ_AT(heard.problems, 1, "%s", wrong[i]);
 	}
+}
+
+TEST(limits_of_users_are_numbers)
+{
+	struct conf conf = parse("hw.vmm.user_memory_max=\"1048576\"\nhw.vmm.user_vms_max=3\n"
+				 "hw.vmm.memory_reserve=4294967295\n"
+				 "hw.vmm.min_timer_period_us=500\n");
+
+	CHECK_EQ(heard.problems, 0);
+	CHECK_EQ(conf.limits[0], 1048576);
+	CHECK_EQ(conf.limits[1], 3);
+	CHECK_EQ(conf.limits[2], 4294967295u);
+	CHECK_EQ(conf.limits[3], 500);
+	CHECK_STR(conf_limit_name(3), "min_timer_period_us");
+
+	conf = parse("hw.vmm.user_vms_max=0\nhw.vmm.memory_reserve=4294967296\n");
+	CHECK_EQ(heard.problems, 2);
+	CHECK_EQ(conf.limits[1], 0);
+	CHECK_EQ(conf.limits[2], 0);
+}
+
+TEST(misspelt_lines_of_ours_are_named)
+{
+	parse("vmm_laod=\"YES\"\nhw.vmm.maxcpus=3\npptdev=\"1/0/0\"\nppt_load=YES\n");
+	CHECK_EQ(heard.problems, 4);
+	CHECK_EQ(heard.ignored, 0);
+	CHECK(strstr(heard.text, "ppt_load"));
+	parse("hw.vmmonitor=3\n");
+	CHECK_EQ(heard.ignored, 1);
 }
 
 TEST(devices_may_have_a_domain)

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,14 +54,17 @@ TEST(a_value_with_spaces_is_quoted_for_its_reader)
 /* The longest parameters there can be. */
 TEST(everything_at_once)
 {
-	struct conf conf = { .load = true, .maxcpu = CONF_MAXCPU_LIMIT };
+	struct conf conf = { .load = true,
+			     .maxcpu = CONF_MAXCPU_LIMIT,
+			     .limits = { 1, 2, 3, UINT_MAX } };
 
 	for (unsigned int i = 0; i < CONF_PPT_LISTS; i++)
 		memset(conf.pptdevs[i], '1', CONF_PPT_LENGTH);
 	modprobe_init(&modprobe, &conf);
 	CHECK_EQ(modprobe.count, MODPROBE_PARAMETERS);
 	for (unsigned int i = 0; i < CONF_PPT_LISTS; i++)
-		CHECK_EQ(strlen(strchr(modprobe.parameters[1 + i], '=')), 1 + CONF_PPT_LENGTH);
+		CHECK_EQ(strlen(strchr(modprobe.parameters[1 + CONF_LIMITS + i], '=')),
+			 1 + CONF_PPT_LENGTH);
 }
 
 /* A script in a folder of its own that is all of PATH. */
