@@ -191,11 +191,18 @@ struct os_mitigations {
 	bool clear_cpu_buffers;		    /* MDS: VERW before entry */
 	bool clear_cpu_buffers_for_devices; /* MMIO stale data: of VMs with devices */
 	bool reduce_bp_speculation;	    /* SRSO: BP_CFG.BP_SPEC_REDUCE while SVM is on */
-	bool flush_l1d;			    /* L1TF: before entry ... */
+	bool flush_l1d;			    /* L1TF: before entries behind other code's data ... */
+	bool flush_l1d_always;		    /* ... before each ... */
 	bool flush_l1d_command;		    /* ... by IA32_FLUSH_CMD, else by displacement */
 	bool split_executable;		    /* iTLB multihit: no executable leaf above 4 KiB */
 };
 const struct os_mitigations *os_mitigations(void); /* constant. any [may be inline] */
+/*
+ * Has the host, by an interrupt or NMI, put data of its own into this CPU's L1 data cache since
+ * os_l1d_flushed()? True where it is not known. Interrupts off [inline]
+ */
+static inline bool os_l1d_used(void);
+static inline void os_l1d_flushed(void);
 /* A predictor barrier on this CPU before it runs a program. Preemption off [may be inline] */
 void os_ibpb_before_user(void);
 

@@ -308,7 +308,7 @@ static bool vmx_switch_worlds(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 
 	context_enter(vcpu);
 	if (unlikely(os_mitigations()->flush_l1d))
-		vmx_l1d_flush();
+		vmx_l1d_flush(vmx);
 	return vmx_world_switch(vcpu->gpr, flags);
 }
 

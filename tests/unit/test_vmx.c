@@ -211,6 +211,40 @@ TEST(mitigations_are_the_switchs_to_do)
 	}
 }
 
+/* One entry, and an exit for this reason; was the cache emptied before? */
+static bool was_flushed_before(struct vcpu *vcpu, uint32_t reason)
+{
+	processor.reason = reason;
+	os_wrmsr(MSRN_FLUSH_CMD, 0);
+	vmx_entry(vcpu);
+	return os_rdmsr(MSRN_FLUSH_CMD) == MSRN_FLUSH_CMD_L1D;
+}
+
+TEST(the_cache_is_emptied_behind_other_code_and_other_memory)
+{
+	static const struct os_mitigations flush = { .flush_l1d = true, .flush_l1d_command = true };
+	static const struct os_mitigations full = { .flush_l1d = true,
+						    .flush_l1d_always = true,
+						    .flush_l1d_command = true };
+	struct vcpu *vcpu;
+
+	processor_start();
+	os_user_set_mitigations(&flush);
+	vcpu = vmx_start_here();
+	vmx_begin(vcpu);
+	CHECK(was_flushed_before(vcpu, VMX_EXIT_CPUID));
+	CHECK(!was_flushed_before(vcpu, VMX_EXIT_IO));
+	CHECK(!was_flushed_before(vcpu, VMX_EXIT_EXTERNAL_INTERRUPT));
+	os_user_l1d_used = true;
+	CHECK(was_flushed_before(vcpu, VMX_EXIT_EPT_VIOLATION));
+	CHECK(was_flushed_before(vcpu, VMX_EXIT_CPUID));
+	CHECK(!was_flushed_before(vcpu, VMX_EXIT_CPUID));
+	os_user_set_mitigations(&full);
+	CHECK(was_flushed_before(vcpu, VMX_EXIT_CPUID));
+	vmx_end(vcpu);
+	vmx_stop();
+}
+
 /* --- VMLAUNCH, VMRESUME --------------------------------------------------- */
 
 TEST_BOTH(a_loaded_vmcs_is_launched_once)

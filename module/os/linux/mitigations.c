@@ -80,6 +80,7 @@ void __init mitigations_init(void)
 	os_linux_mitigations.reduce_bp_speculation = wants_reduced_bp_speculation();
 	os_linux_mitigations.flush_l1d = boot_cpu_has_bug(X86_BUG_L1TF) &&
 					 l1tf_mitigation != L1TF_MITIGATION_OFF;
+	os_linux_mitigations.flush_l1d_always = l1tf_mitigation >= L1TF_MITIGATION_FULL;
 	os_linux_mitigations.flush_l1d_command = boot_cpu_has(X86_FEATURE_FLUSH_L1D);
 	os_linux_mitigations.split_executable = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
 						!cpu_mitigations_off();

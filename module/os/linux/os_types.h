@@ -29,6 +29,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <asm/fpu/api.h>
+#include <asm/hardirq.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/processor.h>
@@ -265,6 +266,23 @@ extern struct os_mitigations os_linux_mitigations;
 static inline const struct os_mitigations *os_mitigations(void)
 {
 	return &os_linux_mitigations;
+}
+
+/* The kernel notes for KVM which interrupts have come. */
+static inline bool os_l1d_used(void)
+{
+#if IS_ENABLED(CONFIG_KVM_INTEL)
+	return kvm_get_cpu_l1tf_flush_l1d();
+#else
+	return true;
+#endif
+}
+
+static inline void os_l1d_flushed(void)
+{
+#if IS_ENABLED(CONFIG_KVM_INTEL)
+	kvm_clear_cpu_l1tf_flush_l1d();
+#endif
 }
 
 static inline void os_ibpb_before_user(void)

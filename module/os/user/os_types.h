@@ -280,6 +280,19 @@ static inline unsigned int os_index_nospec(unsigned int index, unsigned int size
 	return index;
 }
 
+/* Set by tests. */
+extern bool os_user_l1d_used;
+
+static inline bool os_l1d_used(void)
+{
+	return os_user_l1d_used;
+}
+
+static inline void os_l1d_flushed(void)
+{
+	os_user_l1d_used = false;
+}
+
 static inline void os_speculation_barrier(void)
 {
 	asm volatile("lfence" : : : "memory");

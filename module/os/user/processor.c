@@ -174,6 +174,8 @@ const struct os_mitigations *os_mitigations(void)
 	return &mitigations;
 }
 
+bool os_user_l1d_used;
+
 void os_ibpb_before_user(void)
 {
 	barriers_before_user++;
@@ -231,6 +233,7 @@ void os_user_cpu_reset(void)
 	host_nmis = 0;
 	host_machine_checks = 0;
 	barriers_before_user = 0;
+	os_user_l1d_used = false;
 	memset(&mitigations, 0, sizeof(mitigations));
 	os_user_leave_after(0);
 	for (i = 0; i < OS_USER_MAX_CPUS; i++)
