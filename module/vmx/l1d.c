@@ -4,7 +4,6 @@
 
 #include "os/os.h"
 #include "vmx/vcpu.h"
-#include "vmx/vmcs.h"
 #include "vm/regs.h"
 
 /*
@@ -45,21 +44,10 @@ static void vmx_l1d_displace(void)
 	os_speculation_barrier();
 }
 
-#define REASON(name) (1ull << VMX_EXIT_##name)
-/* Exits whose handlers see nothing but the vCPU, its devices and what the guest has given. */
-#define PLAIN_REASONS                                                                 \
-	(REASON(EXTERNAL_INTERRUPT) | REASON(INTERRUPT_WINDOW) | REASON(NMI_WINDOW) | \
-	 REASON(CPUID) | REASON(HLT) | REASON(RDMSR) | REASON(WRMSR) | REASON(IO) |   \
-	 REASON(CR_ACCESS) | REASON(MOV_DR) | REASON(PAUSE) | REASON(TPR_THRESHOLD) | \
-	 REASON(APIC_ACCESS) | REASON(VIRTUALIZED_EOI) | REASON(APIC_WRITE) |         \
-	 REASON(PREEMPTION_TIMER) | REASON(MONITOR_TRAP))
-
 /* The VMCS is launched at the first entry after each load. */
 static bool vmx_l1d_flush_is_due(const struct vmx_vcpu *vmx)
 {
-	bool plain = vmx->reason < 64 && (PLAIN_REASONS >> vmx->reason & 1);
-
-	return os_mitigations()->flush_l1d_always || !vmx->launched || !plain || os_l1d_used();
+	return os_mitigations()->flush_l1d_always || !vmx->launched || os_l1d_used();
 }
 
 void vmx_l1d_flush(const struct vmx_vcpu *vmx)

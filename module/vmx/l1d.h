@@ -2,10 +2,10 @@
 /*
  * L1TF: what the host has left in the L1 data cache is readable by a guest, and so the cache is
  * emptied where the host asks for it (os_mitigations()->flush_l1d): before the first entry after
- * other code has run on the CPU, behind an interrupt, and behind exits whose handlers go through
- * memory of the host's. Between two exits that only look at the vCPU's own state there is nothing
- * that the guest may not know. With l1tf=full it is emptied before every entry. Hosts whose guests
- * share a core with others by SMT are warned by os/: no flush helps there.
+ * a load, and behind an interrupt or NMI. Handlers within the inner loop see nothing but their VM:
+ * its vCPUs, devices, page tables and memory. What sleeps, allocates or asks userspace leaves the
+ * loop, and a load comes after it. With l1tf=full the cache is emptied before every entry. Hosts
+ * whose guests share a core with others by SMT are warned by os/: no flush helps there.
  */
 #ifndef VMX_L1D_H
 #define VMX_L1D_H
