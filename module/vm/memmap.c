@@ -229,7 +229,7 @@ static int map_wire(struct vm *vm, const struct memmap_entry *entry)
 		if (!error)
 			error = memseg_populate(vm, entry->seg, entry_offset(entry, gpa));
 		if (!error)
-			error = entry_map_page(&vm->npt, &cache, entry, gpa, VM_PROT_READ);
+			error = entry_map_page(&vm->npt, &cache, entry, gpa, entry->prot);
 		if (!error && os_signal_pending())
 			error = -EINTR;
 		os_yield();
