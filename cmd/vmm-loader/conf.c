@@ -92,18 +92,23 @@ static void set_load(struct reading *reading, unsigned int unused)
 			       value);
 }
 
-static void set_maxcpu(struct reading *reading, unsigned int unused)
+/* A module's parameter that is a number from 1 on. */
+static void set_number(struct reading *reading, const char *name, unsigned int max,
+		       unsigned int *result)
 {
 	unsigned int number;
 
-	(void)unused;
-	if (number_parse_unsigned(reading->line.value, CONF_MAXCPU_LIMIT, &number) == 0 &&
-	    number > 0)
-		reading->conf->maxcpu = number;
+	if (number_parse_unsigned(reading->line.value, max, &number) == 0 && number > 0)
+		*result = number;
 	else
-		report_problem(reading,
-			       "hw.vmm.maxcpu: '%.40s' is not a number from 1 to %d; ignored",
-			       reading->line.value, CONF_MAXCPU_LIMIT);
+		report_problem(reading, "hw.vmm.%s: '%.40s' is not a number from 1 to %u; ignored",
+			       name, reading->line.value, max);
+}
+
+static void set_maxcpu(struct reading *reading, unsigned int unused)
+{
+	(void)unused;
+	set_number(reading, "maxcpu", CONF_MAXCPU_LIMIT, &reading->conf->maxcpu);
 }
 
 const char *conf_limit_name(unsigned int limit)
@@ -120,13 +125,7 @@ const char *conf_limit_name(unsigned int limit)
 
 static void set_limit(struct reading *reading, unsigned int limit)
 {
-	unsigned int number;
-
-	if (number_parse_unsigned(reading->line.value, UINT_MAX, &number) == 0 && number > 0)
-		reading->conf->limits[limit] = number;
-	else
-		report_problem(reading, "hw.vmm.%s: '%.40s' is not a number from 1 to %u; ignored",
-			       conf_limit_name(limit), reading->line.value, UINT_MAX);
+	set_number(reading, conf_limit_name(limit), UINT_MAX, &reading->conf->limits[limit]);
 }
 
 static const struct setting {

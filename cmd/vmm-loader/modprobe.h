@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* "maxcpu=", and one for each list of devices. */
+/* "maxcpu=", and one for each limit and each list of devices. */
 #define MODPROBE_PARAMETERS (1 + CONF_LIMITS + CONF_PPT_LISTS)
 
 struct modprobe {

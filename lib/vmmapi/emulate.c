@@ -412,7 +412,7 @@ int vmm_emulate_instruction(struct vcpu *vcpu, uint64_t gpa, struct vie *vie,
 
 int vie_update_register(struct vcpu *vcpu, enum vm_reg_name reg, uint64_t val, int size)
 {
-	uint64_t mask = size == 8 || size == 4 ? UINT64_MAX : (1ULL << 8 * size) - 1;
+	uint64_t mask = size == 4 ? UINT64_MAX : vie_size2mask(size);
 	uint64_t old = 0;
 
 	if (size != 1 && size != 2 && size != 4 && size != 8)

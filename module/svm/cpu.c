@@ -53,8 +53,8 @@ int svm_cpus_create(void)
 
 /*
  * SRSO on processors that need no other measure against guests: their branch predictions are not
- * taken over into the host while this is set, which costs the host something (APM vol. 2, 3.2.9;
- * "Technical Update Regarding Speculative Return Stack Overflow").
+ * taken over into the host while this is set, which costs the host something (AMD, "Technical
+ * Update Regarding Speculative Return Stack Overflow").
  */
 static void svm_reduce_speculation(bool on)
 {

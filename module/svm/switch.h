@@ -8,8 +8,9 @@
 
 /*
  * Run the guest of the VMCB at guest_pa until its next exit. gpr[]: of vcpu->gpr[], RCX, RDX,
- * RBX, RBP, RSI, RDI, R8-R15 in and out; RAX and RSP are in the VMCB. flags: X86_SWITCH_*. host_pa: where svm_save_host() has put this CPU's state. Interrupts off before
- * and after; one that comes while the guest runs ends it and stays pending.
+ * RBX, RBP, RSI, RDI, R8-R15 in and out; RAX and RSP are in the VMCB. host_pa: where
+ * svm_save_host() has put this CPU's state. flags: X86_SWITCH_*. Interrupts off before and
+ * after; one that comes while the guest runs ends it and stays pending.
  */
 void svm_world_switch(uint64_t guest_pa, uint64_t *gpr, uint64_t host_pa, uint32_t flags);
 

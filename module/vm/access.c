@@ -31,8 +31,8 @@ int memory_locate(struct vm *vm, uint64_t gpa, uint64_t len, int *segid, uint64_
 static uint64_t entry_offset_nospec(const struct memmap_entry *entry, uint64_t gpa)
 {
 	uint64_t offset = entry_offset(entry, gpa);
-	uint64_t chunks = (memseg_len(entry->seg) + CHUNK_SIZE - 1) / CHUNK_SIZE;
-	uint64_t chunk = os_index_nospec((unsigned int)(offset / CHUNK_SIZE), (unsigned int)chunks);
+	uint64_t chunk = os_index_nospec((unsigned int)(offset / CHUNK_SIZE),
+					 (unsigned int)segment_chunks(entry->seg));
 
 	return chunk * CHUNK_SIZE + offset % CHUNK_SIZE;
 }

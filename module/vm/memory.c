@@ -28,11 +28,6 @@ static inline unsigned int chunk_page_index(uint64_t offset)
 	return (unsigned int)(offset % CHUNK_SIZE / OS_PAGE_SIZE);
 }
 
-static inline uint64_t segment_chunks(const struct memseg *seg)
-{
-	return (seg->len + CHUNK_SIZE - 1) / CHUNK_SIZE;
-}
-
 void *memseg_peek(const struct memseg *seg, uint64_t offset, bool *huge)
 {
 	uintptr_t chunk = chunk_load(seg, offset);

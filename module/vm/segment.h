@@ -15,6 +15,12 @@ struct memseg {
 	uint64_t resident;		 /* bytes with backing; memory.lock */
 };
 
+/* How many 2 MiB chunks it is cut into; the last may be cut short. */
+static inline uint64_t segment_chunks(const struct memseg *seg)
+{
+	return (seg->len + CHUNK_SIZE - 1) / CHUNK_SIZE;
+}
+
 /* The page at 'offset' (< len) if it has backing, else NULL. 'huge': part of a 2 MiB page. any */
 void *memseg_peek(const struct memseg *seg, uint64_t offset, bool *huge);
 /* Where a piece of the map has its guest-physical address 'gpa'. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Sourced by the tests that boot an emulated host for each kernel: for all kernels at once, as one
-# keeps less than a processor busy.
+# Sourced by tests that boot an emulated host for each kernel, all at once: where one keeps less
+# than a processor busy, and no clock is looked at (those are in tests/host, one after the other).
 
 # on_each_kernel COMMAND: runs COMMAND KERNEL for each of $KERNELS, and prints what each prints,
 # one after the other and as it comes. Fails if one fails.
